@@ -1,0 +1,90 @@
+# Everything bootstraps itself: the first target that runs makes .venv from the hashed lock.
+# State lives in the clone (.venv, .build, .lab) and in the lab's image cache, see `make lab-status`.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
+BIN := $(ROOT)/.venv/bin
+TREE := $(ROOT)/.build/collections/ansible_collections/scs/observability
+INVENTORY ?= $(ROOT)/inventories/lab
+ARGS ?=
+
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(ROOT)/.build/collections
+export ANSIBLE_CONFIG := $(ROOT)/ansible.cfg
+
+PLAYBOOK = ansible-playbook --inventory $(INVENTORY) $(ARGS)
+
+##@ Use it
+
+demo: lab tree ## Lab, observer, one cluster on board: metrics out of Thanos
+	@$(PLAYBOOK) scs.observability.demo
+
+observer onboard offboard verify: tree ## Run that playbook, on the lab unless INVENTORY=… says otherwise (ARGS='--check --diff')
+	@$(PLAYBOOK) scs.observability.$@
+
+##@ Lab
+
+lab: venv ## Bring the lab up: KinD clusters, S3 server, registry (built once, then cached)
+	@cd $(ROOT) && python -m lab up
+
+lab-down: venv ## Remove exactly what the lab made; the image cache stays
+	@cd $(ROOT) && python -m lab down
+
+lab-status: venv ## What of the lab exists and runs
+	@cd $(ROOT) && python -m lab status
+
+lab-env: venv ## Shell exports: eval "$$(make lab-env)"
+	@cd $(ROOT) && python -m lab env
+
+##@ Test
+
+lint: tree ## ruff, mypy, yamllint, ansible-lint, changelog, documentation, ansible-test sanity
+	@$(ROOT)/dev/lint
+
+sanity: tree ## Only ansible-test sanity, without containers
+	@$(ROOT)/dev/sanity $(ARGS)
+
+test-unit: venv ## Pure logic: under a minute, no root, no network
+	@cd $(ROOT) && python -m dev.run_tests unit
+
+test-integration: tree ## Against real API server, S3 server, Thanos and Prometheus, without the lab
+	@cd $(ROOT) && python -m dev.run_tests integration
+
+molecule: tree ## The roles on the lab: check, converge, idempotence, verify, remove
+	@cd $(ROOT) && python -m dev.run_tests molecule
+
+test: tree ## All of them, then the coverage of module_utils
+	@cd $(ROOT) && python -m dev.run_tests lint unit integration coverage molecule
+
+##@ Develop
+
+venv: ## The Python environment (.venv) from the lock
+	@$(ROOT)/dev/bootstrap
+
+tree: venv ## The collection tree (.build/collections) from the checkout
+	@python $(ROOT)/dev/collection_tree.py >/dev/null
+
+lock: venv ## Resolve requirements/dev.in anew into the hashed lock
+	@cd $(ROOT) && env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --upgrade --universal --generate-hashes \
+		--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
+		requirements/dev.in --output-file requirements/dev.txt
+
+format: venv ## Format the Python code
+	@cd $(ROOT) && ruff check --fix --quiet . ; ruff format .
+
+build: tree ## The Galaxy artifact
+	@ansible-galaxy collection build --force --output-path $(ROOT)/.build $(TREE)
+
+clean: ## Remove .build and caches; .venv, the lab and its cache stay
+	@cd $(ROOT) && rm -rf .build .ansible .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov
+	@find $(ROOT) -name __pycache__ -not -path '$(ROOT)/.venv/*' -not -path '$(ROOT)/.lab/*' -prune -exec rm -rf {} +
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z].*:.*## / {printf "  %-36s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo observer onboard offboard verify lab lab-down lab-status lab-env lint sanity test-unit test-integration molecule \
+	test venv tree lock format build clean help
