@@ -38,12 +38,11 @@ def unset_empty(params: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]
     Empty strings in lists are left out. A required parameter that is empty is an InputError.
     """
     result: dict[str, Any] = {}
-    for name, value in params.items():
+    for name, given in params.items():
         option = (spec or {}).get(name, {})
+        value = option.get("default") if given == "" else given
         if isinstance(value, list):
             value = [item for item in value if item != ""]
-        elif value == "":
-            value = option.get("default")
         if value is None and option.get("required"):
             raise InputError("is required and must not be empty", parameter=name)
         result[name] = value

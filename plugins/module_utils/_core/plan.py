@@ -16,8 +16,8 @@ Action = Literal["create", "update", "delete"]
 class Change:
     """One object that is created, updated or deleted.
 
-    ``before`` and ``after`` are for people: normalized, secrets masked. ``manifest`` is what is sent (for a deletion: the
-    live object); it may hold secrets and is therefore never shown.
+    ``before`` and ``after`` are for people: normalized, secrets masked. ``manifest`` is what is sent (for a deletion:
+    the live object); it may hold secrets and is therefore never shown.
     """
 
     action: Action
@@ -58,7 +58,7 @@ class Plan:
         return sorted(f"{change.action} {change.title}" for change in self.changes)
 
     def diff(self) -> dict[str, str]:
-        """Return a diff for Ansible: YAML texts of all changed objects as they are and as they will be, with headers."""
+        """Return a diff for Ansible: YAML texts of all changed objects, as they are and as they will be."""
         changes = sorted(self.changes, key=lambda change: change.title)
         return {
             "before_header": "live",
@@ -79,8 +79,8 @@ def _document(title: str, content: Mapping[str, Any] | None) -> str:
 
 
 def _to_yaml(content: Mapping[str, Any]) -> str:
-    # Imported here because most runs change nothing and show nothing.
-    import yaml
+    # Here because most runs change nothing and show nothing.
+    import yaml  # noqa: PLC0415
 
     base: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -94,4 +94,6 @@ def _to_yaml(content: Mapping[str, Any]) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
     Dumper.add_representer(str, text)
-    return str(yaml.dump(content, Dumper=Dumper, sort_keys=True, default_flow_style=False, allow_unicode=True, width=1000))
+    return str(
+        yaml.dump(content, Dumper=Dumper, sort_keys=True, default_flow_style=False, allow_unicode=True, width=1000)
+    )

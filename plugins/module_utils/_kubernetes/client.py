@@ -1,0 +1,405 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The requests that this collection makes to a Kubernetes API server, and what their failures mean."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.client import responses
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote, urlencode
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    AlreadyExists,
+    ApiError,
+    ConflictError,
+    FieldConflict,
+    ImmutableError,
+)
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    FIELD_MANAGER,
+    Manifest,
+    identity,
+    resource_of,
+)
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.transport import (
+    Response,
+    Transport,
+    Unreachable,
+)
+
+T = TypeVar("T")
+
+# More do not help: an API server answers these requests in milliseconds, and every connection costs a handshake.
+WORKERS = 4
+PAGE = 500
+
+_JSON = ("Content-Type", "application/json")
+_APPLY = ("Content-Type", "application/apply-patch+yaml")
+_ACCEPT_METADATA = ("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json")
+_ACCEPT_DISCOVERY = ("Accept", "application/json;as=APIGroupDiscoveryList;g=apidiscovery.k8s.io;v=v2")
+
+_FORBIDDEN = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]*)")?'
+)
+_IMMUTABLE = re.compile(
+    r"field is immutable|updates to \w+ spec for fields other than|cannot change roleRef|is immutable after|"
+    r"may not change once set|spec is immutable"
+)
+_CONFLICT_MANAGER = re.compile(r'conflict with "(?P<manager>[^"]*)"')
+
+
+class KubernetesClient:
+    """One API server. May be used by several threads; keeps its connections."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        workers: int = WORKERS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.host = connection.server
+        self.namespace = connection.namespace
+        self._connection = connection
+        self._transport = Transport(connection, sleep=sleep)
+        self._workers = workers
+        self._executor: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_parameters(cls, params: Mapping[str, Any], prefix: str = "") -> KubernetesClient:
+        """Return a client for <prefix>kubeconfig, <prefix>kubeconfig_content and <prefix>context."""
+        return cls(Connection.from_parameters(params, prefix))
+
+    def close(self) -> None:
+        """Close connections and end threads; the client can be used on."""
+        with self._lock:
+            if self._executor is not None:
+                self._executor.shutdown()
+                self._executor = None
+        self._transport.close()
+
+    # Objects
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Manifest | None:
+        """Return an object, or None when it, its namespace or its kind is not there."""
+        response = self._send("GET", _path(api_version, kind, namespace, name))
+        if response.status == 404:
+            return None
+        return self._object(response, "get", _described(api_version, kind, namespace, name))
+
+    def list(
+        self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> builtins.list[Manifest]:
+        """Return the objects of a kind in a namespace (or in all), empty when the API server does not have the kind."""
+        items = self._list(
+            _path(api_version, kind, namespace),
+            _described(api_version, kind, namespace),
+            {"labelSelector": label_selector, "fieldSelector": field_selector},
+        )
+        return [{**item, "apiVersion": api_version, "kind": kind} for item in items]
+
+    def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Manifest:
+        """Apply a manifest (server-side apply as "scs.observability") and return the object.
+
+        Raises ConflictError when another manager owns a field that differs, unless ``force``; ImmutableError when the
+        object there cannot be changed that way.
+        """
+        return self._apply(manifest, "", dry_run, force)
+
+    def apply_status(self, manifest: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Manifest:
+        """Apply the status of an object that is there; what else the manifest has is of no effect."""
+        return self._apply(manifest, "/status", dry_run, force)
+
+    def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
+        """Create an object; raises AlreadyExists when there is one of that name."""
+        key = identity(manifest)
+        query = {"fieldManager": FIELD_MANAGER, **_dry_run(dry_run)}
+        response = self._send(
+            "POST", _path(key.api_version, key.kind, key.namespace), query, [_JSON], manifest, idempotent=False
+        )
+        return self._object(response, "create", _described(*key))
+
+    def delete(self, api_version: str, kind: str, name: str, namespace: str = "", *, uid: str | None = None) -> bool:
+        """Delete an object and, in the background, what depends on it. Return False when it was not there.
+
+        With ``uid`` only that very object, not a later one of the same name.
+        """
+        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        response = self._send("DELETE", _path(api_version, kind, namespace, name), {}, [_JSON], options)
+        if response.status == 404:
+            return False
+        self._object(response, "delete", _described(api_version, kind, namespace, name))
+        return True
+
+    def logs(self, pod: str, namespace: str, container: str = "", tail_lines: int = 20, previous: bool = False) -> str:
+        """Return the last log lines of a container; empty when there are none (yet)."""
+        query = {"container": container, "tailLines": str(tail_lines), "previous": "true" if previous else ""}
+        response = self._send("GET", f"{_path('v1', 'Pod', namespace, pod)}/log", query)
+        if response.status in (400, 404):  # not started, or gone
+            return ""
+        if response.status != 200:
+            self._fail(response, "get", f"pods/log {namespace}/{pod}")
+        return response.body.decode(errors="replace")
+
+    def service_get(
+        self, namespace: str, service: str, port: str | int, path: str, query: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Return what a service in the cluster answers to a GET, through the API server's proxy.
+
+        ``service`` is a name, or "https:name" for a service with TLS; ``port`` a name or number.
+        """
+        name = f"{service}:{port}"
+        target = f"{_path('v1', 'Service', namespace, name)}/proxy/{quote(path.lstrip('/'))}"
+        response = self._send("GET", target, query or {}, retry_status=False)
+        if response.status != 200:
+            self._fail(response, "get", f"services/proxy {namespace}/{name}")
+        return response.body
+
+    # What else a namespace holds
+
+    def namespaced_kinds(self) -> builtins.list[tuple[str, str, str]]:
+        """Return (apiVersion, kind, plural) of everything in namespaces that can be listed and deleted."""
+        kinds = []
+        for document in self.parallel(
+            [
+                lambda: self._object(self._send("GET", "/api", {}, [_ACCEPT_DISCOVERY]), "get", "/api"),
+                lambda: self._object(self._send("GET", "/apis", {}, [_ACCEPT_DISCOVERY]), "get", "/apis"),
+            ]
+        ):
+            for group in document.get("items") or []:
+                group_name = group["metadata"].get("name", "")
+                # The first version is the preferred one; others show the same objects.
+                version = group["versions"][0]
+                api_version = f"{group_name}/{version['version']}" if group_name else version["version"]
+                kinds += [
+                    (api_version, resource["responseKind"]["kind"], resource["resource"])
+                    for resource in version.get("resources") or []
+                    if resource["scope"] == "Namespaced" and {"list", "delete"} <= set(resource["verbs"])
+                ]
+        return kinds
+
+    def list_metadata(self, api_version: str, kind: str, plural: str, namespace: str) -> builtins.list[Manifest]:
+        """Return the objects of any kind in a namespace with their metadata only."""
+        base = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
+        group = api_version.rpartition("/")[0]
+        items = self._list(
+            f"{base}/namespaces/{quote(namespace)}/{plural}",
+            f"{plural}.{group} in namespace {namespace}" if group else f"{plural} in namespace {namespace}",
+            {},
+            [_ACCEPT_METADATA],
+        )
+        return [{**item, "apiVersion": api_version, "kind": kind} for item in items]
+
+    # Several requests at once
+
+    def parallel(self, calls: Sequence[Callable[[], T]]) -> builtins.list[T]:
+        """Make calls in a few threads, return their results in order; of several errors the first call's is raised."""
+        if len(calls) < 2:
+            return [call() for call in calls]
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="kubernetes")
+            futures = [self._executor.submit(call) for call in calls]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    # Requests
+
+    def _apply(self, manifest: Mapping[str, Any], subresource: str, dry_run: bool, force: bool) -> Manifest:
+        key = identity(manifest)
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false", **_dry_run(dry_run)}
+        path = _path(key.api_version, key.kind, key.namespace, key.name) + subresource
+        response = self._send("PATCH", path, query, [_APPLY], manifest)
+        return self._object(response, "patch", _described(*key))
+
+    def _list(
+        self, path: str, described: str, query: Mapping[str, str], headers: Sequence[tuple[str, str]] = ()
+    ) -> builtins.list[Manifest]:
+        items: list[Manifest] = []
+        more = ""
+        while True:
+            response = self._send("GET", path, {**query, "limit": str(PAGE), "continue": more}, headers)
+            if response.status == 404:
+                return []
+            page = self._object(response, "list", described)
+            items += page.get("items") or []
+            more = page.get("metadata", {}).get("continue") or ""
+            if not more:
+                return items
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        *,
+        idempotent: bool = True,
+        retry_status: bool = True,
+    ) -> Response:
+        given = {name: value for name, value in (query or {}).items() if value}
+        target = f"{path}?{urlencode(given)}" if given else path
+        data = json.dumps(body).encode() if body is not None else None
+        try:
+            return self._transport.request(
+                method, target, headers=headers, body=data, idempotent=idempotent, retry_status=retry_status
+            )
+        except Unreachable as error:
+            raise ApiError(
+                self.host,
+                _VERBS[method],
+                path,
+                None,
+                f"it cannot be reached: {error}",
+                parameter=self._connection.parameter,
+                advice=self._advice("Check the server's address and authority"),
+            ) from error
+
+    def _object(self, response: Response, verb: str, described: str) -> Manifest:
+        if response.status >= 300:
+            self._fail(response, verb, described)
+        try:
+            result = json.loads(response.body)
+        except ValueError:
+            result = None
+        if not isinstance(result, dict):
+            raise ApiError(
+                self.host,
+                verb,
+                described,
+                response.status,
+                "the answer is not a Kubernetes object",
+                parameter=self._connection.parameter,
+                advice=self._advice("Check the server's address"),
+            )
+        return result
+
+    def _fail(self, response: Response, verb: str, described: str) -> NoReturn:
+        status, text, causes = _failure(response, secret=described.startswith("secrets "))
+        error = ApiError
+        parameter = None
+        advice = None
+        if response.status == 401:
+            text = "it does not accept the credentials"
+            parameter, advice = self._connection.parameter, self._advice("They may have expired")
+        elif response.status == 403:
+            text, verb = _forbidden(text, verb)
+            parameter = self._connection.parameter
+        elif response.status == 409 and status == "AlreadyExists":
+            error = AlreadyExists
+        elif response.status == 409 and any(cause.get("reason") == "FieldManagerConflict" for cause in causes):
+            raise ConflictError(_conflicts(described, causes))
+        elif response.status == 422 and _IMMUTABLE.search(text):
+            error = ImmutableError
+            advice = (
+                "What is to change cannot be changed in place: remove the object (state: absent keeps volumes "
+                "unless told otherwise) and run again, or keep the value it has"
+            )
+        raise error(
+            self.host,
+            verb,
+            described,
+            response.status,
+            text,
+            parameter=parameter,
+            advice=advice,
+            details={"causes": [str(cause.get("reason")) for cause in causes]} if causes else None,
+        )
+
+    def _advice(self, text: str) -> str:
+        return f"{text} (context {self._connection.context})" if self._connection.context else text
+
+
+_VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+
+
+def _path(api_version: str, kind: str, namespace: str, name: str = "") -> str:
+    resource = resource_of(api_version, kind)
+    path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+    if resource.namespaced:
+        if namespace:
+            path += f"/namespaces/{quote(namespace, safe='')}"
+        elif name:
+            raise ValueError(f"{api_version} {kind} {name} needs a namespace")
+    path += f"/{resource.plural}"
+    return f"{path}/{quote(name, safe=':')}" if name else path
+
+
+def _described(api_version: str, kind: str, namespace: str, name: str = "") -> str:
+    """Return for example "statefulsets.apps monitoring/receive" or "secrets in namespace monitoring"."""
+    resource = resource_of(api_version, kind)
+    group = api_version.rpartition("/")[0]
+    text = f"{resource.plural}.{group}" if group else resource.plural
+    if not resource.namespaced:
+        namespace = ""
+    if name:
+        return f"{text} {namespace}/{name}" if namespace else f"{text} {name}"
+    return f"{text} in namespace {namespace}" if namespace else text
+
+
+def _dry_run(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
+
+
+def _failure(response: Response, *, secret: bool) -> tuple[str, str, list[dict[str, Any]]]:
+    """Return reason, message and causes of a failed request, whatever its body is."""
+    try:
+        body = json.loads(response.body)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        text = " ".join(response.body.decode(errors="replace").split())[:300]
+        return "", text or http_phrase(response.status), []
+    causes = [cause for cause in (body.get("details") or {}).get("causes") or [] if isinstance(cause, dict)]
+    text = str(body.get("message") or body.get("error") or http_phrase(response.status))
+    if secret and response.status in (400, 422):
+        # The message may quote the value that is refused.
+        fields = ", ".join(f"{cause.get('field')} ({cause.get('reason')})" for cause in causes)
+        immutable = _IMMUTABLE.search(text)
+        text = f"{body.get('reason') or 'refused'}{': ' if fields else ''}{fields}"
+        text += f": {immutable[0]}" if immutable else ""
+    return str(body.get("reason") or ""), text[:1000], causes
+
+
+def http_phrase(status: int) -> str:
+    """Return the standard phrase of an HTTP status."""
+    return responses.get(status, "unexpected answer")
+
+
+def _forbidden(text: str, verb: str) -> tuple[str, str]:
+    """Return what is missing in the words of access control, and the verb that was refused."""
+    match = _FORBIDDEN.search(text)
+    if match is None:
+        return f"forbidden: {text}", verb
+    resource = match["resource"]
+    if match["group"]:
+        plural, _, subresource = resource.partition("/")
+        resource = f"{plural}.{match['group']}" + (f"/{subresource}" if subresource else "")
+    place = f"in namespace {match['namespace']}" if match["namespace"] else "in the whole cluster"
+    return f'user "{match["user"]}" is forbidden: needs verb {match["verb"]} on {resource} {place}', match["verb"]
+
+
+def _conflicts(described: str, causes: Sequence[Mapping[str, Any]]) -> builtins.list[FieldConflict]:
+    conflicts = []
+    for cause in causes:
+        match = _CONFLICT_MANAGER.search(str(cause.get("message")))
+        manager = match["manager"] if match else str(cause.get("message"))
+        conflicts.append(FieldConflict(described, manager, str(cause.get("field") or "a field")))
+    return conflicts
