@@ -1,0 +1,313 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prometheus in agent mode in a KaaS cluster: scrapes it and writes to the gateway of the observer over mutual TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    collection_profile,
+    images,
+    kube_state_metrics,
+    node_exporter,
+    rbac,
+    workload,
+)
+
+Manifest = dict[str, Any]
+
+# The prefix keeps all of it apart from what the customer runs: cluster roles have no namespace to do that.
+NAME = "scs-observability-agent"
+IDENTITY_SECRET = "scs-observability-agent-identity"
+CONTAINER = "prometheus"
+PORT = 9090
+USER = 65534
+BATCH_DEADLINE_SECONDS = 5.0
+RESOURCES: dict[str, Any] = {
+    "requests": {"cpu": "50m", "memory": "128Mi"},
+    "limits": {"cpu": "1", "memory": "512Mi"},
+}
+# A WAL holds hours of an outage in a few bytes per sample; beyond this the customer's node goes first.
+WAL_LIMIT = "2Gi"
+
+# Labels that the observer sets or deduplicates by. A target's own label of that name must not reach it: it would
+# make another series of it, or one series of two.
+RESERVED_LABELS = ("cluster", "tenant_id", "receive_replica", "ruler_replica", "prometheus_replica", "replica")
+
+_IDENTITY_PATH = "/etc/prometheus/identity"
+_CONFIGURATION_PATH = "/etc/prometheus/configuration"
+_DATA_PATH = "/prometheus"
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent as it is wanted: ``instance`` is the cluster's name, ``scrape_interval`` a duration like "30s"."""
+
+    instance: str
+    namespace: str
+    remote_write_url: str
+    scrape_interval: str = "30s"
+    profile: str = "minimal"
+    kubelet_insecure_skip_verify: bool = True
+    image: str = images.PROMETHEUS
+    resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return workload.labels(name="prometheus-agent", instance=self.instance, component="agent")
+
+
+def objects(agent: Agent) -> list[Manifest]:
+    """Everything of the agent but its namespace and the Secret with its certificate."""
+    return [
+        workload.service_account(NAME, agent.namespace, agent.labels),
+        cluster_role(agent),
+        rbac.cluster_role_binding(NAME, agent.namespace, agent.labels),
+        _config_map(agent),
+        _deployment(agent),
+    ]
+
+
+def cluster_role(agent: Agent) -> Manifest:
+    """What the agent may do: find its targets and read their metrics. No Secrets, no proxy to nodes."""
+    return rbac.cluster_role(
+        NAME,
+        agent.labels,
+        [
+            {"apiGroups": [""], "resources": ["nodes", "pods", "services"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+            {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
+        ],
+    )
+
+
+def configuration(agent: Agent) -> dict[str, Any]:
+    """Prometheus' configuration. No label names the cluster: its certificate does."""
+    interval = duration_seconds(agent.scrape_interval, "scrape_interval")
+    return {
+        "global": {
+            "scrape_interval": agent.scrape_interval,
+            "scrape_timeout": "10s" if interval >= 10 else agent.scrape_interval,
+        },
+        "scrape_configs": [
+            {**job, **_kept(agent.profile, job["job_name"])}
+            for job in (
+                _agent_job(),
+                _apiserver_job(),
+                _cadvisor_job(agent),
+                _coredns_job(),
+                _kube_state_metrics_job(agent),
+                _kubelet_job(agent),
+                _node_exporter_job(),
+            )
+        ],
+        "remote_write": [_remote_write(agent)],
+    }
+
+
+def _kept(profile: str, job: str) -> dict[str, Any]:
+    rules = collection_profile.relabel_rules(collection_profile.series_of(profile, job))
+    return {"metric_relabel_configs": rules} if rules else {}
+
+
+def _remote_write(agent: Agent) -> dict[str, Any]:
+    reserved = "|".join(RESERVED_LABELS)
+    return {
+        "name": "observer",
+        "url": agent.remote_write_url,
+        # Receive reads a 2.0 message as an empty one and says that all is well.
+        "protobuf_message": "prometheus.WriteRequest",
+        "remote_timeout": "30s",
+        "tls_config": {
+            "cert_file": f"{_IDENTITY_PATH}/tls.crt",
+            "key_file": f"{_IDENTITY_PATH}/tls.key",
+            "ca_file": f"{_IDENTITY_PATH}/ca.crt",
+            "min_version": "TLS13",
+        },
+        "write_relabel_configs": [
+            {"action": "labelmap", "regex": f"({reserved})", "replacement": "exported_$1"},
+            {"action": "labeldrop", "regex": reserved},
+        ],
+        "queue_config": {
+            "batch_send_deadline": f"{BATCH_DEADLINE_SECONDS:g}s",
+            "max_samples_per_send": 2000,
+            "capacity": 10000,
+            # A thousand agents that come back after an outage must not open fifty connections each.
+            "min_shards": 1,
+            "max_shards": 10,
+            "max_backoff": "30s",
+            # Otherwise a limit would cost data: an agent drops what is answered with any other 4xx.
+            "retry_on_http_429": True,
+        },
+    }
+
+
+def _credentials(*, insecure_skip_verify: bool = False, server_name: str = "") -> dict[str, Any]:
+    tls: dict[str, Any] = {"ca_file": f"{_SERVICE_ACCOUNT}/ca.crt"}
+    if insecure_skip_verify:
+        tls = {"insecure_skip_verify": True}
+    if server_name:
+        tls["server_name"] = server_name
+    return {
+        "scheme": "https",
+        "authorization": {"credentials_file": f"{_SERVICE_ACCOUNT}/token"},
+        "tls_config": tls,
+    }
+
+
+def _agent_job() -> dict[str, Any]:
+    # The instance is given: a pod's name would make new series at every restart.
+    return {
+        "job_name": collection_profile.AGENT,
+        "static_configs": [{"targets": [f"localhost:{PORT}"], "labels": {"instance": NAME}}],
+    }
+
+
+def _apiserver_job() -> dict[str, Any]:
+    return {
+        "job_name": collection_profile.APISERVER,
+        # Addresses of API servers may be missing in their certificate, this name never is.
+        **_credentials(server_name="kubernetes"),
+        "kubernetes_sd_configs": [_endpoint_slices("default", "kubernetes.io/service-name=kubernetes")],
+        "relabel_configs": [_keep_port("https")],
+    }
+
+
+def _kubelet_job(agent: Agent) -> dict[str, Any]:
+    return {
+        "job_name": collection_profile.KUBELET,
+        **_credentials(insecure_skip_verify=agent.kubelet_insecure_skip_verify),
+        "kubernetes_sd_configs": [{"role": "node"}],
+        "relabel_configs": _node_labels(),
+    }
+
+
+def _cadvisor_job(agent: Agent) -> dict[str, Any]:
+    return {
+        "job_name": collection_profile.CADVISOR,
+        "metrics_path": "/metrics/cadvisor",
+        # It stamps its samples with the time of measuring; without this a container that went lives on for 5 minutes.
+        "track_timestamps_staleness": True,
+        **_credentials(insecure_skip_verify=agent.kubelet_insecure_skip_verify),
+        "kubernetes_sd_configs": [{"role": "node"}],
+        "relabel_configs": _node_labels(),
+    }
+
+
+def _coredns_job() -> dict[str, Any]:
+    return {
+        "job_name": collection_profile.COREDNS,
+        "kubernetes_sd_configs": [_endpoint_slices("kube-system", "k8s-app=kube-dns")],
+        "relabel_configs": [
+            _keep_port("metrics"),
+            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+        ],
+    }
+
+
+def _kube_state_metrics_job(agent: Agent) -> dict[str, Any]:
+    # Through its Service: found without discovery, and the same series whichever pod answers.
+    target = f"{kube_state_metrics.NAME}.{agent.namespace}.svc:{kube_state_metrics.PORT}"
+    return {
+        "job_name": collection_profile.KUBE_STATE_METRICS,
+        # Its labels namespace and pod are those of the objects it tells about.
+        "honor_labels": True,
+        "static_configs": [{"targets": [target], "labels": {"instance": kube_state_metrics.NAME}}],
+    }
+
+
+def _node_exporter_job() -> dict[str, Any]:
+    port = {
+        "source_labels": ["__address__"],
+        "regex": r"(.+):\d+",
+        "replacement": f"$1:{node_exporter.PORT}",
+        "target_label": "__address__",
+    }
+    return {
+        "job_name": collection_profile.NODE_EXPORTER,
+        # Nodes are found as such: a node without its exporter is then a target that is down, not one that is missing.
+        "kubernetes_sd_configs": [{"role": "node"}],
+        "relabel_configs": [port, *_node_labels()],
+    }
+
+
+def _endpoint_slices(namespace: str, label: str) -> dict[str, Any]:
+    """The endpoints of one Service."""
+    return {
+        "role": "endpointslice",
+        "namespaces": {"names": [namespace]},
+        "selectors": [{"role": "endpointslice", "label": label}],
+    }
+
+
+def _keep_port(name: str) -> dict[str, Any]:
+    return {"source_labels": ["__meta_kubernetes_endpointslice_port_name"], "regex": name, "action": "keep"}
+
+
+def _node_labels() -> list[dict[str, Any]]:
+    node = "__meta_kubernetes_node_name"
+    return [
+        {"source_labels": [node], "target_label": "instance"},
+        {"source_labels": [node], "target_label": "node"},
+    ]
+
+
+def _to_yaml(content: Mapping[str, Any]) -> str:
+    # Imported here: the sanity tests import this module with nothing but the standard library.
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(content, Dumper=dumper, sort_keys=False, width=1000))
+
+
+def _config_map(agent: Agent) -> Manifest:
+    return workload.config_map(NAME, agent.namespace, agent.labels, {"prometheus.yml": _to_yaml(configuration(agent))})
+
+
+def _deployment(agent: Agent) -> Manifest:
+    container = workload.container(
+        CONTAINER,
+        agent.image,
+        args=[
+            "--agent",
+            f"--config.file={_CONFIGURATION_PATH}/prometheus.yml",
+            f"--storage.agent.path={_DATA_PATH}",
+            f"--web.listen-address=:{PORT}",
+        ],
+        ports={"http": PORT},
+        mounts=[
+            workload.mount("configuration", _CONFIGURATION_PATH),
+            workload.mount("identity", _IDENTITY_PATH),
+            workload.mount("data", _DATA_PATH, read_only=False),
+        ],
+        startup=workload.http_probe("/-/ready", "http", period_seconds=1, failure_threshold=300),
+        readiness=workload.http_probe("/-/ready", "http", period_seconds=10, failure_threshold=3),
+        liveness=workload.http_probe("/-/healthy", "http", period_seconds=30, failure_threshold=6),
+        resources=agent.resources,
+    )
+    template = workload.pod_template(
+        agent.labels,
+        [container],
+        user=USER,
+        fs_group=USER,
+        service_account_name=NAME,
+        service_account_token=True,
+        node_selector={"kubernetes.io/os": "linux"},
+        volumes=[
+            workload.config_map_volume("configuration", NAME),
+            workload.secret_volume("identity", IDENTITY_SECRET),
+            workload.empty_dir("data", size_limit=WAL_LIMIT),
+        ],
+        # Not the certificate: Prometheus reads its files anew, and a restart would lose what is not sent yet.
+        checksums={"configuration": workload.checksum(configuration(agent))},
+    )
+    # Never two at once: both would write the same series.
+    return workload.deployment(NAME, agent.namespace, agent.labels, template=template, strategy={"type": "Recreate"})

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kube-state-metrics in a KaaS cluster: the state of its objects as metrics. Secrets and ConfigMaps stay unread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    collection_profile,
+    images,
+    rbac,
+    workload,
+)
+
+Manifest = dict[str, Any]
+
+NAME = "scs-observability-kube-state-metrics"
+PORT = 8080
+TELEMETRY_PORT = 8081
+USER = 65534
+RESOURCES: dict[str, Any] = {
+    "requests": {"cpu": "10m", "memory": "48Mi"},
+    "limits": {"cpu": "500m", "memory": "256Mi"},
+}
+
+# API group -> what is watched. The argument --resources and the cluster role both come from here.
+RESOURCES_BY_GROUP: dict[str, tuple[str, ...]] = {
+    "": (
+        "limitranges",
+        "namespaces",
+        "nodes",
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "pods",
+        "replicationcontrollers",
+        "resourcequotas",
+        "services",
+    ),
+    "admissionregistration.k8s.io": ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"),
+    "apps": ("daemonsets", "deployments", "replicasets", "statefulsets"),
+    "autoscaling": ("horizontalpodautoscalers",),
+    "batch": ("cronjobs", "jobs"),
+    "certificates.k8s.io": ("certificatesigningrequests",),
+    "networking.k8s.io": ("ingresses", "networkpolicies"),
+    "policy": ("poddisruptionbudgets",),
+    "storage.k8s.io": ("storageclasses", "volumeattachments"),
+}
+
+
+@dataclass(frozen=True)
+class KubeStateMetrics:
+    """kube-state-metrics as it is wanted: ``instance`` is the cluster's name."""
+
+    instance: str
+    namespace: str
+    profile: str = "minimal"
+    image: str = images.KUBE_STATE_METRICS
+    resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return workload.labels(name="kube-state-metrics", instance=self.instance, component="exporter")
+
+
+def objects(wanted: KubeStateMetrics) -> list[Manifest]:
+    """Everything of kube-state-metrics but its namespace."""
+    return [
+        workload.service_account(NAME, wanted.namespace, wanted.labels),
+        cluster_role(wanted),
+        rbac.cluster_role_binding(NAME, wanted.namespace, wanted.labels),
+        workload.service(NAME, wanted.namespace, wanted.labels, ports={"http": PORT}),
+        _deployment(wanted),
+    ]
+
+
+def cluster_role(wanted: KubeStateMetrics) -> Manifest:
+    return rbac.cluster_role(
+        NAME,
+        wanted.labels,
+        [
+            {"apiGroups": [group], "resources": list(resources), "verbs": ["list", "watch"]}
+            for group, resources in RESOURCES_BY_GROUP.items()
+        ],
+    )
+
+
+def _arguments(wanted: KubeStateMetrics) -> list[str]:
+    watched = sorted(resource for resources in RESOURCES_BY_GROUP.values() for resource in resources)
+    arguments = [
+        f"--port={PORT}",
+        f"--telemetry-port={TELEMETRY_PORT}",
+        f"--resources={','.join(watched)}",
+        # From the API server's memory instead of a quorum read of etcd at every start.
+        "--use-apiserver-cache",
+        "--auto-gomemlimit",
+    ]
+    allowed = collection_profile.metric_allow_list(
+        collection_profile.series_of(wanted.profile, collection_profile.KUBE_STATE_METRICS)
+    )
+    if allowed:
+        arguments.append(f"--metric-allowlist={allowed}")
+    return arguments
+
+
+def _deployment(wanted: KubeStateMetrics) -> Manifest:
+    container = workload.container(
+        "kube-state-metrics",
+        wanted.image,
+        args=_arguments(wanted),
+        ports={"http": PORT, "telemetry": TELEMETRY_PORT},
+        startup=workload.http_probe("/readyz", "telemetry", period_seconds=1, failure_threshold=300),
+        readiness=workload.http_probe("/readyz", "telemetry", period_seconds=10, failure_threshold=3),
+        liveness=workload.http_probe("/livez", "http", period_seconds=30, failure_threshold=6),
+        resources=wanted.resources,
+    )
+    template = workload.pod_template(
+        wanted.labels,
+        [container],
+        user=USER,
+        service_account_name=NAME,
+        service_account_token=True,
+        node_selector={"kubernetes.io/os": "linux"},
+    )
+    return workload.deployment(NAME, wanted.namespace, wanted.labels, template=template)

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""node-exporter on every node of a KaaS cluster, beside one that the customer may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import images, workload
+
+Manifest = dict[str, Any]
+
+NAME = "scs-observability-node-exporter"
+# On the host's network; not 9100, which the customer's own may have.
+PORT = 19100
+USER = 65534
+RESOURCES: dict[str, Any] = {
+    "requests": {"cpu": "10m", "memory": "24Mi"},
+    "limits": {"cpu": "250m", "memory": "96Mi"},
+}
+
+# Interfaces and mounts that come and go with every pod.
+_POD_INTERFACES = "^(veth.*|cali[a-f0-9]*|cilium.*|lxc.*|[a-f0-9]{15})$"
+_POD_MOUNTS = "^/(dev|proc|sys|run/k3s/containerd/.+|run/containerd/.+|var/lib/(containerd|docker|kubelet)/.+)($|/)"
+# Collectors whose kernel interface the user nobody may not read, or that tell nothing about a virtual machine.
+_OFF = ("btrfs", "infiniband", "ipvs", "nfs", "nfsd", "rapl", "selinux", "tapestats", "wifi", "xfs", "zfs")
+
+
+@dataclass(frozen=True)
+class NodeExporter:
+    """node-exporter as it is wanted: ``instance`` is the cluster's name."""
+
+    instance: str
+    namespace: str
+    image: str = images.NODE_EXPORTER
+    resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return workload.labels(name="node-exporter", instance=self.instance, component="exporter")
+
+
+def objects(wanted: NodeExporter) -> list[Manifest]:
+    """Everything of node-exporter but its namespace. It needs no right in the API and gets no token of it."""
+    return [workload.service_account(NAME, wanted.namespace, wanted.labels), _daemonset(wanted)]
+
+
+def _daemonset(wanted: NodeExporter) -> Manifest:
+    container = workload.container(
+        "node-exporter",
+        wanted.image,
+        args=[
+            # Brackets serve IPv6 and do no harm to IPv4. Only the address the agent uses, not a public one.
+            f"--web.listen-address=[$(HOST_IP)]:{PORT}",
+            "--path.procfs=/host/proc",
+            "--path.sysfs=/host/sys",
+            "--path.rootfs=/host/root",
+            f"--collector.netclass.ignored-devices={_POD_INTERFACES}",
+            f"--collector.netdev.device-exclude={_POD_INTERFACES}",
+            f"--collector.filesystem.mount-points-exclude={_POD_MOUNTS}",
+            *(f"--no-collector.{name}" for name in _OFF),
+        ],
+        ports={"metrics": PORT},
+        env=[
+            {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+            {"name": "GOMEMLIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}},
+        ],
+        mounts=[
+            workload.mount("proc", "/host/proc"),
+            workload.mount("sys", "/host/sys"),
+            # Mounts that the host makes later are seen too.
+            {**workload.mount("root", "/host/root"), "mountPropagation": "HostToContainer"},
+        ],
+        # The landing page: a probe of /metrics would collect everything once more.
+        readiness=workload.http_probe("/", "metrics", period_seconds=10, failure_threshold=3),
+        liveness=workload.http_probe("/", "metrics", period_seconds=30, failure_threshold=6),
+        resources=wanted.resources,
+    )
+    template = workload.pod_template(
+        wanted.labels,
+        [container],
+        user=USER,
+        service_account_name=NAME,
+        host_network=True,
+        node_selector={"kubernetes.io/os": "linux"},
+        tolerations=[{"operator": "Exists"}],
+        volumes=[
+            workload.host_path("proc", "/proc"),
+            workload.host_path("sys", "/sys"),
+            workload.host_path("root", "/"),
+        ],
+    )
+    return workload.daemonset(NAME, wanted.namespace, wanted.labels, template=template)

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cluster-wide rights of what runs in a KaaS cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import workload
+
+Manifest = dict[str, Any]
+
+_API_GROUP = "rbac.authorization.k8s.io"
+
+
+def cluster_role(name: str, labels: Mapping[str, str], rules: Sequence[Manifest]) -> Manifest:
+    return {
+        "apiVersion": f"{_API_GROUP}/v1",
+        "kind": "ClusterRole",
+        "metadata": workload.metadata(name, "", labels),
+        "rules": list(rules),
+    }
+
+
+def cluster_role_binding(name: str, namespace: str, labels: Mapping[str, str]) -> Manifest:
+    """Binds the ClusterRole to the ServiceAccount of the same name."""
+    return {
+        "apiVersion": f"{_API_GROUP}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": workload.metadata(name, "", labels),
+        "roleRef": {"apiGroup": _API_GROUP, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+    }

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How fresh the samples of clusters are: a handful of queries, however many clusters there are.
+
+Times are seconds since 1970. The time of a sample is the one its agent gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import Answer, QueryApi
+
+# What every scrape adds of its own: up, scrape_duration_seconds, scrape_samples_scraped,
+# scrape_samples_post_metric_relabeling, scrape_series_added.
+SERIES_PER_TARGET = 5
+# Within these a cluster that went silent is looked for.
+HISTORY = "24h"
+# Shorter than the five minutes that a sample stays visible, so that none is missed.
+HISTORY_STEP = "2m"
+
+
+@dataclass(frozen=True)
+class JobSamples:
+    """The newest sample of ``up`` of a job, and the newest of a target of it that was up (None if there is none)."""
+
+    last: float
+    last_up: float | None = None
+
+
+@dataclass(frozen=True)
+class ClusterSamples:
+    """What arrived from one cluster: per job, and the number of its series."""
+
+    jobs: Mapping[str, JobSamples]
+    series: int = 0
+
+    @property
+    def last(self) -> float:
+        """The time of its newest sample."""
+        return max(job.last for job in self.jobs.values())
+
+    @property
+    def last_up(self) -> float | None:
+        """The time of the newest sample of a target that was up."""
+        return max((job.last_up for job in self.jobs.values() if job.last_up is not None), default=None)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Samples by cluster at ``time`` on the observer's clock; clusters silent for five minutes are not in it."""
+
+    time: float
+    clusters: Mapping[str, ClusterSamples]
+    warnings: tuple[str, ...] = ()
+
+
+def freshness(api: QueryApi, cluster: str = "") -> Freshness:
+    """Ask about one cluster, or all of them, with the same four queries at once. Raises QueryError."""
+    # Components of the observer have no label cluster.
+    selector = f'cluster="{cluster}"' if cluster else 'cluster!=""'
+    now, last, last_up, series = api.query_all(
+        [
+            "time()",
+            f"max by (cluster, job) (timestamp(up{{{selector}}}))",
+            # timestamp() of a comparison would be the time of the query.
+            f"max by (cluster, job) (timestamp(up{{{selector}}}) and up{{{selector}}} == 1)",
+            f"sum by (cluster) (scrape_samples_post_metric_relabeling{{{selector}}} + {SERIES_PER_TARGET})",
+        ]
+    )
+    up = {_key(sample.labels): sample.value for sample in last_up.samples}
+    count = {sample.labels.get("cluster", ""): int(sample.value) for sample in series.samples}
+    jobs: dict[str, dict[str, JobSamples]] = {}
+    for sample in last.samples:
+        name, job = key = _key(sample.labels)
+        jobs.setdefault(name, {})[job] = JobSamples(sample.value, up.get(key))
+    return Freshness(
+        time=_scalar(now),
+        clusters={name: ClusterSamples(of_cluster, count.get(name, 0)) for name, of_cluster in jobs.items()},
+        warnings=tuple(sorted({text for answer in (last, last_up, series) for text in answer.warnings})),
+    )
+
+
+def newest_sample(api: QueryApi, cluster: str) -> float | None:
+    """The time of the newest sample of a cluster; None when there is none to be seen. One query."""
+    answer = api.query(f'max(timestamp(up{{cluster="{cluster}"}}))')
+    return answer.samples[0].value if answer.samples else None
+
+
+def observer_time(api: QueryApi) -> float:
+    """The observer's clock."""
+    return _scalar(api.query("time()"))
+
+
+def last_seen(api: QueryApi) -> dict[str, float]:
+    """Per cluster, the newest sample of its agent within the last day. Dear: ask only when one is silent."""
+    answer = api.query(
+        f'max by (cluster) (max_over_time(timestamp(up{{cluster!="",job="agent"}})[{HISTORY}:{HISTORY_STEP}]))'
+    )
+    return {sample.labels["cluster"]: sample.value for sample in answer.samples if "cluster" in sample.labels}
+
+
+def missing_jobs(jobs: Mapping[str, JobSamples], expected: Iterable[str], since: float) -> dict[str, str]:
+    """Of the expected jobs, those without a sample newer than ``since`` of a target that is up: job -> why."""
+    missing = {}
+    for job in sorted(set(expected)):
+        samples = jobs.get(job)
+        if samples is None or samples.last <= since:
+            missing[job] = "no sample"
+        elif samples.last_up is None or samples.last_up <= since:
+            missing[job] = "target down"
+    return missing
+
+
+def _key(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get("cluster", ""), labels.get("job", "")
+
+
+def _scalar(answer: Answer) -> float:
+    return answer.samples[0].value

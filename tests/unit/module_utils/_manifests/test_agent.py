@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    collection_profile,
+    kube_state_metrics,
+    node_exporter,
+)
+
+URL = "https://observer.example.org:30443/api/v1/receive"
+
+
+def wanted(**changes: Any) -> agent.Agent:
+    return agent.Agent(**{"instance": "alpha", "namespace": "scs-observability", "remote_write_url": URL, **changes})
+
+
+def by_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [item for item in objects if item["kind"] == kind]
+    return found
+
+
+def job(name: str, **changes: Any) -> dict[str, Any]:
+    found: dict[str, Any]
+    (found,) = [item for item in agent.configuration(wanted(**changes))["scrape_configs"] if item["job_name"] == name]
+    return found
+
+
+def test_its_cluster_role_reads_targets_and_metrics_and_nothing_else() -> None:
+    rules = agent.cluster_role(wanted())["rules"]
+    allowed = {
+        (group, resource): set(rule["verbs"])
+        for rule in rules
+        for group in rule.get("apiGroups", [])
+        for resource in rule.get("resources", [])
+    }
+    assert allowed == {
+        ("", "nodes"): {"get", "list", "watch"},
+        ("", "pods"): {"get", "list", "watch"},
+        ("", "services"): {"get", "list", "watch"},
+        ("discovery.k8s.io", "endpointslices"): {"get", "list", "watch"},
+        ("", "nodes/metrics"): {"get"},
+    }
+    assert [rule["nonResourceURLs"] for rule in rules if "nonResourceURLs" in rule] == [["/metrics"]]
+
+
+def test_the_binding_gives_the_role_to_the_account_the_pod_runs_as() -> None:
+    objects = agent.objects(wanted())
+    binding, role = by_kind(objects, "ClusterRoleBinding"), by_kind(objects, "ClusterRole")
+    account = by_kind(objects, "ServiceAccount")
+    pod = by_kind(objects, "Deployment")["spec"]["template"]["spec"]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "scs-observability"}
+    ]
+    assert pod["serviceAccountName"] == account["metadata"]["name"]
+    assert pod["automountServiceAccountToken"] is True
+
+
+def test_it_scrapes_exactly_the_jobs_that_are_expected() -> None:
+    names = [item["job_name"] for item in agent.configuration(wanted())["scrape_configs"]]
+    assert sorted(names) == sorted(collection_profile.JOBS)
+
+
+@pytest.mark.parametrize("profile", collection_profile.PROFILES)
+def test_targets_are_found_by_what_every_build_of_prometheus_has(profile: str) -> None:
+    for item in agent.configuration(wanted(profile=profile))["scrape_configs"]:
+        assert {key for key in item if key.endswith("_configs") and "relabel" not in key} <= {
+            "static_configs",
+            "kubernetes_sd_configs",
+        }
+
+
+def test_kubelets_are_asked_directly() -> None:
+    # Paths are /metrics unless given: none leads through the API server's proxy to a node.
+    for item in agent.configuration(wanted())["scrape_configs"]:
+        assert item.get("metrics_path", "/metrics") in ("/metrics", "/metrics/cadvisor")
+        assert not [rule for rule in item.get("relabel_configs", []) if rule.get("target_label") == "__metrics_path__"]
+    assert job("kubelet")["kubernetes_sd_configs"] == [{"role": "node"}]
+    assert job("cadvisor")["metrics_path"] == "/metrics/cadvisor"
+
+
+@pytest.mark.parametrize(
+    ("skip", "expected"),
+    [
+        (True, {"insecure_skip_verify": True}),
+        (False, {"ca_file": "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"}),
+    ],
+)
+def test_whether_certificates_of_kubelets_are_verified_is_configurable(skip: bool, expected: dict[str, Any]) -> None:
+    for name in ("kubelet", "cadvisor"):
+        assert job(name, kubelet_insecure_skip_verify=skip)["tls_config"] == expected
+
+
+def test_the_certificate_of_the_api_server_is_verified_whatever_kubelets_have() -> None:
+    for skip in (True, False):
+        tls = job("apiserver", kubelet_insecure_skip_verify=skip)["tls_config"]
+        assert "insecure_skip_verify" not in tls
+        assert tls["ca_file"]
+
+
+def test_node_exporter_is_found_on_its_own_port_of_every_node() -> None:
+    (port, *_rest) = job("node-exporter")["relabel_configs"]
+    expression = re.compile(port["regex"])
+    replacement = port["replacement"].replace("$1", r"\1")
+    assert expression.sub(replacement, "10.0.0.1:10250") == f"10.0.0.1:{node_exporter.PORT}"
+    assert expression.sub(replacement, "[fd00::1]:10250") == f"[fd00::1]:{node_exporter.PORT}"
+
+
+def test_kube_state_metrics_is_found_at_its_service() -> None:
+    item = job("kube-state-metrics", namespace="monitoring")
+    service = by_kind(kube_state_metrics.objects(kube_state_metrics.KubeStateMetrics("alpha", "monitoring")), "Service")
+    port = service["spec"]["ports"][0]["port"]
+    assert item["static_configs"][0]["targets"] == [f"{service['metadata']['name']}.monitoring.svc:{port}"]
+    assert item["honor_labels"] is True
+
+
+def test_remote_write_is_what_receive_understands_and_loses_nothing_at_a_limit() -> None:
+    (remote,) = agent.configuration(wanted())["remote_write"]
+    assert remote["url"] == URL
+    assert remote["protobuf_message"] == "prometheus.WriteRequest"
+    assert remote["queue_config"]["retry_on_http_429"] is True
+    assert remote["queue_config"]["batch_send_deadline"] == "5s"
+    assert remote["tls_config"]["min_version"] == "TLS13"
+    assert "insecure_skip_verify" not in remote["tls_config"]
+
+
+def test_the_files_of_remote_write_are_those_of_the_mounted_secret() -> None:
+    (remote,) = agent.configuration(wanted())["remote_write"]
+    pod = by_kind(agent.objects(wanted()), "Deployment")["spec"]["template"]["spec"]
+    (volume,) = [item for item in pod["volumes"] if item.get("secret")]
+    (mount,) = [item for item in pod["containers"][0]["volumeMounts"] if item["name"] == volume["name"]]
+    assert volume["secret"]["secretName"] == agent.IDENTITY_SECRET
+    assert {remote["tls_config"][f"{part}_file"] for part in ("cert", "key", "ca")} == {
+        f"{mount['mountPath']}/{file}" for file in ("tls.crt", "tls.key", "ca.crt")
+    }
+
+
+def relabelled(labels: dict[str, str]) -> dict[str, str]:
+    """What Prometheus' labelmap and labeldrop make of a series (expressions match whole names)."""
+    result = dict(labels)
+    for rule in agent.configuration(wanted())["remote_write"][0]["write_relabel_configs"]:
+        expression = re.compile(rule["regex"])
+        matching = [name for name in result if expression.fullmatch(name)]
+        if rule["action"] == "labelmap":
+            replacement = rule["replacement"].replace("$1", r"\1")
+            result.update({expression.sub(replacement, name): result[name] for name in matching})
+        elif rule["action"] == "labeldrop":
+            result = {name: value for name, value in result.items() if name not in matching}
+        else:
+            pytest.fail(f"not understood: {rule}")
+    return result
+
+
+def test_labels_that_the_observer_sets_are_kept_apart() -> None:
+    assert relabelled({"__name__": "etcd_up", "cluster": "beta", "replica": "2", "replicas": "3"}) == {
+        "__name__": "etcd_up",
+        "exported_cluster": "beta",
+        "exported_replica": "2",
+        "replicas": "3",
+    }
+
+
+def test_no_label_of_the_configuration_names_the_cluster() -> None:
+    assert "external_labels" not in agent.configuration(wanted())["global"]
+    assert "alpha" not in yaml.safe_dump(agent.configuration(wanted()))
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [("30s", "10s"), ("1m", "10s"), ("10s", "10s"), ("5s", "5s")])
+def test_a_scrape_ends_before_the_next_one_starts(interval: str, timeout: str) -> None:
+    assert agent.configuration(wanted(scrape_interval=interval))["global"] == {
+        "scrape_interval": interval,
+        "scrape_timeout": timeout,
+    }
+
+
+def test_an_interval_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError) as raised:
+        agent.configuration(wanted(scrape_interval="soon"))
+    assert raised.value.parameter == "scrape_interval"
+
+
+def test_full_keeps_everything_and_minimal_filters_every_job() -> None:
+    for name in collection_profile.JOBS:
+        assert "metric_relabel_configs" not in job(name, profile="full")
+        assert [rule["action"] for rule in job(name, profile="minimal")["metric_relabel_configs"]] == ["keep"]
+
+
+def test_the_config_map_holds_the_configuration_that_is_mounted() -> None:
+    objects = agent.objects(wanted())
+    config = by_kind(objects, "ConfigMap")
+    pod = by_kind(objects, "Deployment")["spec"]["template"]["spec"]
+    (volume,) = [item for item in pod["volumes"] if item.get("configMap")]
+    (mount,) = [item for item in pod["containers"][0]["volumeMounts"] if item["name"] == volume["name"]]
+    ((file, content),) = config["data"].items()
+    assert volume["configMap"]["name"] == config["metadata"]["name"]
+    assert f"--config.file={mount['mountPath']}/{file}" in pod["containers"][0]["args"]
+    assert yaml.safe_load(content) == agent.configuration(wanted())
+
+
+def pod_annotations(**changes: Any) -> dict[str, str]:
+    deployment = by_kind(agent.objects(wanted(**changes)), "Deployment")
+    result: dict[str, str] = deployment["spec"]["template"]["metadata"]["annotations"]
+    return result
+
+
+def test_a_change_of_the_configuration_rolls_the_pod() -> None:
+    assert pod_annotations() == pod_annotations()
+    assert pod_annotations() != pod_annotations(scrape_interval="15s")
+    assert pod_annotations() != pod_annotations(profile="full")
+
+
+def test_two_agents_never_run_at_once() -> None:
+    spec = by_kind(agent.objects(wanted()), "Deployment")["spec"]
+    assert spec["strategy"] == {"type": "Recreate"}
+    assert spec["replicas"] == 1
+
+
+def test_it_runs_in_agent_mode_with_its_log_in_a_bounded_volume() -> None:
+    pod = by_kind(agent.objects(wanted()), "Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert "--agent" in container["args"]
+    (mount,) = [item for item in container["volumeMounts"] if not item["readOnly"]]
+    assert f"--storage.agent.path={mount['mountPath']}" in container["args"]
+    (volume,) = [item for item in pod["volumes"] if item["name"] == mount["name"]]
+    assert volume["emptyDir"]["sizeLimit"]
+
+
+def test_image_and_resources_are_the_wanted_ones() -> None:
+    resources = {"limits": {"memory": "1Gi"}}
+    deployment = by_kind(agent.objects(wanted(image="mirror/prometheus:1", resources=resources)), "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert (container["image"], container["resources"]) == ("mirror/prometheus:1", resources)
