@@ -49,16 +49,16 @@ sanity: tree ## Only ansible-test sanity, without containers
 	@$(ROOT)/dev/sanity $(ARGS)
 
 test-unit: venv ## Pure logic: under a minute, no root, no network
-	@cd $(ROOT) && python -m dev.run_tests unit
+	@cd $(ROOT) && python dev/run_tests.py unit
 
 test-integration: tree ## Against real API server, S3 server, Thanos and Prometheus, without the lab
-	@cd $(ROOT) && python -m dev.run_tests integration
+	@cd $(ROOT) && python dev/run_tests.py integration
 
 molecule: tree ## The roles on the lab: check, converge, idempotence, verify, remove
-	@cd $(ROOT) && python -m dev.run_tests molecule
+	@cd $(ROOT) && python dev/run_tests.py molecule
 
 test: tree ## All of them, then the coverage of module_utils
-	@cd $(ROOT) && python -m dev.run_tests lint unit integration coverage molecule
+	@cd $(ROOT) && python dev/run_tests.py lint unit integration coverage molecule
 
 ##@ Develop
 
