@@ -1,0 +1,296 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The authorities of an observer and the certificates they sign, as Secrets in its namespace.
+
+``tenants`` signs the agents of KaaS clusters and is trusted by the gateway alone. ``internal`` signs components and is
+trusted by components, and as a server by agents. ``internal-gateway`` is an intermediate of ``internal`` that signs
+nothing but the gateway's client certificate: receive trusts it, and only it, so that no other component can write.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_label
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
+    LEAF_LIFETIME,
+    KeyPair,
+    create_authority,
+    expiry,
+    issue,
+    renewal_date,
+    renewal_reason,
+)
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    Manifest,
+    mask,
+)
+
+TENANTS = "tenants"
+INTERNAL = "internal"
+INTERNAL_GATEWAY = "internal-gateway"
+AUTHORITIES = (TENANTS, INTERNAL, INTERNAL_GATEWAY)
+
+# Every component's server certificate carries this name beside its own, so that a client needs one setting for all.
+SHARED_GRPC_NAME = "thanos-grpc"
+
+EXPIRES_ANNOTATION = "observability.scs.community/certificate-expires"
+RENEW_AFTER_ANNOTATION = "observability.scs.community/certificate-renew-after"
+# A digest of the pair and of everything that was wanted of it. While it matches, nothing has to be parsed.
+DIGEST_ANNOTATION = "observability.scs.community/certificate-digest"
+
+
+class SecretReader(Protocol):
+    """The part of the Kubernetes client that is used here."""
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Manifest | None: ...
+
+
+def authority_secret_name(authority: str) -> str:
+    """Return the name of the Secret that holds an authority."""
+    return f"scs-observability-authority-{authority}"
+
+
+def service_names(service: str, namespace: str) -> tuple[str, ...]:
+    """Return the DNS names for the server certificate of a component behind ``service``."""
+    return (
+        service,
+        f"{service}.{namespace}.svc",
+        f"{service}.{namespace}.svc.cluster.local",
+        shared_server_name(namespace),
+    )
+
+
+def shared_server_name(namespace: str) -> str:
+    """Return the name that every component's server certificate has: what gRPC clients expect of all of them."""
+    return f"{SHARED_GRPC_NAME}.{namespace}.svc"
+
+
+def observe_or_create(
+    client: SecretReader, namespace: str, which: Sequence[str], now: datetime
+) -> tuple[dict[str, KeyPair], list[Manifest]]:
+    """Read authorities from their Secrets; make the missing ones.
+
+    Returns the pairs by authority and the Secrets to create (with POST: see creation_plan). Nothing is written here
+    and a Secret that exists is never replaced. ``internal-gateway`` brings ``internal``, which signs it, along.
+    Raises InputError naming the Secret when an existing one is damaged, ApiError from the client.
+    """
+    wanted = set(which)
+    if unknown := wanted - set(AUTHORITIES):
+        raise ValueError(f"unknown authorities: {', '.join(sorted(unknown))}")
+    if INTERNAL_GATEWAY in wanted:
+        wanted.add(INTERNAL)
+
+    pairs: dict[str, KeyPair] = {}
+    missing: list[Manifest] = []
+    # In the order of AUTHORITIES: an issuer comes before what it signs.
+    for authority in (name for name in AUTHORITIES if name in wanted):
+        secret_name = authority_secret_name(authority)
+        observed = client.get("v1", "Secret", secret_name, namespace)
+        if observed is not None:
+            pairs[authority] = _pair_of_authority(observed)
+            continue
+        issuer = pairs[INTERNAL] if authority == INTERNAL_GATEWAY else None
+        pairs[authority] = create_authority(
+            f"scs-observability {authority} {namespace}"[:64],
+            now,
+            # internal may sign one level of authorities, which is internal-gateway
+            path_length=1 if authority == INTERNAL else 0,
+            issuer=issuer,
+        )
+        labels = {
+            MANAGED_BY_LABEL: MANAGED_BY,
+            "app.kubernetes.io/part-of": "scs-observability",
+            "app.kubernetes.io/name": "authority",
+            "app.kubernetes.io/instance": secret_name,
+            "app.kubernetes.io/component": authority,
+        }
+        issuer_certificate = (issuer or pairs[authority]).certificate
+        metadata = {"name": secret_name, "namespace": namespace, "labels": labels}
+        missing.append(_tls_secret(metadata, pairs[authority], issuer_certificate))
+    return pairs, missing
+
+
+def creation_plan(secrets: Iterable[Manifest]) -> Plan:
+    """Return the plan that creates the Secrets of observe_or_create, and fails if one came into being meanwhile."""
+    return Plan(
+        tuple(
+            Change(
+                action="create",
+                kind="Secret",
+                name=secret["metadata"]["name"],
+                namespace=secret["metadata"]["namespace"],
+                after=mask(secret),
+                manifest=secret,
+                api_version="v1",
+                create_only=True,
+            )
+            for secret in secrets
+        )
+    )
+
+
+def leaf_secret(
+    existing: Mapping[str, Any] | None,
+    name: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    authority: KeyPair,
+    *,
+    common_name: str,
+    now: datetime,
+    dns_names: Sequence[str] = (),
+    ip_addresses: Sequence[str] = (),
+    server: bool = False,
+    client: bool = False,
+    lifetime: timedelta = LEAF_LIFETIME,
+    ca_certificate: str | None = None,
+) -> Manifest:
+    """Return the Secret (kubernetes.io/tls: tls.crt, tls.key, ca.crt) of a component or an agent.
+
+    ``existing`` is the live Secret; its pair is kept while nothing speaks for a new one (renewal_reason).
+    ``ca_certificate`` is what its user shall trust, the authority itself unless given: an agent's is signed by
+    ``tenants`` and trusts ``internal``, receive's is signed by ``internal`` and trusts ``internal-gateway``.
+    """
+    trusted = ca_certificate or authority.certificate
+    names, addresses = tuple(dict.fromkeys(dns_names)), tuple(dict.fromkeys(ip_addresses))
+
+    def digest(pair: KeyPair) -> str:
+        wanted = [common_name, sorted(names), sorted(addresses), server, client, lifetime.total_seconds()]
+        text = json.dumps([pair.certificate, pair.key, authority.certificate, *wanted])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def secret(pair: KeyPair, annotations: Mapping[str, str]) -> Manifest:
+        metadata = {"name": name, "namespace": namespace, "labels": dict(labels), "annotations": dict(annotations)}
+        return _tls_secret(metadata, pair, trusted)
+
+    pair = None if existing is None else _pair(existing)
+    if pair is not None:
+        live = (existing or {})["metadata"].get("annotations") or {}
+        known = {key: live.get(key, "") for key in (EXPIRES_ANNOTATION, RENEW_AFTER_ANNOTATION, DIGEST_ANNOTATION)}
+        if known[DIGEST_ANNOTATION] == digest(pair) and _is_before(now, known[RENEW_AFTER_ANNOTATION]):
+            return secret(pair, known)
+        reason = renewal_reason(
+            pair,
+            authority.certificate,
+            now,
+            dns_names=names,
+            ip_addresses=addresses,
+            common_name=common_name,
+            server=server,
+            client=client,
+        )
+        if reason is not None:
+            pair = None
+    if pair is None:
+        pair = issue(
+            authority,
+            common_name,
+            now,
+            lifetime=lifetime,
+            dns_names=names,
+            ip_addresses=addresses,
+            server=server,
+            client=client,
+        )
+    return secret(
+        pair,
+        {
+            EXPIRES_ANNOTATION: _timestamp(expiry(pair.certificate)),
+            RENEW_AFTER_ANNOTATION: _timestamp(renewal_date(pair.certificate)),
+            DIGEST_ANNOTATION: digest(pair),
+        },
+    )
+
+
+def agent_secret(
+    existing: Mapping[str, Any] | None,
+    name: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    *,
+    tenants: KeyPair,
+    internal_certificate: str,
+    cluster: str,
+    now: datetime,
+) -> Manifest:
+    """Return the Secret with which an agent writes as ``cluster``: a client certificate with that common name.
+
+    The name is checked before anything is signed, because the gateway makes it the tenant. ca.crt is ``internal``'s
+    certificate, by which the agent knows the gateway. Raises InputError for a name that is not a DNS label.
+    """
+    return leaf_secret(
+        existing,
+        name,
+        namespace,
+        labels,
+        tenants,
+        common_name=dns_label(cluster, "name"),
+        now=now,
+        client=True,
+        ca_certificate=internal_certificate,
+    )
+
+
+def secret_text(secret: Mapping[str, Any], key: str) -> str | None:
+    """Return a decoded value of a Secret, None when it is not there or not text."""
+    if key in (secret.get("stringData") or {}):
+        return str(secret["stringData"][key])
+    try:
+        return base64.b64decode((secret.get("data") or {})[key], validate=True).decode()
+    except (KeyError, binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _pair(secret: Mapping[str, Any]) -> KeyPair | None:
+    certificate, key = secret_text(secret, "tls.crt"), secret_text(secret, "tls.key")
+    return KeyPair(certificate, key) if certificate and key else None
+
+
+def _pair_of_authority(secret: Mapping[str, Any]) -> KeyPair:
+    pair = _pair(secret)
+    if pair is None:
+        name, namespace = secret["metadata"]["name"], secret["metadata"].get("namespace", "")
+        raise InputError(
+            f"the Secret {namespace}/{name} of an authority lacks tls.crt or tls.key",
+            parameter="namespace",
+            advice="Restore it; a new authority would make every certificate of the old one useless",
+        )
+    return pair
+
+
+def _tls_secret(
+    metadata: Mapping[str, Any],
+    pair: KeyPair,
+    ca_certificate: str,
+) -> Manifest:
+    values = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": ca_certificate}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": dict(metadata),
+        "type": "kubernetes.io/tls",
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in values.items()},
+    }
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_before(now: datetime, timestamp: str) -> bool:
+    try:
+        return now < datetime.fromisoformat(timestamp)
+    except (ValueError, TypeError):
+        return False
