@@ -76,7 +76,8 @@ class ApiError(ObservabilityError):
     """A request that the Kubernetes API did not fulfil.
 
     ``verb`` is the verb of Kubernetes' access control (get, list, create, patch, update, delete), ``resource`` reads
-    "statefulsets.apps namespace/name", ``status`` is the HTTP status or None when there was no answer.
+    "statefulsets.apps namespace/name", ``status`` is the HTTP status or None when there was no answer, ``causes`` are
+    the API's own short names for what is wrong.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class ApiError(ObservabilityError):
         status: int | None,
         reason: str,
         *,
+        causes: Sequence[str] = (),
         parameter: str | None = None,
         advice: str | None = None,
         details: Mapping[str, object] | None = None,
@@ -103,6 +105,7 @@ class ApiError(ObservabilityError):
         self.resource = resource
         self.status = status
         self.reason = reason
+        self.causes = tuple(causes)
 
 
 class AlreadyExists(ApiError):

@@ -318,9 +318,9 @@ class KubernetesClient:
             described,
             response.status,
             text,
+            causes=[str(cause.get("reason")) for cause in causes],
             parameter=parameter,
             advice=advice,
-            details={"causes": [str(cause.get("reason")) for cause in causes]} if causes else None,
         )
 
     def _advice(self, text: str) -> str:

@@ -107,6 +107,16 @@ def is_terminating(manifest: Mapping[str, Any]) -> bool:
     return bool(manifest["metadata"].get("deletionTimestamp"))
 
 
+def status_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the status of an object, empty if it has none."""
+    return manifest.get("status") or {}
+
+
+def conditions_of(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the conditions of an object by type."""
+    return {condition["type"]: condition for condition in status_of(manifest).get("conditions") or []}
+
+
 def normalize(manifest: Mapping[str, Any]) -> Manifest:
     """Return a copy without status and server-side metadata: the part that can be wanted, comparable with ==."""
     metadata = {name: value for name, value in manifest["metadata"].items() if name not in _SERVER_METADATA}
