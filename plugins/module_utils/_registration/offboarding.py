@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A KaaS cluster leaves on purpose: announced first, so that its silence is no failure, and forgotten last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    ObjectKey,
+    identity,
+    mask,
+    normalize,
+)
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_gone
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
+    apply_plan,
+    plan_namespace_removal,
+    plan_removal,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
+from ansible_collections.scs.observability.plugins.module_utils._registration import parts
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
+    DEFAULT_WAIT_TIMEOUT,
+    uid_of,
+)
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
+from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
+    cluster_name,
+    namespace,
+    seconds,
+)
+
+Manifest = dict[str, Any]
+
+ADVICE = "If that cluster is gone for good, force: true removes its registration alone and tells what is left"
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What of the KaaS cluster is to be removed; ``left`` is what cannot be looked at, ``reason`` why."""
+
+    client: KubernetesClient | None
+    plan: Plan
+    pods: tuple[ObjectKey, ...] = ()
+    left: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Take a cluster out as the module's parameters say, and return the module's result."""
+    name = cluster_name(params)
+    kaas_namespace = namespace(params, "namespace")
+    timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
+    wait, force = params.get("wait") is not False, bool(params.get("force"))
+
+    observer = KubernetesClient.from_parameters(params, "observer_")
+    record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
+    registration = Registration.of(record) if record else None
+    leaving = look_at_cluster(params, name, kaas_namespace, registration, force=force)
+    record_plan = removal_of_record(record)
+    plan = leaving.plan + record_plan
+    result = {
+        **plan.result(),
+        "name": name,
+        "phase": "absent",
+        "left": list(leaving.left),
+        "left_reason": leaving.reason,
+    }
+    if check_mode:
+        return result
+
+    if registration is not None and registration.phase != "deleting":
+        # Whoever set the phase before: from here on the silence of this cluster is wanted.
+        observer.apply(registration.in_phase("deleting").manifest(), force=True)
+    if leaving.client is not None:
+        apply_plan(leaving.client, leaving.plan)
+        if wait and leaving.plan.changed:
+            # An agent that still writes would make a cluster without registration of a forgotten one.
+            gone = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in leaving.plan.changes]
+            wait_gone(leaving.client, [*gone, *leaving.pods], timeout)
+    apply_plan(observer, record_plan)
+    return result
+
+
+def look_at_cluster(
+    params: Mapping[str, Any],
+    name: str,
+    kaas_namespace: str,
+    registration: Registration | None,
+    *,
+    force: bool,
+) -> Leaving:
+    """Plan the removal in the KaaS cluster. With ``force`` one that cannot be reached, or is another one, is let be."""
+    try:
+        client = KubernetesClient.from_parameters(params)
+        uid = uid_of(client, client.get("v1", "Namespace", "kube-system"))
+        if registration is not None and registration.cluster_uid != uid:
+            raise InputError(
+                f"{name!r} is registered for the cluster with UID {registration.cluster_uid}, "
+                f"but the kubeconfig leads to the cluster with UID {uid}",
+                parameter="kubeconfig",
+                advice="Check the kubeconfig and its context",
+                details={"registered_uid": registration.cluster_uid, "cluster_uid": uid},
+            )
+        return removal_in_cluster(client, name, kaas_namespace)
+    except (ApiError, InputError) as error:
+        if not force:
+            error.advice = f"{error.advice}. {ADVICE}" if error.advice else ADVICE
+            raise
+        return Leaving(None, Plan(), left=tuple(parts.names(name, kaas_namespace)), reason=str(error))
+
+
+def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str) -> Leaving:
+    """Exactly what carries our labels and this name; the namespace too, if it is ours and nothing else is in it."""
+    owner = workload.owner(name)
+    selector = ",".join(f"{label}={value}" for label, value in owner.items())
+    plan = plan_removal(client, owner, kaas_namespace, parts.KINDS)
+    pod_keys = tuple(identity(pod) for pod in client.list("v1", "Pod", kaas_namespace, selector))
+    removed = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in plan.changes]
+    plan += plan_namespace_removal(client, kaas_namespace, [*removed, *pod_keys])
+    return Leaving(client, plan, pod_keys)
+
+
+def removal_of_record(record: Manifest | None) -> Plan:
+    if record is None:
+        return Plan()
+    key = identity(record)
+    return Plan(
+        (
+            Change(
+                action="delete",
+                api_version=key.api_version,
+                kind=key.kind,
+                name=key.name,
+                before=mask(normalize(record)),
+                manifest=record,
+            ),
+        )
+    )

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All registrations against what really arrives: which clusters are silent that should not be, and who is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
+from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import (
+    ClusterSamples,
+    Freshness,
+    freshness,
+    last_seen,
+    missing_jobs,
+)
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
+from ansible_collections.scs.observability.plugins.module_utils._registration.settings import namespace
+
+# A single lost scrape or a slow batch is no failure.
+INTERVALS_UNTIL_SILENT = 3
+SECONDS_UNTIL_SILENT = 120.0
+# Where receive puts what comes without a tenant: nobody's cluster.
+NO_CLUSTERS = frozenset({"default-tenant"})
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a cluster is: ``state`` is one word, ``reason`` says why, ``healthy`` is false when somebody has to act."""
+
+    state: str
+    healthy: bool
+    reason: str
+
+
+def registrations(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Return the result of observer_info: five requests, six when a cluster is silent, however many there are."""
+    observer = KubernetesClient.from_parameters(params)
+    api = QueryApi(observer, namespace(params, "namespace"), params.get("query_frontend") or DEFAULT_SERVICE)
+    registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
+    now = freshness(api)
+    silent = {item.name for item in registered if item.phase == "active"} - set(now.clusters)
+    rows = describe(registered, now, last_seen(api) if silent else {})
+    unknown = orphans(registered, now)
+    return {
+        "changed": False,
+        "registrations": rows,
+        "orphans": unknown,
+        "healthy": all(row["healthy"] for row in rows),
+        "warnings": list(now.warnings),
+    }
+
+
+def describe(registered: Iterable[Registration], now: Freshness, seen: Mapping[str, float]) -> list[dict[str, Any]]:
+    """One dictionary per registration, by name; ``seen`` has the last samples of clusters that are silent now."""
+    rows = []
+    for registration in sorted(registered, key=lambda item: item.name):
+        samples = now.clusters.get(registration.name)
+        last = samples.last if samples else seen.get(registration.name)
+        age = None if last is None else round(max(now.time - last, 0.0), 1)
+        missing = missing_jobs(samples.jobs if samples else {}, registration.jobs, now.time - allowed_age(registration))
+        health = assess(registration, samples, age, missing, now.time)
+        rows.append(
+            {
+                "name": registration.name,
+                "phase": registration.phase,
+                "customer": registration.customer,
+                "sla": registration.sla,
+                "contact": registration.contact,
+                "registered_since": registration.since,
+                "last_sample_age_seconds": age,
+                "series": samples.series if samples else 0,
+                "missing_jobs": [{"job": job, "reason": reason} for job, reason in missing.items()],
+                "certificate_expires": registration.certificate.expires if registration.certificate else None,
+                "certificate_fingerprint": registration.certificate.fingerprint if registration.certificate else None,
+                "last_proof": registration.proof.time if registration.proof else None,
+                "healthy": health.healthy,
+                "state": health.state,
+                "reason": health.reason,
+            }
+        )
+    return rows
+
+
+def allowed_age(registration: Registration) -> float:
+    """Seconds without a sample that are no failure yet."""
+    interval = duration_seconds(registration.scrape_interval, "scrapeInterval")
+    return max(INTERVALS_UNTIL_SILENT * interval, SECONDS_UNTIL_SILENT)
+
+
+def assess(
+    registration: Registration,
+    samples: ClusterSamples | None,
+    age: float | None,
+    missing: Mapping[str, str],
+    now: float,
+) -> Health:
+    """Only a cluster that is active can fail. One whose targets are all down fails too, although its agent writes."""
+    if registration.phase != "active":
+        return Health(registration.phase, True, f"{registration.phase}: silence would be no failure")
+    allowed = allowed_age(registration)
+    if age is None:
+        return Health("silent", False, "active, but no sample within a day")
+    if age > allowed:
+        return Health("silent", False, f"active, but its last sample is {age:.0f} s old, more than {allowed:.0f} s")
+    if samples is None or samples.last_up is None or now - samples.last_up > allowed:
+        return Health("down", False, "its agent writes, but every target is down")
+    if missing:
+        listed = ", ".join(f"{job} ({reason})" for job, reason in missing.items())
+        return Health("incomplete", True, f"jobs missing: {listed}")
+    return Health("ok", True, "fresh samples of every job")
+
+
+def orphans(registered: Iterable[Registration], now: Freshness) -> list[dict[str, Any]]:
+    """Clusters that write (within five minutes) and are not registered."""
+    known = {registration.name for registration in registered} | NO_CLUSTERS
+    return [
+        {
+            "name": name,
+            "last_sample_age_seconds": round(max(now.time - samples.last, 0.0), 1),
+            "series": samples.series,
+        }
+        for name, samples in sorted(now.clusters.items())
+        if name not in known
+    ]

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a registration puts into the KaaS cluster, as one list: to make it, to wait for it, to remove it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    ObjectKey,
+    identity,
+    labels_of,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    kube_state_metrics,
+    node_exporter,
+    workload,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.agent import Agent
+from ansible_collections.scs.observability.plugins.module_utils._manifests.kube_state_metrics import KubeStateMetrics
+from ansible_collections.scs.observability.plugins.module_utils._manifests.node_exporter import NodeExporter
+from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings
+
+Manifest = dict[str, Any]
+
+# Every kind of the objects below but the Namespace, which others may use too.
+KINDS: tuple[tuple[str, str], ...] = (
+    ("v1", "ServiceAccount"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "DaemonSet"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+)
+
+# Node exporter looks at the host; a cluster may enforce "baseline" for namespaces that say nothing.
+_POD_SECURITY = {"pod-security.kubernetes.io/enforce": "privileged"}
+
+
+def agent_of(settings: Settings) -> Agent:
+    return Agent(
+        instance=settings.name,
+        namespace=settings.namespace,
+        remote_write_url=settings.remote_write_url,
+        scrape_interval=settings.scrape_interval,
+        profile=settings.profile,
+        kubelet_insecure_skip_verify=settings.kubelet_insecure_skip_verify,
+        image=settings.images["agent"],
+        resources=settings.resources["agent"],
+    )
+
+
+def identity_labels(settings: Settings) -> dict[str, str]:
+    """Labels of the Secret with the agent's certificate."""
+    return agent_of(settings).labels
+
+
+def objects(settings: Settings, live_namespace: Mapping[str, Any] | None) -> list[Manifest]:
+    """Everything in the KaaS cluster but the Secret with the certificate.
+
+    A namespace that somebody else made is used as it is: with our label on it, it would be removed some day.
+    """
+    result: list[Manifest] = []
+    if live_namespace is None or labels_of(live_namespace).get(MANAGED_BY_LABEL) == MANAGED_BY:
+        labels = workload.labels(name="namespace", instance=settings.name, component="agent")
+        result.append(workload.namespace(settings.namespace, {**labels, **_POD_SECURITY}))
+    return [
+        *result,
+        *agent.objects(agent_of(settings)),
+        *kube_state_metrics.objects(
+            KubeStateMetrics(
+                instance=settings.name,
+                namespace=settings.namespace,
+                profile=settings.profile,
+                image=settings.images["kube_state_metrics"],
+                resources=settings.resources["kube_state_metrics"],
+            )
+        ),
+        *node_exporter.objects(
+            NodeExporter(
+                instance=settings.name,
+                namespace=settings.namespace,
+                image=settings.images["node_exporter"],
+                resources=settings.resources["node_exporter"],
+            )
+        ),
+    ]
+
+
+def workloads(manifests: Sequence[Mapping[str, Any]]) -> tuple[list[ObjectKey], list[ObjectKey]]:
+    """What to wait for: the agent, and what it scrapes."""
+    keys = [identity(item) for item in manifests if item["kind"] in ("Deployment", "DaemonSet")]
+    return [key for key in keys if key.name == agent.NAME], [key for key in keys if key.name != agent.NAME]
+
+
+def names(name: str, namespace: str) -> list[str]:
+    """All of it by title, for when the cluster cannot be looked at: "v1 Secret scs-observability/…"."""
+    agent_ = Agent(name, namespace, "")
+    manifests = [
+        workload.namespace(namespace, {}),
+        *agent.objects(agent_),
+        *kube_state_metrics.objects(KubeStateMetrics(name, namespace)),
+        *node_exporter.objects(NodeExporter(name, namespace)),
+    ]
+    secret = ObjectKey("v1", "Secret", namespace, agent.IDENTITY_SECRET)
+    return sorted(str(key) for key in (*(identity(item) for item in manifests), secret))

@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The registration of a KaaS cluster: between the custom resource and what the rest of the code works with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What of an agent's client certificate is recorded; ``expires`` is like "2026-02-01T10:00:00Z"."""
+
+    fingerprint: str
+    expires: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The last time samples were read back: when ("2026-02-01T10:00:00Z"), after how many seconds, and what came."""
+
+    time: str
+    seconds: float
+    series: int
+    missing_jobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A KaaSCluster. ``since`` is the time of its creation, empty while it is only wanted."""
+
+    name: str
+    cluster_uid: str
+    phase: str
+    customer: str = ""
+    sla: str = ""
+    contact: str = ""
+    profile: str = "minimal"
+    scrape_interval: str = "30s"
+    jobs: tuple[str, ...] = ()
+    since: str = ""
+    certificate: Certificate | None = None
+    proof: Proof | None = None
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Registration:
+        """Read a live object; what is missing in it is left at its default."""
+        metadata, spec = manifest["metadata"], manifest.get("spec") or {}
+        collection = spec.get("collection") or {}
+        status = manifest.get("status") or {}
+        certificate, proof = status.get("certificate"), status.get("proof")
+        return cls(
+            name=metadata["name"],
+            cluster_uid=spec.get("clusterUID", ""),
+            phase=spec.get("phase", ""),
+            customer=spec.get("customer", ""),
+            sla=spec.get("sla", ""),
+            contact=spec.get("contact", ""),
+            profile=collection.get("profile", "minimal"),
+            scrape_interval=collection.get("scrapeInterval", "30s"),
+            jobs=tuple(collection.get("jobs") or ()),
+            since=metadata.get("creationTimestamp", ""),
+            certificate=Certificate(certificate["fingerprint"], certificate["expires"]) if certificate else None,
+            proof=Proof(
+                proof["time"],
+                float(proof.get("seconds", 0)),
+                int(proof.get("series", 0)),
+                tuple(proof.get("missingJobs") or ()),
+            )
+            if proof
+            else None,
+        )
+
+    def manifest(self) -> Manifest:
+        """The object as it is applied, without status."""
+        given = {"customer": self.customer, "sla": self.sla, "contact": self.contact}
+        return {
+            "apiVersion": kaas_cluster.API_VERSION,
+            "kind": kaas_cluster.KIND,
+            "metadata": workload.metadata(
+                self.name, "", workload.labels(name="kaas-cluster", instance=self.name, component="registration")
+            ),
+            "spec": {
+                "phase": self.phase,
+                "clusterUID": self.cluster_uid,
+                **{name: value for name, value in given.items() if value},
+                "collection": {
+                    "profile": self.profile,
+                    "scrapeInterval": self.scrape_interval,
+                    "jobs": list(self.jobs),
+                },
+            },
+        }
+
+    def status(self) -> Manifest:
+        """The status as it is kept in the object."""
+        status: Manifest = {}
+        if self.certificate:
+            status["certificate"] = {
+                "fingerprint": self.certificate.fingerprint,
+                "expires": self.certificate.expires,
+            }
+        if self.proof:
+            status["proof"] = {
+                "time": self.proof.time,
+                "seconds": self.proof.seconds,
+                "series": self.proof.series,
+                "missingJobs": list(self.proof.missing_jobs),
+            }
+        return status
+
+    def status_manifest(self) -> Manifest:
+        """The object as its status is applied: whole, because what one manager applies without, it removes."""
+        return {
+            "apiVersion": kaas_cluster.API_VERSION,
+            "kind": kaas_cluster.KIND,
+            "metadata": {"name": self.name},
+            "status": self.status(),
+        }
+
+    def in_phase(self, phase: str) -> Registration:
+        """The same in another phase."""
+        return replace(self, phase=phase)
+
+
+def next_phase(observed: str | None, wanted: str | None, *, proven: bool) -> str:
+    """The phase a registration ends in. Raises InputError for a transition that is not legal.
+
+    ``observed`` is None for a new registration, ``wanted`` when the operator leaves it to us: then what is registered
+    stays, and a cluster that is being provisioned becomes active once its samples are proven.
+    """
+    start = observed or "provisioning"
+    if start == "deleting":
+        raise InputError(
+            "the registration is being deleted, which cannot be taken back",
+            parameter="name",
+            advice="Finish it with state: absent, then register the cluster anew",
+        )
+    if wanted is None:
+        return "active" if start == "provisioning" and proven else start
+    if wanted != start and wanted not in kaas_cluster.TRANSITIONS[start]:
+        # To "deleting" leads state: absent.
+        legal = [phase for phase in (start, *kaas_cluster.TRANSITIONS[start]) if phase != "deleting"]
+        whose = f"a cluster that is {start}" if observed else "a new registration"
+        raise InputError(f"{whose} cannot become {wanted}", parameter="phase", advice=f"Legal now: {', '.join(legal)}")
+    return wanted
+
+
+def refuse_other_cluster(name: str, cluster_uid: str, registered: Iterable[Registration]) -> Registration | None:
+    """Return the registration of that name, if any. Raises InputError when name or cluster are taken otherwise."""
+    same_name = None
+    for registration in registered:
+        if registration.name == name:
+            same_name = registration
+        elif registration.cluster_uid == cluster_uid:
+            raise InputError(
+                f"the cluster with UID {cluster_uid} is already registered as {registration.name!r}",
+                parameter="name",
+                advice=f"Use that name, or remove the registration {registration.name!r} first (state: absent)",
+                details={"cluster_uid": cluster_uid, "registered_as": registration.name},
+            )
+    if same_name is not None and same_name.cluster_uid != cluster_uid:
+        raise InputError(
+            f"{name!r} is registered for the cluster with UID {same_name.cluster_uid}, "
+            f"but the kubeconfig leads to the cluster with UID {cluster_uid}",
+            parameter="name",
+            advice="Check the kubeconfig and its context, choose another name, "
+            "or remove the registration of the former cluster first (state: absent)",
+            details={"registered_uid": same_name.cluster_uid, "cluster_uid": cluster_uid},
+        )
+    return same_name
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as Kubernetes writes it, like "2026-02-01T10:00:00Z"."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,328 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: agent_registration
+short_description: Bring a KaaS cluster on board of an observer, with proof that its metrics arrive
+version_added: 0.1.0
+author:
+  - SCS Observability contributors
+description:
+  - Registers a Kubernetes cluster of a customer (KaaS) with an observer. Signs the client certificate that is the
+    cluster's identity, writes the C(KaaSCluster) registration, and deploys a Prometheus agent, kube-state-metrics and
+    node-exporter into one namespace of that cluster.
+  - Waits for the proof that it works, namely a sample of this cluster, newer than the start of the run, read through
+    the observer's query-frontend. Only then does the cluster become C(active), so that its silence counts as a
+    failure.
+  - The agent reads no Secrets, and every object, port and cluster role has a name that cannot collide with the
+    customer's.
+  - Deploy the observer first, with M(scs.observability.thanos_component) and M(scs.observability.remote_write_gateway).
+extends_documentation_fragment:
+  - scs.observability.attributes
+  - scs.observability.kubernetes
+  - scs.observability.observer
+  - scs.observability.wait
+options:
+  name:
+    description:
+      - The cluster's name. It is the common name of its certificate, the Thanos tenant, and the value of the label
+        C(cluster) of every series, so it must be a DNS label of 1 to 63 characters.
+      - It belongs to the one cluster it was registered for, told by the UID of its namespace C(kube-system).
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) registers the cluster and brings its agent to what is described here.
+      - V(absent) sets the phase C(deleting), so that the silence to come alerts nobody, removes from the cluster
+        exactly what was made, and then removes the registration. Metrics that were collected stay.
+    type: str
+    choices: [present, absent]
+    default: present
+  phase:
+    description:
+      - Where in its life the cluster is to be, one of V(provisioning), V(active) and V(maintenance). Legal are
+        C(provisioning) to C(active), and C(active) to C(maintenance) and back; the API server of the observer refuses
+        everything else.
+      - Without it, a registered cluster stays in its phase, and a new one becomes C(active) once its metrics are
+        proven.
+      - A cluster becomes C(active) at the very end of a run and C(maintenance) at its beginning. In V(maintenance) it
+        may be silent, therefore nothing is proven.
+    type: str
+  customer:
+    description: Whose cluster it is. Without it, what is registered stays.
+    type: str
+  sla:
+    description: The class of its service level agreement. Without it, what is registered stays.
+    type: str
+  contact:
+    description: Whom to reach about it. Without it, what is registered stays.
+    type: str
+  namespace:
+    description:
+      - The namespace in the KaaS cluster. It is made when it is missing, and removed again with the last thing in it.
+        One that somebody else made is used and left.
+    type: str
+    default: scs-observability
+  observer_namespace:
+    description: The namespace of the observer's components.
+    type: str
+    default: scs-observability
+  query_frontend:
+    description: Name of the Service in O(observer_namespace) whose query API is asked for the proof.
+    type: str
+    default: thanos-query-frontend
+  remote_write_url:
+    description:
+      - Where the agent writes to, the address of the gateway as pods of the KaaS cluster reach it. Required for
+        O(state=present).
+    type: str
+  remote_write_ca:
+    description:
+      - Certificates (PEM) by which the agent knows the gateway. Without it, the observer's own authority C(internal).
+    type: str
+  scrape_interval:
+    description: How often targets are scraped, between V(5s) and V(2m).
+    type: str
+    default: 30s
+  profile:
+    description:
+      - What is collected. V(minimal) is what rules and dashboards need, V(full) everything the targets offer, about
+        ten times as many series.
+    type: str
+    default: minimal
+  kubelet_insecure_skip_verify:
+    description:
+      - Whether the agent accepts whatever certificate a kubelet shows. Clusters made with kubeadm have self-signed
+        ones. Turn it off where the cluster's authority signs the kubelets' serving certificates.
+    type: bool
+    default: true
+  images:
+    description: Image references, for a mirror or another version.
+    type: dict
+    suboptions:
+      agent:
+        description: Prometheus, 3.0 or newer.
+        type: str
+      kube_state_metrics:
+        description: kube-state-metrics, 2.10 or newer.
+        type: str
+      node_exporter:
+        description: node-exporter, 1.5 or newer.
+        type: str
+  resources:
+    description: Resources of the containers, each with C(requests) and C(limits) as Kubernetes has them.
+    type: dict
+    suboptions:
+      agent:
+        description: Resources of the Prometheus agent.
+        type: dict
+      kube_state_metrics:
+        description: Resources of kube-state-metrics.
+        type: dict
+      node_exporter:
+        description: Resources of node-exporter.
+        type: dict
+  proof:
+    description:
+      - Whether to wait for the proof. It needs O(wait). Without it, a new cluster stays in the phase C(provisioning),
+        unless O(phase) says otherwise.
+    type: bool
+    default: true
+  proof_timeout:
+    description: Seconds to wait at most for the first sample, counted from when the agent is ready.
+    type: int
+    default: 120
+  force:
+    description:
+      - With O(state=present), take over fields that another field manager owns.
+      - With O(state=absent), remove the registration although the KaaS cluster cannot be reached, or is not the one
+        that was registered. RV(left) tells what was left there.
+    type: bool
+    default: false
+notes:
+  - The status of the registration (time, duration and number of series of the last proof) is written by every run
+    that proves something. It is what was observed, so it does not count as a change.
+  - The series of one scrape arrive up to 5 seconds after it (batches of remote write), and the first scrape of a
+    target comes at a moment within the first scrape interval that Prometheus chooses. The first sample is read
+    accordingly soon.
+requirements:
+  - cryptography 42 or newer
+seealso:
+  - module: scs.observability.observer_info
+"""
+
+EXAMPLES = r"""
+- name: Bring a cluster on board and wait until its metrics are there
+  scs.observability.agent_registration:
+    name: shop-prod
+    customer: Example Shop
+    sla: gold
+    contact: noc@example.org
+    kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+    remote_write_url: https://metrics.example.org/api/v1/receive
+  register: shop
+
+- name: Say how long it took and what is not there
+  ansible.builtin.debug:
+    msg: "{{ shop.series }} series after {{ shop.seconds }} s, missing: {{ shop.missing_jobs }}"
+
+- name: Announce maintenance
+  scs.observability.agent_registration:
+    name: shop-prod
+    phase: maintenance
+    kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+    remote_write_url: https://metrics.example.org/api/v1/receive
+
+- name: Take the cluster out, before it is deleted
+  scs.observability.agent_registration:
+    name: shop-prod
+    state: absent
+    kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+
+- name: Take a cluster out that is gone already
+  scs.observability.agent_registration:
+    name: shop-prod
+    state: absent
+    force: true
+    kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+"""
+
+RETURN = r"""
+name:
+  description: The cluster's name.
+  returned: success
+  type: str
+  sample: shop-prod
+phase:
+  description: The phase the registration is in at the end, or would be in check mode; V(absent) when it was removed.
+  returned: success
+  type: str
+  sample: active
+changes:
+  description: One line for each object that changed, or would change in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: ["create apps/v1 Deployment scs-observability/scs-observability-agent"]
+cluster_uid:
+  description: The UID of the cluster's namespace C(kube-system), by which it is told from others.
+  returned: when O(state=present)
+  type: str
+  sample: 0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e
+certificate:
+  description: The agent's client certificate.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    fingerprint:
+      description: SHA-256 of its DER form, in hexadecimal.
+      type: str
+    expires:
+      description: When it expires.
+      type: str
+      sample: "2026-05-02T10:00:00Z"
+seconds:
+  description: Seconds from the start of the run until the first new sample of the cluster was read; none without proof.
+  returned: when O(state=present)
+  type: float
+  sample: 21.4
+series:
+  description: Number of series the cluster sends; none without proof.
+  returned: when O(state=present)
+  type: int
+  sample: 2713
+missing_jobs:
+  description: Jobs that were expected and are missing.
+  returned: when O(state=present)
+  type: list
+  elements: dict
+  contains:
+    job:
+      description: Name of the job.
+      type: str
+      sample: coredns
+    reason:
+      description: C(no sample), or C(target down) when there are only samples of targets that are down.
+      type: str
+      sample: no sample
+timings:
+  description:
+    - Seconds from the start of the run until everything was applied (C(applied)), the agent was ready, its image
+      pulled and started included (C(agent_ready)), all workloads were ready (C(all_ready)), the first sample was read
+      (C(first_sample)), and every job had sent or was given up (C(all_jobs)).
+  returned: when O(state=present) and something was proven
+  type: dict
+  sample: {applied: 1.3, agent_ready: 4.6, all_ready: 6.2, first_sample: 14.8, all_jobs: 37.2}
+left:
+  description: What was left in the KaaS cluster because it could not be looked at (with O(force=true)).
+  returned: when O(state=absent)
+  type: list
+  elements: str
+left_reason:
+  description: Why it could not be looked at; empty when nothing is left.
+  returned: when O(state=absent)
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.scs.observability.plugins.module_utils._core import outcome
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, OBSERVER, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "phase": {"type": "str"},
+            "customer": {"type": "str"},
+            "sla": {"type": "str"},
+            "contact": {"type": "str"},
+            "namespace": {"type": "str", "default": "scs-observability"},
+            "observer_namespace": {"type": "str", "default": "scs-observability"},
+            "query_frontend": {"type": "str", "default": "thanos-query-frontend"},
+            "remote_write_url": {"type": "str"},
+            "remote_write_ca": {"type": "str"},
+            "scrape_interval": {"type": "str", "default": "30s"},
+            "profile": {"type": "str", "default": "minimal"},
+            "kubelet_insecure_skip_verify": {"type": "bool", "default": True},
+            "images": {
+                "type": "dict",
+                "options": {
+                    "agent": {"type": "str"},
+                    "kube_state_metrics": {"type": "str"},
+                    "node_exporter": {"type": "str"},
+                },
+            },
+            "resources": {
+                "type": "dict",
+                "options": {
+                    "agent": {"type": "dict"},
+                    "kube_state_metrics": {"type": "dict"},
+                    "node_exporter": {"type": "dict"},
+                },
+            },
+            "proof": {"type": "bool", "default": True},
+            "proof_timeout": {"type": "int", "default": 120},
+            "force": {"type": "bool", "default": False},
+            **KUBERNETES,
+            **OBSERVER,
+            **WAIT,
+        },
+        supports_check_mode=True,
+    )
+    outcome.run(module, deregister if module.params["state"] == "absent" else register)
+
+
+if __name__ == "__main__":
+    main()
