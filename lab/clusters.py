@@ -1,0 +1,346 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's KinD clusters: made, brought back after the engine was stopped, or rebuilt when they do not come back."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lab import containers
+from lab.containers import Container, moment
+from lab.network import Network
+from lab.state import OBSERVER, Lab, LabError, write_atomically
+
+if TYPE_CHECKING:
+    from lab.engine import Docker
+
+KIND_LABEL = "io.x-k8s.kind.cluster"
+QUERY_FRONTEND_NODE_PORT = 30902
+GATEWAY_NODE_PORT = 30443
+# Written into a node as the last step of its making: without it the cluster is half-made
+MARKER = "/kind/scs-observability-lab.json"
+# Without these a cluster cannot run what the collection deploys: name, namespace, labels
+REQUIRED_PODS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    ("CoreDNS", "kube-system", {"k8s-app": "kube-dns"}),
+    ("kube-proxy", "kube-system", {"k8s-app": "kube-proxy"}),
+    ("the storage provisioner", "local-path-storage", {}),
+)
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_NEW_SECONDS = 300.0
+_RETURN_SECONDS = 150.0
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What must hold for a node to be brought back: kubeadm wrote the address into certificates and manifests."""
+
+    address: str
+    image: str
+
+    @classmethod
+    def parse(cls, text: str | None) -> Marker | None:
+        try:
+            content = json.loads(text or "")
+            return cls(str(content["address"]), str(content["image"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+class Action(Enum):
+    CREATE = "create"
+    REBUILD = "rebuild"
+    START = "start"
+    READDRESS = "readdress"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Decision:
+    action: Action
+    reason: str = ""
+
+
+def decide(container: Container | None, marker: Marker | None, network: Network, ports: Iterable[int]) -> Decision:
+    """What to do with a cluster's node, from what is seen of it."""
+    if container is None:
+        return Decision(Action.CREATE)
+    if marker is None:
+        return Decision(Action.REBUILD, "it was left half-made")
+    if missing := sorted(set(ports) - set(container.ports)):
+        return Decision(Action.REBUILD, f"it does not publish node port {missing[0]}")
+    address = container.addresses.get(network.name)
+    if container.running and address == marker.address:
+        return Decision(Action.KEEP)
+    if container.running:
+        return Decision(Action.READDRESS, f"its address changed from {marker.address} to {address or 'none'}")
+    return Decision(Action.START)
+
+
+def choose_port(preferred: int, taken: Callable[[int], bool]) -> int:
+    """The preferred port of the host, or the next one that nobody listens on."""
+    for port in range(preferred, min(preferred + 500, 65536)):
+        if not taken(port):
+            return port
+    raise LabError(f"no free port on 127.0.0.1 from {preferred} on")
+
+
+def port_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+def kind_config(base: Mapping[str, Any], name: str, image: str, ports: Mapping[int, int]) -> dict[str, Any]:
+    """KinD's configuration: `base` is what the node image asks for, `ports` maps node ports to loopback ports."""
+    node: dict[str, Any] = {"role": "control-plane", "image": image}
+    if ports:
+        node["extraPortMappings"] = [
+            {"containerPort": node_port, "hostPort": host_port, "listenAddress": "127.0.0.1", "protocol": "TCP"}
+            for node_port, host_port in ports.items()
+        ]
+    return {**base, "kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "name": name, "nodes": [node]}
+
+
+def unready(objects: Iterable[Mapping[str, Any]], since: datetime) -> list[str]:
+    """What a cluster still lacks, from its nodes, pods and storage classes.
+
+    Only what the kubelet saw after `since`, the start of the node's container, counts: an API server that came back
+    first repeats what was true before.
+    """
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for item in objects:
+        by_kind.setdefault(item["kind"], []).append(item)
+    lacking = []
+    nodes = by_kind.get("Node", [])
+    if not nodes or not all(_condition(node, "Ready") for node in nodes):
+        lacking.append("a Ready node")
+    for title, namespace, labels in REQUIRED_PODS:
+        pods = [pod for pod in by_kind.get("Pod", []) if _selected(pod, namespace, labels)]
+        if not any(_condition(pod, "Ready") and _started_after(pod, since) for pod in pods):
+            lacking.append(title)
+    classes = by_kind.get("StorageClass", [])
+    if not any(item["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true" for item in classes):
+        lacking.append("a default storage class")
+    return lacking
+
+
+def _selected(pod: Mapping[str, Any], namespace: str, labels: Mapping[str, str]) -> bool:
+    metadata = pod["metadata"]
+    present = metadata.get("labels", {})
+    return metadata["namespace"] == namespace and all(present.get(name) == value for name, value in labels.items())
+
+
+def _condition(item: Mapping[str, Any], name: str) -> bool:
+    conditions = item.get("status", {}).get("conditions", [])
+    return any(condition["type"] == name and condition["status"] == "True" for condition in conditions)
+
+
+def _started_after(pod: Mapping[str, Any], since: datetime) -> bool:
+    states = [status.get("state", {}).get("running") for status in pod["status"].get("containerStatuses", [])]
+    # Kubernetes' times have whole seconds
+    return bool(states) and all(
+        state and moment(state["startedAt"]) >= since.replace(microsecond=0) for state in states
+    )
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Works on the clusters of one lab, with one engine, on one network."""
+
+    docker: Docker
+    lab: Lab
+    network: Network
+    binaries: Path
+    image: str
+    image_id: str
+    base: Mapping[str, Any]  # KinD configuration that the node image asks for
+    node_files: Mapping[str, str]  # path -> content, the same in every node
+    lock: int  # file descriptor that KinD inherits
+    say: Callable[[str], None]
+
+    def revive(self, wanted: Mapping[str, Mapping[int, int]]) -> dict[str, Decision]:
+        """Start what was stopped, every node at the address it had, before anything new can take one of these.
+
+        wanted: cluster -> node port -> preferred port on loopback. Gives what `ensure` has to do about each.
+        """
+        decisions, markers = {}, {}
+        for name, ports in wanted.items():
+            node = self.lab.node(name)
+            container = containers.find(self.docker, node).get(node)
+            markers[name] = Marker.parse(containers.read_file(self.docker, node, MARKER)) if container else None
+            decisions[name] = decide(container, markers[name], self.network, ports)
+        returning = [
+            name for name, decision in decisions.items() if decision.action in (Action.START, Action.READDRESS)
+        ]
+        for name in returning:
+            node = self.lab.node(name)
+            if decisions[name].action is Action.READDRESS:
+                self.say(f"{node}: {decisions[name].reason}; it gets the old one back")
+                self.docker.run("stop", "--time", "10", node)
+            self.docker.run("network", "disconnect", "--force", self.network.name, node, check=False)
+        for name in returning:
+            node, marker = self.lab.node(name), markers[name]
+            assert marker is not None
+            try:
+                # A fixed address from now on: the engine gave the first one by order of start
+                self.docker.run("network", "connect", "--ip", marker.address, self.network.name, node)
+                self.docker.run("start", node)
+            except LabError as error:  # a taken port, a vanished mount: a new node has neither
+                decisions[name] = Decision(Action.REBUILD, f"its node does not start ({error})")
+        for name, found in markers.items():
+            if found and found.image != self.image_id and decisions[name].action is not Action.REBUILD:
+                self.say(f"{self.lab.cluster(name)} keeps its older node image; lab-down and lab bring the new one")
+        return decisions
+
+    def ensure(self, name: str, decision: Decision, wanted_ports: Mapping[int, int]) -> bool:
+        """The cluster is Ready and its kubeconfig is there; whether anything had to be done.
+
+        A port that the cluster has already is kept; wanted_ports count for a new one.
+        """
+        if decision.action in (Action.START, Action.READDRESS, Action.KEEP):
+            self._complete(name)
+            limit = _RETURN_SECONDS
+            if not (missing := self._wait(name, limit)):
+                return decision.action is not Action.KEEP
+            decision = Decision(
+                Action.REBUILD, f"it did not become Ready within {limit:.0f} s, lacking {', '.join(missing)}"
+            )
+        if decision.action is Action.REBUILD:
+            self.say(f"{self.lab.cluster(name)} is rebuilt: {decision.reason}")
+            remove(self.docker, self.lab, [name])
+        self._create(name, wanted_ports)
+        return True
+
+    def _complete(self, name: str) -> None:
+        """Everything outside Kubernetes that a cluster needs; the same when it is there already."""
+        containers.write_files(self.docker, self.lab.node(name), self.node_files)
+        result = self._run("kind", "get", "kubeconfig", "--name", self.lab.cluster(name))
+        if result.returncode == 0 and result.stdout:
+            write_atomically(self.lab.kubeconfig(name), result.stdout, 0o600)
+
+    def _create(self, name: str, wanted_ports: Mapping[int, int]) -> None:
+        cluster, node = self.lab.cluster(name), self.lab.node(name)
+        ports = {node_port: choose_port(preferred, port_taken) for node_port, preferred in wanted_ports.items()}
+        config = kind_config(self.base, cluster, self.image, ports)
+        kubeconfig = self.lab.kubeconfig(name)
+        log = self.lab.logs / f"kind-{name}.log"
+        result = self._run(
+            *("kind", "create", "cluster", "--config", "-", "--kubeconfig", str(kubeconfig)),
+            *("--retain", "--verbosity", "1"),
+            input=yaml.safe_dump(config, sort_keys=False),
+        )
+        log.write_text(f"{yaml.safe_dump(config, sort_keys=False)}\n{result.stdout}{result.stderr}")
+        if result.returncode != 0:
+            with log.open("a") as file:
+                file.write(self.docker.run("logs", node, check=False))
+            raise LabError(f"KinD could not make {cluster}: {_last_error(result.stderr)}; see {log}")
+        kubeconfig.chmod(0o600)
+        # The engine would start nodes in any order and give them each other's addresses: `up` starts them
+        self.docker.run("update", "--restart", "no", node)
+        containers.write_files(self.docker, node, self.node_files)
+        if missing := self._wait(name, _NEW_SECONDS):
+            raise LabError(f"{cluster} lacks {', '.join(missing)} after {_NEW_SECONDS:.0f} s; see {log}")
+        container = containers.find(self.docker, node)[node]
+        marker = Marker(container.addresses[self.network.name], container.image)
+        containers.write_files(self.docker, node, {MARKER: json.dumps(asdict(marker)) + "\n"})
+
+    def _wait(self, name: str, seconds: float) -> list[str]:
+        """What is still lacking when the time is over; empty as soon as nothing is."""
+        seen: list[list[str]] = [[]]
+
+        def healthy() -> bool:
+            seen[0] = self._lacking(name)
+            return not seen[0]
+
+        containers.wait_for(healthy, seconds)
+        return seen[0]
+
+    def _lacking(self, name: str) -> list[str]:
+        node = self.lab.node(name)
+        container = containers.find(self.docker, node).get(node)
+        return lacking(self.lab, self.binaries, name, container)
+
+    def _run(self, program: str, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        environment = self.docker.env | {"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.network.name}
+        return subprocess.run(
+            [str(self.binaries / program), *arguments],
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            pass_fds=[self.lock],
+        )
+
+
+def lacking(lab: Lab, binaries: Path, name: str, container: Container | None) -> list[str]:
+    """What the cluster lacks now, asked of its API server; empty when it is Ready."""
+    if container is None:
+        return ["a node"]
+    if not container.running or container.started is None:
+        return ["a running node"]
+    if not lab.kubeconfig(name).exists():
+        return ["a kubeconfig"]
+    result = subprocess.run(
+        [
+            *(str(binaries / "kubectl"), "--kubeconfig", str(lab.kubeconfig(name)), "--request-timeout", "10s"),
+            *("--cache-dir", str(lab.directory / "kubectl-cache")),  # not in the home directory
+            *("get", "nodes,pods,storageclasses", "--all-namespaces", "--output", "json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HOME": str(lab.directory), "PATH": os.defpath},
+    )
+    if result.returncode != 0:
+        return ["an answering API server"]
+    return unready(json.loads(result.stdout)["items"], container.started)
+
+
+def _last_error(text: str) -> str:
+    errors = [line for line in text.splitlines() if line.startswith("ERROR")] or text.strip().splitlines()
+    return errors[-1] if errors else "no message"
+
+
+def find(docker: Docker, lab: Lab) -> dict[str, list[str]]:
+    """Clusters of this lab that have nodes, half-made ones included: name -> containers."""
+    found: dict[str, list[str]] = {}
+    for container in containers.names_with_label(docker, KIND_LABEL):
+        if name := lab.cluster_of_node(container):
+            found.setdefault(name, []).append(container)
+    return found
+
+
+def remove(docker: Docker, lab: Lab, names: Iterable[str]) -> None:
+    """The clusters' nodes with their volumes, and the kubeconfigs. Needs no KinD: it does nothing else either."""
+    nodes = find(docker, lab)
+    for name in names:
+        if name in nodes:
+            docker.run("rm", "--force", "--volumes", *nodes[name])
+        lab.kubeconfig(name).unlink(missing_ok=True)
+
+
+def preferred_ports(name: str, query_frontend: int | None, gateway: int | None) -> dict[int, int]:
+    """Node port -> port on loopback; only the observer is looked at from outside."""
+    if name != OBSERVER:
+        return {}
+    return {
+        QUERY_FRONTEND_NODE_PORT: query_frontend or QUERY_FRONTEND_NODE_PORT,
+        GATEWAY_NODE_PORT: gateway or GATEWAY_NODE_PORT,
+    }

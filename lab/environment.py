@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lab tells to shells and scripts: addresses, kubeconfigs, credentials' places."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from lab import s3
+from lab.clusters import GATEWAY_NODE_PORT
+from lab.state import BUCKET, OBSERVER, Lab, LabError, State
+
+
+def variables(lab: Lab, state: State) -> dict[str, str]:
+    """Environment variables of a lab that is up, from its state file alone."""
+    if OBSERVER not in state.clusters or state.s3_endpoint is None or state.binaries is None:
+        raise LabError(f"there is no complete lab in {lab.directory}; `make lab` brings it up")
+    kubeconfigs = {f"{name.upper().replace('-', '_')}_KUBECONFIG": str(lab.kubeconfig(name)) for name in state.clusters}
+    return {
+        **kubeconfigs,
+        "S3_ENDPOINT": state.s3_endpoint,
+        "S3_CA_FILE": s3.ca_file(lab),
+        "S3_CREDENTIALS_FILE": s3.credentials_file(lab),
+        "S3_BUCKET": BUCKET,
+        "GATEWAY_URL": f"https://{lab.node(OBSERVER)}:{GATEWAY_NODE_PORT}/api/v1/receive",
+        "GATEWAY_NODE_ADDRESS": f"{state.gateway_node_address}:{GATEWAY_NODE_PORT}",
+        "QUERY_FRONTEND_URL": f"http://127.0.0.1:{state.query_frontend_port}",
+        "LAB_BIN": state.binaries,
+    }
+
+
+def exports(values: Mapping[str, str]) -> str:
+    """Lines for `eval` in any POSIX shell."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
