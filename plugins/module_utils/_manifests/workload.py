@@ -9,6 +9,7 @@ and no pod gets a token of the Kubernetes API unless it asks for one.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -58,8 +59,10 @@ def metadata(
     return result
 
 
-def namespace(name: str, object_labels: Mapping[str, str]) -> Manifest:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(name, "", object_labels)}
+def namespace(name: str, object_labels: Mapping[str, str] | None = None) -> Manifest:
+    """A Namespace. Several module calls share one, so it says the same in each of them: ours, and no instance's."""
+    shared = {"app.kubernetes.io/managed-by": MANAGED_BY, "app.kubernetes.io/part-of": PART_OF}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(name, "", object_labels or shared)}
 
 
 def service_account(name: str, namespace: str, object_labels: Mapping[str, str]) -> Manifest:
@@ -78,6 +81,17 @@ def config_map(name: str, namespace: str, object_labels: Mapping[str, str], data
         "kind": "ConfigMap",
         "metadata": metadata(name, namespace, object_labels),
         "data": dict(data),
+    }
+
+
+def secret(name: str, namespace: str, object_labels: Mapping[str, str], data: Mapping[str, str]) -> Manifest:
+    """An opaque Secret of text values."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(name, namespace, object_labels),
+        "type": "Opaque",
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
     }
 
 
