@@ -1,0 +1,3 @@
+module scs.observability/lab/pause
+
+go 1.26.0
