@@ -8,15 +8,12 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
-
-from lab.state import LabError
 
 _TAIL_LINES = 15
 
@@ -44,45 +41,6 @@ def tail(path: Path, lines: int = _TAIL_LINES) -> str:
         return ""
 
 
-class Step:
-    """One piece of work with a log file of its own."""
-
-    def __init__(self, log: Path) -> None:
-        self.log = log
-
-    def run(
-        self,
-        command: Sequence[str | Path],
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        stdin: TextIO | None = None,
-        locks: Sequence[int] = (),
-    ) -> None:
-        """Run a command with its output in the log; LabError with the log's end when it fails.
-
-        locks: file descriptors that the command inherits, so that a lock is held as long as it runs.
-        """
-        with self.log.open("a") as log:
-            log.write("$ " + " ".join(map(str, command)) + "\n")
-            log.flush()
-            try:
-                result = subprocess.run(
-                    [str(part) for part in command],
-                    env=None if env is None else dict(env),
-                    cwd=cwd,
-                    stdin=stdin or subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=tuple(locks),
-                    check=False,
-                )
-            except OSError as error:
-                raise LabError(f"{command[0]}: {error.strerror}") from error
-        if result.returncode != 0:
-            raise LabError(f"{command[0]} failed ({result.returncode}); {self.log} ends with:\n{tail(self.log)}")
-
-
 class Progress:
     """Tells on `stream` what is going on: a line that moves on a terminal, plain lines elsewhere.
 
@@ -107,8 +65,8 @@ class Progress:
             self._write(text + "\n")
 
     @contextlib.contextmanager
-    def step(self, label: str) -> Iterator[Step]:
-        """Announce the work, tell how long it took, and name the log when it fails."""
+    def step(self, label: str) -> Iterator[Path]:
+        """Announce the work and tell how long it took; gives the path of the log for its output."""
         self._started += 1
         title = f"[{self._started}/{max(self._expected, self._started)}] {label}"
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -123,7 +81,7 @@ class Progress:
             ticker.start()
         outcome = "failed after "
         try:
-            yield Step(log)
+            yield log
             outcome = ""
         finally:
             done.set()
