@@ -79,15 +79,20 @@ class Progress:
         ticker = threading.Thread(target=self._tick, args=(title, begin, done), daemon=True)
         if self._terminal:
             ticker.start()
-        outcome = "failed after "
+        outcome, last_lines = "interrupted after ", ""
         try:
             yield log
             outcome = ""
+        except Exception:
+            outcome, last_lines = "failed after ", tail(log)
+            raise
         finally:
             done.set()
             if self._terminal:
                 ticker.join()
             self.say(f"{title}: {outcome}{elapsed(self._clock() - begin)}")
+            if last_lines:
+                self.say(f"{log} ends with:\n{last_lines}")
 
     def _tick(self, title: str, begin: float, done: threading.Event) -> None:
         while True:
