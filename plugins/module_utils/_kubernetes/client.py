@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import responses
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
@@ -93,10 +94,9 @@ class KubernetesClient:
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Manifest | None:
         """Return an object, or None when it, its namespace or its kind is not there."""
-        response = self._send("GET", _path(api_version, kind, namespace, name))
-        if response.status == 404:
-            return None
-        return self._object(response, "get", _described(api_version, kind, namespace, name))
+        request = _Request("get", _described(api_version, kind, namespace, name))
+        response = self._send(request, "GET", _path(api_version, kind, namespace, name))
+        return None if response.status == 404 else self._object(request, response)
 
     def list(
         self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
@@ -125,10 +125,11 @@ class KubernetesClient:
         """Create an object; raises AlreadyExists when there is one of that name."""
         key = identity(manifest)
         query = {"fieldManager": FIELD_MANAGER, **_dry_run(dry_run)}
-        response = self._send(
-            "POST", _path(key.api_version, key.kind, key.namespace), query, [_JSON], manifest, idempotent=False
+        path = _path(key.api_version, key.kind, key.namespace)
+        request = _Request("create", _described(*key))
+        return self._object(
+            request, self._send(request, "POST", path, query, headers=[_JSON], body=manifest, idempotent=False)
         )
-        return self._object(response, "create", _described(*key))
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "", *, uid: str | None = None) -> bool:
         """Delete an object and, in the background, what depends on it. Return False when it was not there.
@@ -138,20 +139,24 @@ class KubernetesClient:
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid:
             options["preconditions"] = {"uid": uid}
-        response = self._send("DELETE", _path(api_version, kind, namespace, name), {}, [_JSON], options)
+        request = _Request("delete", _described(api_version, kind, namespace, name))
+        response = self._send(
+            request, "DELETE", _path(api_version, kind, namespace, name), headers=[_JSON], body=options
+        )
         if response.status == 404:
             return False
-        self._object(response, "delete", _described(api_version, kind, namespace, name))
+        self._object(request, response)
         return True
 
     def logs(self, pod: str, namespace: str, container: str = "", tail_lines: int = 20, previous: bool = False) -> str:
         """Return the last log lines of a container; empty when there are none (yet)."""
         query = {"container": container, "tailLines": str(tail_lines), "previous": "true" if previous else ""}
-        response = self._send("GET", f"{_path('v1', 'Pod', namespace, pod)}/log", query)
+        request = _Request("get", f"pods/log {namespace}/{pod}")
+        response = self._send(request, "GET", f"{_path('v1', 'Pod', namespace, pod)}/log", query)
         if response.status in (400, 404):  # not started, or gone
             return ""
         if response.status != 200:
-            self._fail(response, "get", f"pods/log {namespace}/{pod}")
+            self._fail(request, response)
         return response.body.decode(errors="replace")
 
     def service_get(
@@ -163,22 +168,23 @@ class KubernetesClient:
         """
         name = f"{service}:{port}"
         target = f"{_path('v1', 'Service', namespace, name)}/proxy/{quote(path.lstrip('/'))}"
-        response = self._send("GET", target, query or {}, retry_status=False)
+        request = _Request("get", f"services/proxy {namespace}/{name}")
+        response = self._send(request, "GET", target, query or {}, retry_status=False)
         if response.status != 200:
-            self._fail(response, "get", f"services/proxy {namespace}/{name}")
+            self._fail(request, response)
         return response.body
 
     # What else a namespace holds
 
     def namespaced_kinds(self) -> builtins.list[tuple[str, str, str]]:
         """Return (apiVersion, kind, plural) of everything in namespaces that can be listed and deleted."""
+
+        def discover(path: str) -> Manifest:
+            request = _Request("get", path)
+            return self._object(request, self._send(request, "GET", path, headers=[_ACCEPT_DISCOVERY]))
+
         kinds = []
-        for document in self.parallel(
-            [
-                lambda: self._object(self._send("GET", "/api", {}, [_ACCEPT_DISCOVERY]), "get", "/api"),
-                lambda: self._object(self._send("GET", "/apis", {}, [_ACCEPT_DISCOVERY]), "get", "/apis"),
-            ]
-        ):
+        for document in self.parallel([partial(discover, "/api"), partial(discover, "/apis")]):
             for group in document.get("items") or []:
                 group_name = group["metadata"].get("name", "")
                 # The first version is the preferred one; others show the same objects.
@@ -225,19 +231,22 @@ class KubernetesClient:
         key = identity(manifest)
         query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false", **_dry_run(dry_run)}
         path = _path(key.api_version, key.kind, key.namespace, key.name) + subresource
-        response = self._send("PATCH", path, query, [_APPLY], manifest)
-        return self._object(response, "patch", _described(*key))
+        request = _Request("patch", _described(*key))
+        return self._object(request, self._send(request, "PATCH", path, query, headers=[_APPLY], body=manifest))
 
     def _list(
         self, path: str, described: str, query: Mapping[str, str], headers: Sequence[tuple[str, str]] = ()
     ) -> builtins.list[Manifest]:
+        request = _Request("list", described)
         items: list[Manifest] = []
         more = ""
         while True:
-            response = self._send("GET", path, {**query, "limit": str(PAGE), "continue": more}, headers)
+            response = self._send(
+                request, "GET", path, {**query, "limit": str(PAGE), "continue": more}, headers=headers
+            )
             if response.status == 404:
                 return []
-            page = self._object(response, "list", described)
+            page = self._object(request, response)
             items += page.get("items") or []
             more = page.get("metadata", {}).get("continue") or ""
             if not more:
@@ -245,12 +254,13 @@ class KubernetesClient:
 
     def _send(
         self,
+        request: _Request,
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
+        *,
         headers: Sequence[tuple[str, str]] = (),
         body: Mapping[str, Any] | None = None,
-        *,
         idempotent: bool = True,
         retry_status: bool = True,
     ) -> Response:
@@ -264,17 +274,17 @@ class KubernetesClient:
         except Unreachable as error:
             raise ApiError(
                 self.host,
-                _VERBS[method],
-                path,
+                request.verb,
+                request.resource,
                 None,
                 f"it cannot be reached: {error}",
                 parameter=self._connection.parameter,
                 advice=self._advice("Check the server's address and authority"),
             ) from error
 
-    def _object(self, response: Response, verb: str, described: str) -> Manifest:
+    def _object(self, request: _Request, response: Response) -> Manifest:
         if response.status >= 300:
-            self._fail(response, verb, described)
+            self._fail(request, response)
         try:
             result = json.loads(response.body)
         except ValueError:
@@ -282,8 +292,8 @@ class KubernetesClient:
         if not isinstance(result, dict):
             raise ApiError(
                 self.host,
-                verb,
-                described,
+                request.verb,
+                request.resource,
                 response.status,
                 "the answer is not a Kubernetes object",
                 parameter=self._connection.parameter,
@@ -291,21 +301,21 @@ class KubernetesClient:
             )
         return result
 
-    def _fail(self, response: Response, verb: str, described: str) -> NoReturn:
-        status, text, causes = _failure(response, secret=described.startswith("secrets "))
+    def _fail(self, request: _Request, response: Response) -> NoReturn:
+        reason, text, causes = _failure(response, secret=request.resource.startswith("secrets "))
         error = ApiError
-        parameter = None
-        advice = None
+        verb = request.verb
+        parameter = advice = None
         if response.status == 401:
             text = "it does not accept the credentials"
             parameter, advice = self._connection.parameter, self._advice("They may have expired")
         elif response.status == 403:
             text, verb = _forbidden(text, verb)
             parameter = self._connection.parameter
-        elif response.status == 409 and status == "AlreadyExists":
+        elif response.status == 409 and reason == "AlreadyExists":
             error = AlreadyExists
         elif response.status == 409 and any(cause.get("reason") == "FieldManagerConflict" for cause in causes):
-            raise ConflictError(_conflicts(described, causes))
+            raise ConflictError(_conflicts(request.resource, causes))
         elif response.status == 422 and _IMMUTABLE.search(text):
             error = ImmutableError
             advice = (
@@ -315,7 +325,7 @@ class KubernetesClient:
         raise error(
             self.host,
             verb,
-            described,
+            request.resource,
             response.status,
             text,
             causes=[str(cause.get("reason")) for cause in causes],
@@ -327,7 +337,11 @@ class KubernetesClient:
         return f"{text} (context {self._connection.context})" if self._connection.context else text
 
 
-_VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+class _Request(NamedTuple):
+    """How a request is called in errors: the verb of access control, and what it is about."""
+
+    verb: str
+    resource: str
 
 
 def _path(api_version: str, kind: str, namespace: str, name: str = "") -> str:

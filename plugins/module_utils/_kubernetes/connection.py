@@ -171,9 +171,12 @@ class _Source:
                 dict(config), context=context, client_configuration=configuration, persist_config=False
             )
         except Exception as error:
-            # The library lets everything through that a plugin may do wrong; its text may quote the plugin's output.
+            # The library lets through whatever a plugin does wrong, and its text may quote the plugin's output.
             raise self._error(f"the login plugin of context {context!r} failed ({type(error).__name__})") from error
-        authorization = str(configuration.api_key.get("authorization") or "")
+        # The name of the only key differs between versions of the library.
+        authorization = str(next(iter(configuration.api_key.values()), ""))
+        if not authorization and not configuration.cert_file:
+            raise self._error(f"the login plugin of context {context!r} failed: it gives no credentials")
         return {
             **{name: value for name, value in user.items() if name not in ("exec", "auth-provider")},
             "token": authorization.removeprefix("Bearer "),
