@@ -126,7 +126,8 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             interval=settings.interval_seconds,
             start=observed.start,
             started=started,
-            renewed=intended.kaas.changed,
+            # One that has proven nothing yet is as good as new, whichever run deployed it.
+            renewed=intended.kaas.changed or registration.proof is None,
             timeout=proof_timeout,
         ).establish(ready)
         registration = replace(
@@ -218,8 +219,7 @@ def intend(
 
     created_only: list[Manifest] = list(observed.missing_authorities)
     if observed.observer_namespace is None:
-        labels = workload.labels(name="namespace", instance=settings.observer_namespace, component="observer")
-        created_only.append(workload.namespace(settings.observer_namespace, labels))
+        created_only.append(workload.namespace(settings.observer_namespace))
     observer_plan = plan_objects(
         observer,
         [kaas_cluster.definition(), registration.manifest(), *created_only],

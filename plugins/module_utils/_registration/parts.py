@@ -69,8 +69,9 @@ def objects(settings: Settings, live_namespace: Mapping[str, Any] | None) -> lis
     """
     result: list[Manifest] = []
     if live_namespace is None or labels_of(live_namespace).get(MANAGED_BY_LABEL) == MANAGED_BY:
-        labels = workload.labels(name="namespace", instance=settings.name, component="agent")
-        result.append(workload.namespace(settings.namespace, {**labels, **_POD_SECURITY}))
+        namespace = workload.namespace(settings.namespace)
+        namespace["metadata"]["labels"].update(_POD_SECURITY)
+        result.append(namespace)
     return [
         *result,
         *agent.objects(agent_of(settings)),
@@ -104,7 +105,7 @@ def names(name: str, namespace: str) -> list[str]:
     """All of it by title, for when the cluster cannot be looked at: "v1 Secret scs-observability/…"."""
     agent_ = Agent(name, namespace, "")
     manifests = [
-        workload.namespace(namespace, {}),
+        workload.namespace(namespace),
         *agent.objects(agent_),
         *kube_state_metrics.objects(KubeStateMetrics(name, namespace)),
         *node_exporter.objects(NodeExporter(name, namespace)),

@@ -138,14 +138,15 @@ class Proof:
 
     def _all_jobs(self, readiness: Future[None]) -> tuple[int, Mapping[str, str]]:
         """Wait until every job has sent, as long as that can take. What is missing then is returned, not an error."""
-        # An agent that was not touched has been sending all the time: it is enough that it did lately.
+        # An agent that was not touched has been sending all the time: what it did lately counts, and waiting is no use.
         since = self.start.floor if self.renewed else self.start.time - 2 * self.interval
+        patience = INTERVALS_FOR_ALL_JOBS * self.interval + agent.BATCH_DEADLINE_SECONDS if self.renewed else 0.0
         deadline: float | None = None
         while True:
             if readiness.done():
                 readiness.result()
                 if deadline is None:
-                    deadline = self.clock() + INTERVALS_FOR_ALL_JOBS * self.interval + agent.BATCH_DEADLINE_SECONDS
+                    deadline = self.clock() + patience
             late = deadline is not None and self.clock() >= deadline
             try:
                 samples = freshness(self.api, self.wanted.instance).clusters.get(self.wanted.instance)
@@ -168,8 +169,11 @@ class Proof:
         else:
             age = observer_time(self.api) - newest
             seen = [f"queries are answered, its newest sample is {age:.0f} s old"]
-            if age < self.timeout and newest > (self.start.newest or 0.0):
-                seen.append("new samples come, but they are older than the start: its clock is behind the observer's")
+            if newest > (self.start.newest or 0.0):
+                seen.append(
+                    "samples do come, but they are older than the start: its clock is behind the observer's, "
+                    "or it is still sending what it had kept"
+                )
         lines = self._remote_write_errors()
         if lines:
             seen.append("last messages of the agent: " + " | ".join(lines))

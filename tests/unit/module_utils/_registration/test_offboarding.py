@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+
+RECORD = ObjectKey(kaas_cluster.API_VERSION, kaas_cluster.KIND, "", "alpha")
+
+
+@pytest.fixture
+def registered(lab: Any) -> Any:
+    lab.before = set(lab.kaas.objects)
+    register(lab.params(), False)
+    lab.forget()
+    return lab
+
+
+def test_exactly_what_was_made_goes_in_the_right_order(registered: Any) -> None:
+    order: list[tuple[str, str, str]] = []
+    registered.observer.written = order
+    registered.kaas.written = order
+    result = deregister(registered.params(), False)
+
+    assert (result["changed"], result["phase"], result["left"], result["left_reason"]) == (True, "absent", [], "")
+    assert set(registered.kaas.objects) == registered.before
+    assert RECORD not in registered.observer.objects
+    assert registered.observer.phases == ["deleting"]
+    assert order[0] == ("apply", "KaaSCluster", "alpha")
+    assert order[-1] == ("delete", "KaaSCluster", "alpha")
+    assert ("delete", "Namespace", "scs-observability") in order[1:-1]
+
+
+def test_what_all_clusters_share_stays(registered: Any) -> None:
+    deregister(registered.params(), False)
+    assert {"CustomResourceDefinition", "Secret"} <= registered.observer.kinds()
+
+
+def test_check_mode_tells_the_same_and_does_nothing(registered: Any) -> None:
+    planned = deregister(registered.params(), True)
+    assert registered.observer.written == registered.kaas.written == []
+    done = deregister(registered.params(), False)
+    assert planned["changes"] == done["changes"]
+    assert planned["diff"] == done["diff"]
+
+
+def test_a_second_run_changes_nothing(registered: Any) -> None:
+    deregister(registered.params(), False)
+    registered.forget()
+    for check_mode in (True, False):
+        assert deregister(registered.params(), check_mode)["changed"] is False
+    assert registered.observer.written == registered.kaas.written == []
+
+
+def test_an_interrupted_removal_is_finished(registered: Any) -> None:
+    registered.observer.objects[RECORD]["spec"]["phase"] = "deleting"
+    registered.kaas.delete("apps/v1", "Deployment", "scs-observability-agent", "scs-observability")
+    registered.forget()
+    deregister(registered.params(), False)
+    assert registered.observer.phases == []  # it was announced already
+    assert set(registered.kaas.objects) == registered.before
+
+
+def test_a_namespace_in_which_somebody_else_has_something_stays(registered: Any) -> None:
+    registered.kaas.create(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "scs-observability"}}
+    )
+    deregister(registered.params(), False)
+    left = set(registered.kaas.objects) - registered.before
+    assert {(key.kind, key.name) for key in left} == {("Namespace", "scs-observability"), ("ConfigMap", "theirs")}
+
+
+def test_objects_of_another_registration_stay(registered: Any) -> None:
+    role = ObjectKey("rbac.authorization.k8s.io/v1", "ClusterRole", "", "of-beta")
+    registered.kaas.objects[role] = {
+        "apiVersion": role.api_version,
+        "kind": role.kind,
+        "metadata": {
+            "name": role.name,
+            "labels": {
+                "app.kubernetes.io/managed-by": "scs.observability",
+                "app.kubernetes.io/instance": "beta",
+            },
+        },
+    }
+    deregister(registered.params(), False)
+    assert role in registered.kaas.objects
+
+
+@pytest.mark.parametrize("how", ["unreachable", "no kubeconfig"])
+def test_a_cluster_that_is_gone_needs_force(registered: Any, how: str) -> None:
+    params = registered.params()
+    if how == "unreachable":
+        registered.kaas.unreachable = True
+    else:
+        params["kubeconfig"] = "nowhere"
+    with pytest.raises((ApiError, InputError)) as raised:
+        deregister(params, False)
+    assert raised.value.parameter == "kubeconfig"
+    assert "force: true" in (raised.value.advice or "")
+    assert registered.observer.written == []
+
+    result = deregister({**params, "force": True}, False)
+    assert RECORD not in registered.observer.objects
+    assert result["left_reason"]
+    registered.kaas.unreachable = False
+    there = {str(key) for key in set(registered.kaas.objects) - registered.before if key.kind != "Pod"}
+    assert set(result["left"]) == there
+
+
+def test_another_cluster_is_not_touched(registered: Any) -> None:
+    registered.kaas.objects[ObjectKey("v1", "Namespace", "", "kube-system")]["metadata"]["uid"] = "cccccccc-1"
+    with pytest.raises(InputError, match="cccccccc-1") as raised:
+        deregister(registered.params(), False)
+    assert raised.value.parameter == "kubeconfig"
+    assert registered.observer.written == registered.kaas.written == []
+
+    result = deregister(registered.params(force=True), False)
+    assert registered.kaas.written == []
+    assert "cccccccc-1" in result["left_reason"]
+    assert RECORD not in registered.observer.objects
+
+
+def test_a_cluster_whose_registration_is_gone_is_cleaned_up(registered: Any) -> None:
+    del registered.observer.objects[RECORD]
+    result = deregister(registered.params(), False)
+    assert result["changed"] is True
+    assert set(registered.kaas.objects) == registered.before
+    assert registered.observer.phases == []
+
+
+@pytest.mark.parametrize("name", ["..", "A_b", "a" * 64, ""])
+def test_bad_names_are_refused(lab: Any, name: str) -> None:
+    with pytest.raises(InputError) as raised:
+        deregister(lab.params(name=name), False)
+    assert raised.value.parameter == "name"
+
+
+def test_it_can_come_back(registered: Any) -> None:
+    deregister(registered.params(), False)
+    assert register(registered.params(), False)["phase"] == "active"
+
+
+def test_without_waiting_nothing_is_waited_for(registered: Any) -> None:
+    registered.kaas.objects[ObjectKey("v1", "Pod", "scs-observability", "stuck")] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "stuck",
+            "namespace": "scs-observability",
+            "labels": {"app.kubernetes.io/managed-by": "scs.observability", "app.kubernetes.io/instance": "alpha"},
+        },
+    }
+    assert deregister(registered.params(wait=False), False)["changed"] is True

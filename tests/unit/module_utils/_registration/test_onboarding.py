@@ -1,0 +1,291 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, ObservabilityError
+from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
+from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+
+RECORD = ObjectKey(kaas_cluster.API_VERSION, kaas_cluster.KIND, "", "alpha")
+SECRET = ObjectKey("v1", "Secret", "scs-observability", agent.IDENTITY_SECRET)
+
+
+def certificate(lab: Any) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((secret_text(lab.kaas.objects[SECRET], "tls.crt") or "").encode())
+
+
+def test_a_cluster_comes_on_board(lab: Any) -> None:
+    result = register(lab.params(customer="Example Shop", sla="gold", contact="noc@example.org"), False)
+
+    assert (result["changed"], result["phase"], result["name"]) == (True, "active", "alpha")
+    assert result["series"] == 700
+    assert result["missing_jobs"] == []
+    assert 0 <= result["seconds"] < 5
+    assert set(result["timings"]) == {"applied", "agent_ready", "all_ready", "first_sample", "all_jobs"}
+
+    record = lab.observer.objects[RECORD]
+    assert record["spec"]["phase"] == "active"
+    assert (
+        record["spec"]["clusterUID"]
+        == result["cluster_uid"]
+        == lab.kaas.get("v1", "Namespace", "kube-system")["metadata"]["uid"]
+    )
+    assert (record["spec"]["customer"], record["spec"]["sla"]) == ("Example Shop", "gold")
+    assert record["status"]["certificate"] == result["certificate"]
+    assert record["status"]["proof"]["series"] == 700
+    assert {"Deployment", "DaemonSet", "ClusterRole", "Secret", "ConfigMap", "Service"} <= lab.kaas.kinds()
+    assert not {"KaaSCluster", "CustomResourceDefinition"} & lab.kaas.kinds()
+    assert not {"Deployment", "DaemonSet"} & lab.observer.kinds()
+
+
+def test_it_is_active_only_once_it_is_proven(lab: Any) -> None:
+    register(lab.params(), False)
+    assert lab.observer.phases == ["provisioning", "active"]
+
+
+def test_the_registration_comes_before_the_agent_and_the_proof_after(lab: Any) -> None:
+    order: list[tuple[str, str, str]] = []
+    lab.observer.written = order
+    lab.kaas.written = order
+    register(lab.params(), False)
+    names = [f"{verb} {kind}" for verb, kind, _name in order]
+    assert names.index("apply KaaSCluster") < names.index("apply Deployment")
+    assert names.index("apply_status KaaSCluster") < names.index("apply Deployment")
+    assert names[-2:] == ["apply KaaSCluster", "apply_status KaaSCluster"]
+
+
+def test_the_certificate_says_who_the_cluster_is(lab: Any) -> None:
+    result = register(lab.params(), False)
+    found = certificate(lab)
+    assert [name.value for name in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == ["alpha"]
+    tenants = lab.observer.get("v1", "Secret", "scs-observability-authority-tenants", "scs-observability")
+    authority = x509.load_pem_x509_certificate((secret_text(tenants, "tls.crt") or "").encode())
+    found.verify_directly_issued_by(authority)
+    assert result["certificate"]["expires"].startswith(found.not_valid_after_utc.strftime("%Y-%m-%dT"))
+
+
+def test_the_agent_trusts_the_authority_of_components_and_not_its_own(lab: Any) -> None:
+    register(lab.params(), False)
+    internal = lab.observer.get("v1", "Secret", "scs-observability-authority-internal", "scs-observability")
+    assert secret_text(lab.kaas.objects[SECRET], "ca.crt") == secret_text(internal, "tls.crt")
+
+
+def test_or_the_one_that_is_given(lab: Any) -> None:
+    register(lab.params(), False)
+    pem = secret_text(lab.kaas.objects[SECRET], "tls.crt")
+    register(lab.params(remote_write_ca=pem), False)
+    assert (secret_text(lab.kaas.objects[SECRET], "ca.crt") or "").strip() == (pem or "").strip()
+
+
+def test_a_second_run_changes_nothing_and_proves_again(lab: Any) -> None:
+    first = register(lab.params(), False)
+    before = lab.observer.objects[RECORD]["status"]["proof"]["series"]
+    lab.thanos.missing = {"coredns"}
+    lab.forget()
+    second = register(lab.params(), False)
+
+    assert second["changed"] is False
+    assert second["changes"] == []
+    assert second["diff"]["before"] == second["diff"]["after"] == ""
+    assert lab.kaas.written == []
+    assert lab.observer.written == [("apply_status", "KaaSCluster", "alpha")]
+    assert second["certificate"] == first["certificate"]
+    assert second["missing_jobs"] == [{"job": "coredns", "reason": "no sample"}]
+    assert lab.observer.objects[RECORD]["status"]["proof"]["series"] == before - 100
+    assert lab.observer.objects[RECORD]["status"]["certificate"] == second["certificate"]
+
+
+@pytest.mark.parametrize("with_query_path", [True, False])
+def test_check_mode_on_empty_clusters_tells_what_a_run_does_and_does_nothing(lab: Any, with_query_path: bool) -> None:
+    thanos = lab.observer.thanos
+    lab.observer.thanos = thanos if with_query_path else None
+    planned = register(lab.params(), True)
+    assert lab.observer.written == lab.kaas.written == []
+    assert (planned["changed"], planned["phase"], planned["seconds"]) == (True, "active", None)
+
+    lab.observer.thanos = thanos
+    done = register(lab.params(), False)
+    assert planned["changes"] == done["changes"]
+    assert register(lab.params(), True)["changed"] is False
+
+
+def test_nothing_secret_is_returned(lab: Any) -> None:
+    result = str(register(lab.params(), False))
+    for cluster in (lab.observer, lab.kaas):
+        for key, item in cluster.objects.items():
+            if key.kind == "Secret":
+                private = secret_text(item, "tls.key") or ""
+                assert private.splitlines()[1] not in result
+                assert base64.b64encode(private.encode()).decode()[:60] not in result
+
+
+def test_without_proof_a_cluster_stays_in_provisioning(lab: Any) -> None:
+    result = register(lab.params(proof=False), False)
+    assert (result["phase"], result["seconds"], result["series"]) == ("provisioning", None, None)
+    assert "proof" not in lab.observer.objects[RECORD]["status"]
+    assert lab.thanos.asked == []
+
+
+def test_without_waiting_nothing_is_proven_and_nothing_waited_for(lab: Any) -> None:
+    result = register(lab.params(wait=False), False)
+    assert result["phase"] == "provisioning"
+    assert lab.thanos.asked == []
+
+
+def test_the_operator_may_declare_it_active_without_proof(lab: Any) -> None:
+    assert register(lab.params(proof=False, phase="active"), False)["phase"] == "active"
+    assert lab.observer.objects[RECORD]["spec"]["phase"] == "active"
+
+
+def test_a_failed_proof_leaves_it_in_provisioning_and_the_next_run_goes_on(lab: Any) -> None:
+    thanos, lab.observer.thanos = lab.observer.thanos, None
+    with pytest.raises(QueryError):
+        register(lab.params(), False)
+    assert lab.observer.written == lab.kaas.written == []  # without a query path nothing is begun
+
+    register(lab.params(proof=False), False)
+    lab.observer.thanos = thanos
+    lab.forget()
+    result = register(lab.params(), False)
+    assert (result["changed"], result["phase"]) == (True, "active")
+    assert lab.kaas.written == []
+    assert lab.observer.phases[-1] == "active"
+
+
+def test_maintenance_is_announced_first_and_proves_nothing(lab: Any) -> None:
+    register(lab.params(), False)
+    lab.forget()
+    lab.thanos.asked.clear()
+    result = register(lab.params(phase="maintenance"), False)
+    assert (result["changed"], result["phase"], result["seconds"]) == (True, "maintenance", None)
+    assert lab.observer.phases == ["maintenance"]
+    assert lab.thanos.asked == []
+    assert lab.observer.objects[RECORD]["status"]["proof"]["series"] == 700
+
+    # Without a phase it stays what it is; back to active only after a proof.
+    assert register(lab.params(), False)["changed"] is False
+    lab.forget()
+    assert register(lab.params(phase="active"), False)["series"] == 700
+    assert lab.observer.phases == ["maintenance", "active"]
+
+
+def test_what_is_not_given_stays_as_registered(lab: Any) -> None:
+    register(lab.params(customer="Example Shop", sla="gold", contact="noc"), False)
+    register(lab.params(sla="silver"), False)
+    spec = lab.observer.objects[RECORD]["spec"]
+    assert (spec["customer"], spec["sla"], spec["contact"]) == ("Example Shop", "silver", "noc")
+
+
+def test_a_name_of_another_cluster_is_refused_before_anything_is_touched(lab: Any) -> None:
+    register(lab.params(), False)
+    lab.kaas.objects[ObjectKey("v1", "Namespace", "", "kube-system")]["metadata"]["uid"] = "cccccccc-1"
+    lab.forget()
+    for check_mode in (True, False):
+        with pytest.raises(InputError, match="cccccccc-1") as raised:
+            register(lab.params(), check_mode)
+        assert raised.value.parameter == "name"
+    assert lab.observer.written == lab.kaas.written == []
+
+
+def test_a_cluster_that_has_another_name_is_refused(lab: Any) -> None:
+    register(lab.params(), False)
+    lab.forget()
+    with pytest.raises(InputError, match="already registered as 'alpha'"):
+        register(lab.params(name="beta"), False)
+    assert lab.observer.written == lab.kaas.written == []
+
+
+def test_one_that_is_being_deleted_is_refused(lab: Any) -> None:
+    register(lab.params(), False)
+    lab.observer.objects[RECORD]["spec"]["phase"] = "deleting"
+    with pytest.raises(InputError, match="being deleted"):
+        register(lab.params(), False)
+
+
+def test_a_cluster_without_kube_system_cannot_be_told_apart(lab: Any) -> None:
+    del lab.kaas.objects[ObjectKey("v1", "Namespace", "", "kube-system")]
+    with pytest.raises(ObservabilityError, match="cannot be told apart"):
+        register(lab.params(), False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameter"),
+    [
+        ({"name": ".."}, "name"),
+        ({"remote_write_url": ""}, "remote_write_url"),
+        ({"wait_timeout": 0}, "wait_timeout"),
+        ({"proof_timeout": -1}, "proof_timeout"),
+        ({"kubeconfig": "nowhere"}, "kubeconfig"),
+        ({"observer_kubeconfig": "nowhere"}, "observer_kubeconfig"),
+        ({"phase": "maintenance"}, "phase"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_touched(lab: Any, changes: dict[str, Any], parameter: str) -> None:
+    with pytest.raises(ObservabilityError) as raised:
+        register(lab.params(**changes), False)
+    assert raised.value.parameter == parameter
+    assert lab.observer.written == lab.kaas.written == []
+
+
+def test_a_damaged_authority_is_named_as_a_matter_of_the_observer(lab: Any) -> None:
+    register(lab.params(), False)
+    authority = ObjectKey("v1", "Secret", "scs-observability", "scs-observability-authority-tenants")
+    del lab.observer.objects[authority]["data"]["tls.key"]
+    with pytest.raises(InputError, match="tenants") as raised:
+        register(lab.params(), False)
+    assert raised.value.parameter == "observer_namespace"
+
+
+def test_drift_is_repaired(lab: Any) -> None:
+    register(lab.params(), False)
+    config = ObjectKey("v1", "ConfigMap", "scs-observability", agent.NAME)
+    lab.kaas.objects[config]["data"] = {"prometheus.yml": "broken"}
+    lab.forget()
+    result = register(lab.params(), False)
+    assert result["changes"] == ["update v1 ConfigMap scs-observability/scs-observability-agent"]
+    assert "prometheus.WriteRequest" in lab.kaas.objects[config]["data"]["prometheus.yml"]
+
+
+def test_what_is_ours_and_no_longer_wanted_goes(lab: Any) -> None:
+    register(lab.params(), False)
+    config = ObjectKey("v1", "ConfigMap", "scs-observability", agent.NAME)
+    for name, instance in (("former", "alpha"), ("other", "beta")):
+        copy = {**lab.kaas.objects[config], "metadata": {**lab.kaas.objects[config]["metadata"], "name": name}}
+        copy["metadata"]["labels"] = {**copy["metadata"]["labels"], "app.kubernetes.io/instance": instance}
+        lab.kaas.objects[ObjectKey("v1", "ConfigMap", "scs-observability", name)] = copy
+    result = register(lab.params(), False)
+    assert result["changes"] == ["delete v1 ConfigMap scs-observability/former"]
+
+
+def test_a_recorded_certificate_that_is_not_the_one_in_use_is_a_change(lab: Any) -> None:
+    result = register(lab.params(), False)
+    lab.observer.objects[RECORD]["status"]["certificate"]["fingerprint"] = "00" * 32
+    lab.forget()
+    repaired = register(lab.params(), False)
+    assert repaired["changes"] == ["update observability.scs.community/v1alpha1 KaaSCluster/status alpha"]
+    assert lab.observer.objects[RECORD]["status"]["certificate"] == result["certificate"]
+
+
+def test_a_namespace_of_somebody_else_is_used_and_not_claimed(lab: Any) -> None:
+    lab.kaas.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "theirs"}})
+    lab.forget()
+    register(lab.params(namespace="theirs"), False)
+    assert ("apply", "Namespace", "theirs") not in lab.kaas.written
+    assert "labels" not in lab.kaas.objects[ObjectKey("v1", "Namespace", "", "theirs")]["metadata"]
+
+
+def test_our_own_namespace_admits_what_looks_at_the_host(lab: Any) -> None:
+    register(lab.params(), False)
+    namespace = lab.kaas.objects[ObjectKey("v1", "Namespace", "", "scs-observability")]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
