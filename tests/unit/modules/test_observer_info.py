@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
+from ansible_collections.scs.observability.plugins.modules import observer_info
+
+
+def run(capsys: pytest.CaptureFixture[str], arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    with patch_module_args(arguments), pytest.raises(SystemExit) as ended:
+        observer_info.main()
+    return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
+
+
+def test_it_reads_in_check_mode_too_and_never_changes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def look(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+        seen.append(params)
+        return {"changed": False, "registrations": [], "warnings": ["a store is down"]}
+
+    monkeypatch.setattr(observer_info, "registrations", look)
+    for check_mode in (True, False):
+        status, result = run(capsys, {"namespace": "", "_ansible_check_mode": check_mode})
+        assert (status, result["changed"], result["registrations"]) == (0, False, [])
+        assert "a store is down" in json.dumps(result["warnings"])
+    assert [params["namespace"] for params in seen] == ["scs-observability"] * 2
+
+
+def test_a_query_that_fails_is_an_error_that_says_which(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+        raise QueryError("no endpoints available", details={"expression": "time()"})
+
+    monkeypatch.setattr(observer_info, "registrations", fail)
+    status, result = run(capsys, {})
+    assert (status, result["error"], result["expression"]) == (1, "query_error", "time()")
+
+
+def test_a_kubeconfig_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    status, result = run(capsys, {"kubeconfig": "/does/not/exist"})
+    assert (status, result["parameter"]) == (1, "kubeconfig")
