@@ -9,13 +9,12 @@ import base64
 import json
 import stat
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from kubernetes.client import ApiClient, CoreV1Api, DiscoveryV1Api
+from kubernetes.client import ApiClient, CoreV1Api
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes import client as client_module
@@ -182,24 +181,12 @@ def test_a_service_without_pods(admin: KubernetesClient, namespace: str, other: 
     spec = {"selector": {"app": "query"}, "ports": [{"name": "http", "port": 10902}]}
     metadata = {"name": "query", "namespace": namespace}
     admin.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-    # As the endpoint slice controller leaves it while no pod is ready.
-    labels = {"kubernetes.io/service-name": "query"}
-    DiscoveryV1Api(other).create_namespaced_endpoint_slice(
-        namespace, {"metadata": {"name": "query-x7k2p", "labels": labels}, "addressType": "IPv4", "endpoints": []}
-    )
-
-    def answer() -> ApiError:
-        with pytest.raises(ApiError) as refused:
-            admin.service_get(namespace, "query", "http", "/api/v1/query", {"query": "up"})
-        return refused.value
-
-    # The proxy learns of a service a moment after it was made.
-    deadline = time.monotonic() + 10
-    while (error := answer()).status == 404 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert error.status == 503
-    assert "no endpoints available" in str(error)
-    assert error.resource == f"services/proxy {namespace}/query:http"
+    # As its controller leaves it while no pod is ready.
+    CoreV1Api(other).create_namespaced_endpoints(namespace, {"metadata": {"name": "query"}})
+    with pytest.raises(ApiError, match="no endpoints available") as refused:
+        admin.service_get(namespace, "query", "http", "/api/v1/query", {"query": "up"})
+    assert refused.value.status == 503
+    assert refused.value.resource == f"services/proxy {namespace}/query:http"
 
 
 def test_many_objects_come_in_pages(admin: KubernetesClient, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
