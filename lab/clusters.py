@@ -208,7 +208,7 @@ class Clusters:
                 self.say(f"{self.lab.cluster(name)} keeps its older node image; lab-down and lab bring the new one")
         return decisions
 
-    def ensure(self, name: str, decision: Decision, wanted_ports: Mapping[int, int]) -> bool:
+    def ensure(self, name: str, decision: Decision, wanted_ports: Mapping[int, int], log: Path) -> bool:
         """The cluster is Ready and its kubeconfig is there; whether anything had to be done.
 
         A port that the cluster has already is kept; wanted_ports count for a new one.
@@ -224,38 +224,39 @@ class Clusters:
         if decision.action is Action.REBUILD:
             self.say(f"{self.lab.cluster(name)} is rebuilt: {decision.reason}")
             remove(self.docker, self.lab, [name])
-        self._create(name, wanted_ports)
+        self._create(name, wanted_ports, log)
         return True
 
     def _complete(self, name: str) -> None:
         """Everything outside Kubernetes that a cluster needs; the same when it is there already."""
         containers.write_files(self.docker, self.lab.node(name), self.node_files)
-        result = self._run("kind", "get", "kubeconfig", "--name", self.lab.cluster(name))
+        result = subprocess.run(
+            [str(self.binaries / "kind"), "get", "kubeconfig", "--name", self.lab.cluster(name)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self._environment(),
+        )
         if result.returncode == 0 and result.stdout:
             write_atomically(self.lab.kubeconfig(name), result.stdout, 0o600)
 
-    def _create(self, name: str, wanted_ports: Mapping[int, int]) -> None:
+    def _create(self, name: str, wanted_ports: Mapping[int, int], log: Path) -> None:
         cluster, node = self.lab.cluster(name), self.lab.node(name)
         ports = {node_port: choose_port(preferred, port_taken) for node_port, preferred in wanted_ports.items()}
-        config = kind_config(self.base, cluster, self.image, ports)
+        config = self.lab.directory / f"{name}.kind.yml"
+        write_atomically(config, yaml.safe_dump(kind_config(self.base, cluster, self.image, ports), sort_keys=False))
         kubeconfig = self.lab.kubeconfig(name)
-        log = self.lab.logs / f"kind-{name}.log"
-        result = self._run(
-            *("kind", "create", "cluster", "--config", "-", "--kubeconfig", str(kubeconfig)),
-            *("--retain", "--verbosity", "1"),
-            input=yaml.safe_dump(config, sort_keys=False),
-        )
-        log.write_text(f"{yaml.safe_dump(config, sort_keys=False)}\n{result.stdout}{result.stderr}")
-        if result.returncode != 0:
-            with log.open("a") as file:
-                file.write(self.docker.run("logs", node, check=False))
-            raise LabError(f"KinD could not make {cluster}: {_last_error(result.stderr)}; see {log}")
-        kubeconfig.chmod(0o600)
-        # The engine would start nodes in any order and give them each other's addresses: `up` starts them
-        self.docker.run("update", "--restart", "no", node)
-        containers.write_files(self.docker, node, self.node_files)
-        if missing := self._wait(name, _NEW_SECONDS):
-            raise LabError(f"{cluster} lacks {', '.join(missing)} after {_NEW_SECONDS:.0f} s; see {log}")
+        try:
+            self._kind(log, "create", "cluster", "--config", str(config), "--kubeconfig", str(kubeconfig), "--retain")
+            kubeconfig.chmod(0o600)
+            # The engine would start nodes in any order and give them each other's addresses: `up` starts them
+            self.docker.run("update", "--restart", "no", node)
+            containers.write_files(self.docker, node, self.node_files)
+            if missing := self._wait(name, _NEW_SECONDS):
+                raise LabError(f"{cluster} lacks {', '.join(missing)} after {_NEW_SECONDS:.0f} s; see {log}")
+        except LabError:
+            self.docker.run("logs", node, check=False, log=log)
+            raise
         container = containers.find(self.docker, node)[node]
         marker = Marker(container.addresses[self.network.name], container.image)
         containers.write_files(self.docker, node, {MARKER: json.dumps(asdict(marker)) + "\n"})
@@ -276,17 +277,23 @@ class Clusters:
         container = containers.find(self.docker, node).get(node)
         return lacking(self.lab, self.binaries, name, container)
 
-    def _run(self, program: str, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
-        environment = self.docker.env | {"KIND_EXPERIMENTAL_DOCKER_NETWORK": self.network.name}
-        return subprocess.run(
-            [str(self.binaries / program), *arguments],
-            input=input,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            pass_fds=[self.lock],
-        )
+    def _kind(self, log: Path, *arguments: str) -> None:
+        """Run KinD with its output in the log; it holds the lab's lock as long as it runs."""
+        with log.open("a") as file:
+            result = subprocess.run(
+                [str(self.binaries / "kind"), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
+                env=self._environment(),
+                pass_fds=[self.lock],
+            )
+        if result.returncode != 0:
+            raise LabError(f"kind {' '.join(arguments[:2])}: exit status {result.returncode}; see {log}")
+
+    def _environment(self) -> dict[str, str]:
+        return {**self.docker.env, "KIND_EXPERIMENTAL_DOCKER_NETWORK": self.network.name}
 
 
 def lacking(lab: Lab, binaries: Path, name: str, container: Container | None) -> list[str]:
@@ -311,11 +318,6 @@ def lacking(lab: Lab, binaries: Path, name: str, container: Container | None) ->
     if result.returncode != 0:
         return ["an answering API server"]
     return unready(json.loads(result.stdout)["items"], container.started)
-
-
-def _last_error(text: str) -> str:
-    errors = [line for line in text.splitlines() if line.startswith("ERROR")] or text.strip().splitlines()
-    return errors[-1] if errors else "no message"
 
 
 def find(docker: Docker, lab: Lab) -> dict[str, list[str]]:

@@ -81,7 +81,7 @@ def read_file(docker: Docker, container: str, path: str) -> str | None:
     """A text file of a container, running or not; None when it has no such file."""
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory) / "file"
-        docker.run("cp", "--quiet", f"{container}:{path}", str(target), check=False)
+        docker.run("cp", f"{container}:{path}", str(target), check=False)
         return target.read_text() if target.is_file() else None
 
 
@@ -95,7 +95,7 @@ def write_files(docker: Docker, container: str, files: Mapping[str, str], *, mod
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content)
             target.chmod(mode)
-        docker.run("cp", "--quiet", f"{root}/.", f"{container}:/")
+        docker.run("cp", f"{root}/.", f"{container}:/")
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float) -> T | None:

@@ -136,5 +136,14 @@ def ensure(docker: Docker, lab: Lab, preferred: IPv4Network | None) -> Network:
     return network
 
 
+def guests(docker: Docker, lab: Lab) -> list[str]:
+    """Containers on the lab's network that run now."""
+    return [
+        container["Name"]
+        for document in _inspect(docker, [lab.network])
+        for container in (document.get("Containers") or {}).values()
+    ]
+
+
 def _inspect(docker: Docker, names: list[str]) -> list[dict[str, Any]]:
     return json.loads(docker.run("network", "inspect", *names, check=False) or "[]") if names else []

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -124,7 +124,7 @@ def _answering(docker: Docker, lab: Lab) -> str | None:
         return None
 
 
-def push(docker: Docker, address: str, references: Iterable[str], pushed: Callable[[str], None]) -> int:
+def push(docker: Docker, address: str, references: Iterable[str]) -> int:
     """Bring the images that the registry lacks, or has in another version, into it; gives their number."""
     paths = mirrored_paths(references)
     missing = [(path, text) for path, text in paths.items() if not _holds(docker, address, path, text)]
@@ -137,7 +137,6 @@ def push(docker: Docker, address: str, references: Iterable[str], pushed: Callab
             docker.run("push", "--quiet", target)
         finally:
             docker.run("rmi", target)  # only the name: the image keeps its own
-        pushed(text)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(bring, missing))

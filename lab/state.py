@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -71,7 +72,12 @@ class Lab:
 
     @property
     def lock_file(self) -> Path:
-        return self.cache / f"{self.prefix}.lock"
+        return self.cache / "locks" / f"lab-{self.prefix}"
+
+    @property
+    def cache_lock_file(self) -> Path:
+        """For the engine, the programs and the images, which all labs of a machine share."""
+        return self.cache / "locks" / "cache"
 
     def cluster(self, name: str) -> str:
         return f"{self.prefix}-{name}"
@@ -93,16 +99,27 @@ class Lab:
 
     def make_directory(self) -> None:
         """The state directory ignores itself in git, so that a lab of any prefix may live in the checkout."""
+        self._refuse_foreign_directory()
         self.logs.mkdir(parents=True, exist_ok=True)
         write_atomically(self.directory / ".gitignore", "*\n")
 
+    def remove_directory(self) -> None:
+        self._refuse_foreign_directory()
+        if self.directory.exists():
+            shutil.rmtree(self.directory)
+
+    def _refuse_foreign_directory(self) -> None:
+        """`down` removes the whole directory: it must not be somebody's home."""
+        if self.directory.exists() and any(self.directory.iterdir()) and not self.logs.is_dir():
+            raise LabError(f"LAB_STATE: {self.directory} exists, and it is not a lab's")
+
 
 def lab_from_environment(environment: Mapping[str, str]) -> Lab:
-    """LAB_PREFIX names the lab, LAB_STATE the directory with its kubeconfigs and credentials."""
+    """LAB_PREFIX names the lab, LAB_STATE the directory for its kubeconfigs and credentials."""
     prefix = environment.get("LAB_PREFIX") or DEFAULT_PREFIX
-    default = CHECKOUT / (".lab" if prefix == DEFAULT_PREFIX else f".lab-{prefix}")
+    directory = CHECKOUT / (".lab" if prefix == DEFAULT_PREFIX else f".lab-{prefix}")
     cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scs-observability-lab"
-    return Lab(prefix, Path(environment.get("LAB_STATE") or default).absolute(), cache)
+    return Lab(prefix, Path(environment.get("LAB_STATE") or directory).absolute(), cache)
 
 
 def kaas_names(count: int) -> list[str]:
@@ -124,6 +141,7 @@ class State:
     s3_endpoint: str | None = None
     gateway_node_address: str | None = None
     binaries: str | None = None
+    registry: bool = False  # whether the clusters need the mirror
     clusters: list[str] = field(default_factory=list)
 
     @classmethod
@@ -163,14 +181,15 @@ def write_atomically(path: Path, content: str, mode: int = 0o644) -> bool:
 
 
 @contextlib.contextmanager
-def locked(lab: Lab, waiting: Callable[[str], None]) -> Iterator[int]:
-    """Only one command at a time changes a lab, from whichever checkout. Yields the lock's file descriptor.
+def locked(path: Path, waiting: Callable[[str], None]) -> Iterator[int]:
+    """Only one process at a time has the lock, from whichever checkout. Yields the lock's file descriptor.
 
-    The kernel drops the lock with its last holder, so nothing is ever stale. Programs that change the lab inherit the
-    descriptor: one that outlives a killed `up` keeps the next one waiting instead of working against it.
+    waiting is told the process id of the holder. The kernel drops the lock with its last holder, so nothing is ever
+    stale; a program that inherits the descriptor and outlives a killed command keeps the next one waiting instead of
+    working against it.
     """
-    lab.lock_file.parent.mkdir(parents=True, exist_ok=True)
-    with lab.lock_file.open("a+") as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -38,12 +38,31 @@ def test_another_prefix_is_another_lab_with_another_directory_and_lock() -> None
     default, other = lab_from_environment({}), lab_from_environment({"LAB_PREFIX": "mine"})
     assert other.directory == CHECKOUT / ".lab-mine"
     assert other.lock_file != default.lock_file
+    assert other.cache_lock_file == default.cache_lock_file
     assert other.cache == default.cache
     assert (other.network, other.s3, other.cluster("kaas-1")) == ("mine", "mine-s3", "mine-kaas-1")
 
 
 def test_the_directory_can_be_chosen(tmp_path: Path) -> None:
     assert lab_from_environment({"LAB_STATE": str(tmp_path)}).directory == tmp_path
+
+
+def test_a_directory_with_other_things_in_it_is_neither_used_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "thesis").write_text("years of work")
+    lab = Lab("scs-lab", tmp_path, tmp_path / "cache")
+    for action in (lab.make_directory, lab.remove_directory):
+        with pytest.raises(LabError, match="LAB_STATE"):
+            action()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_a_directory_that_the_lab_made_is_removed_whole(lab: Lab) -> None:
+    lab.make_directory()
+    State().save(lab.state_file)
+    lab.make_directory()
+    lab.remove_directory()
+    assert not lab.directory.exists()
+    lab.remove_directory()
 
 
 @pytest.mark.parametrize("prefix", ["..", "A_b", "-a", "a-", "a--b", "1a", "x" * 41, "a b"])
@@ -126,8 +145,8 @@ def test_the_state_directory_is_invisible_to_git(lab: Lab) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from lab.state import Lab, locked
-with locked(Lab("scs-lab", Path("x"), Path(sys.argv[1])), print):
+from lab.state import locked
+with locked(Path(sys.argv[1]), print):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -135,7 +154,7 @@ with locked(Lab("scs-lab", Path("x"), Path(sys.argv[1])), print):
 
 def hold(lab: Lab) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(lab.cache)],
+        [sys.executable, "-c", HOLD, str(lab.lock_file)],
         cwd=CHECKOUT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -154,7 +173,7 @@ def test_a_second_command_waits_and_says_for_whom(lab: Lab) -> None:
         told.append(owner)
         holder.communicate("")  # let it end: only then may the lock be ours
 
-    with locked(lab, waiting):
+    with locked(lab.lock_file, waiting):
         assert holder.poll() is not None
     assert told == [str(holder.pid)]
 
@@ -163,12 +182,12 @@ def test_a_killed_holder_leaves_no_lock(lab: Lab) -> None:
     holder = hold(lab)
     holder.kill()
     holder.communicate()
-    with locked(lab, lambda owner: pytest.fail(f"waited for {owner}")):
+    with locked(lab.lock_file, lambda owner: pytest.fail(f"waited for {owner}")):
         assert lab.lock_file.read_text() == f"{os.getpid()}\n"
 
 
 def test_a_program_that_inherited_the_lock_holds_it(lab: Lab) -> None:
-    with locked(lab, print) as descriptor:
+    with locked(lab.lock_file, print) as descriptor:
         child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[descriptor])
     waited = []
 
@@ -176,5 +195,5 @@ def test_a_program_that_inherited_the_lock_holds_it(lab: Lab) -> None:
         waited.append(owner)
         child.communicate(b"")
 
-    with locked(lab, waiting):
+    with locked(lab.lock_file, waiting):
         assert waited
