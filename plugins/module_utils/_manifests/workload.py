@@ -84,6 +84,11 @@ def config_map(name: str, namespace: str, object_labels: Mapping[str, str], data
     }
 
 
+def encoded(text: str) -> str:
+    """A value as a Secret's data has it."""
+    return base64.b64encode(text.encode()).decode()
+
+
 def secret(name: str, namespace: str, object_labels: Mapping[str, str], data: Mapping[str, str]) -> Manifest:
     """An opaque Secret of text values."""
     return {
@@ -91,7 +96,7 @@ def secret(name: str, namespace: str, object_labels: Mapping[str, str], data: Ma
         "kind": "Secret",
         "metadata": metadata(name, namespace, object_labels),
         "type": "Opaque",
-        "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
+        "data": {key: encoded(text) for key, text in data.items()},
     }
 
 

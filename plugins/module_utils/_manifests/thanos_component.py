@@ -1,0 +1,353 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The frame that all Thanos components share: settings in, Kubernetes objects out.
+
+What is special about one component (arguments, ports, volumes, certificates) is a :class:`Component` in a file of its
+own. A new component is such a file and its line in the table of ``_observer/thanos.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import images, workload
+
+Manifest = dict[str, Any]
+
+USER = 1001
+HTTP_PORT = 10902
+GRPC_PORT = 10901
+
+OBJSTORE_PATH = "/etc/thanos/objstore"
+TLS_PATH = "/etc/thanos/tls"
+CONFIGURATION_PATH = "/etc/thanos/configuration"
+OBJSTORE_CA_FILE = f"{OBJSTORE_PATH}/ca.crt"
+
+# How long a start may take: receive replays its write-ahead log before it is ready, and must not be killed meanwhile.
+START_SECONDS = 3600
+
+# What one container reads at its start only, and therefore has to be restarted for.
+Checksums = Mapping[str, str]
+
+_FLAG = re.compile(r"--([a-z][a-z0-9.-]*)(?:=.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A component as it is wanted; empty means the component's default.
+
+    ``objstore`` tells whether there is an object store, ``checksums`` are those of the Secrets that are not made here.
+    """
+
+    name: str
+    namespace: str
+    image: str = images.THANOS
+    replicas: int = 1
+    resources: Mapping[str, Any] | None = None
+    storage_size: str = ""
+    storage_class: str = ""
+    endpoints: tuple[str, ...] = ()
+    objstore: bool = False
+    tls: bool = True
+    tenant_header: str = "THANOS-TENANT"
+    tenant_label: str = "cluster"
+    retention: str = ""
+    extra_args: tuple[str, ...] = ()
+    log_level: str = "info"
+    service_type: str = "ClusterIP"
+    node_port: int | None = None
+    checksums: Checksums = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """The DNS name of the component's Service."""
+        return f"{self.name}.{self.namespace}.svc"
+
+
+def _nothing(_settings: Settings) -> Mapping[str, str]:
+    return {}
+
+
+def _no_objection(_settings: Settings) -> None:
+    pass
+
+
+def instead(parameter: str) -> str:
+    """The advice for a flag that a parameter decides."""
+    return f"Use the parameter {parameter}"
+
+
+@dataclass(frozen=True)
+class Component:
+    """What is special about one Thanos component.
+
+    ``arguments`` are what parameters, wiring and security rest on; ``tuning`` are values that an operator may replace
+    by an extra argument. ``reserved`` maps beginnings of flags that an extra argument must not have to advice.
+    ``takes`` names the parameters that not every component has.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    resources: Mapping[str, Any]
+    arguments: Callable[[Settings], Sequence[str]]
+    takes: tuple[str, ...] = ()
+    check: Callable[[Settings], None] = _no_objection
+    tuning: Sequence[str] = ()
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    files: Callable[[Settings], Mapping[str, str]] = _nothing
+    ports: Mapping[str, int] = field(default_factory=dict)
+    endpoints: Callable[[Settings], Mapping[str, str]] = _nothing
+    grpc: bool = True
+    stateful: bool = False
+    data_path: str = ""
+    storage_size: str = ""
+    needs_objstore: bool = False
+    client: bool = False
+    trusts_gateway: bool = False
+    single: str = ""
+    exposable: bool = False
+    termination_grace_period: int = 120
+
+    @property
+    def default_name(self) -> str:
+        return f"thanos-{self.name.replace('_', '-')}"
+
+    @property
+    def all_ports(self) -> dict[str, int]:
+        return {"http": HTTP_PORT, **({"grpc": GRPC_PORT} if self.grpc else {}), **self.ports}
+
+    @property
+    def needs_certificate(self) -> bool:
+        return self.grpc or self.client
+
+
+def labels(component: Component, settings: Settings) -> dict[str, str]:
+    return workload.labels(name="thanos", instance=settings.name, component=component.name.replace("_", "-"))
+
+
+def tls_secret_name(settings: Settings) -> str:
+    return f"{settings.name}-tls"
+
+
+def objstore_secret_name(settings: Settings) -> str:
+    return f"{settings.name}-objstore"
+
+
+def endpoints(component: Component, settings: Settings) -> dict[str, str]:
+    """Where others reach the component: by ``http``, as StoreAPI (``grpc``, in Thanos' notation), and what it adds."""
+    result = {"http": f"http://{settings.host}:{HTTP_PORT}"}
+    if component.grpc:
+        # A StatefulSet's pods are endpoints of their own: every one of them has other data.
+        headless = f"dnssrv+_grpc._tcp.{_headless_name(settings)}.{settings.namespace}.svc"
+        result["grpc"] = headless if component.stateful else f"{settings.host}:{GRPC_PORT}"
+    return {**result, **component.endpoints(settings)}
+
+
+def check(component: Component, settings: Settings) -> None:
+    """Refuse settings that cannot work; InputError names the parameter."""
+    if settings.replicas != 1 and component.single:
+        raise InputError(
+            f"{component.name} must have exactly 1, not {settings.replicas}",
+            parameter="replicas",
+            advice=component.single,
+        )
+    given = {
+        "endpoints": settings.endpoints,
+        "retention": settings.retention,
+        "objstore": settings.objstore,
+        "storage_size": settings.storage_size,
+        "storage_class": settings.storage_class,
+    }
+    for parameter in (parameter for parameter, value in given.items() if value):
+        if parameter not in component.takes:
+            raise InputError(f"{component.name} has no use for it", parameter=parameter)
+    if component.needs_objstore and not settings.objstore:
+        raise InputError(
+            f"{component.name} needs one", parameter="objstore", advice="Give what the module bucket returns"
+        )
+    if settings.storage_class and not (settings.storage_size or component.storage_size):
+        raise InputError("needs a storage_size", parameter="storage_class")
+    if settings.service_type != "ClusterIP" and not component.exposable:
+        raise InputError(
+            f"{component.name} is not to be reached from outside of the cluster",
+            parameter="service_type",
+            advice="Clusters write through the gateway, people read through query_frontend",
+        )
+    if settings.node_port is not None and settings.service_type == "ClusterIP":
+        raise InputError("needs service_type NodePort or LoadBalancer", parameter="node_port")
+    component.check(settings)
+    arguments(component, settings)
+
+
+def arguments(component: Component, settings: Settings) -> list[str]:
+    """The command line after ``thanos``, extra arguments merged in.
+
+    Raises InputError when an extra argument contradicts what parameters, wiring or security rest on.
+    """
+    fixed = [*_common_arguments(component, settings), *component.arguments(settings)]
+    reserved = {**_RESERVED, **component.reserved}
+    decided = {_flag(argument): argument for argument in fixed}
+    extra: list[str] = []
+    for argument in settings.extra_args:
+        flag = _flag(argument)
+        if argument in fixed:
+            continue
+        advice = next((text for start, text in reserved.items() if flag.startswith(start)), None)
+        # A flag that is there several times is a list, and may be added to.
+        is_list = sum(_flag(given) == flag for given in fixed) > 1
+        if advice or (flag in decided and not is_list):
+            raise InputError(
+                f"{argument!r} contradicts {decided[flag]!r}" if flag in decided else f"{argument!r} is refused",
+                parameter="extra_args",
+                advice=advice or "It is how this component is wired",
+            )
+        extra.append(argument)
+    replaced = {_flag(argument) for argument in extra}
+    tuning = [argument for argument in [*_TUNING, *component.tuning] if _flag(argument) not in replaced]
+    return [*component.command, *fixed, *tuning, *extra]
+
+
+def objects(component: Component, settings: Settings) -> list[Manifest]:
+    """All objects of a component but its Secrets, which hold what is not in the settings."""
+    object_labels = labels(component, settings)
+    result = [
+        workload.namespace(settings.namespace),
+        workload.service_account(settings.name, settings.namespace, object_labels),
+        workload.service(
+            settings.name,
+            settings.namespace,
+            object_labels,
+            ports=component.all_ports,
+            service_type=settings.service_type,
+            node_ports={"http": settings.node_port} if settings.node_port else None,
+        ),
+    ]
+    if component.stateful:
+        result.append(
+            workload.service(
+                _headless_name(settings), settings.namespace, object_labels, ports=component.all_ports, headless=True
+            )
+        )
+    files = component.files(settings)
+    if files:
+        result.append(workload.config_map(_configuration_name(settings), settings.namespace, object_labels, files))
+    return [*result, _workload(component, settings, object_labels)]
+
+
+def objstore_secret(component: Component, settings: Settings, configuration: str, ca: str) -> Manifest:
+    """The Secret with Thanos' object store configuration (YAML with credentials) and, if any, the store's authority."""
+    return workload.secret(
+        objstore_secret_name(settings),
+        settings.namespace,
+        labels(component, settings),
+        {"objstore.yml": configuration, **({"ca.crt": ca} if ca else {})},
+    )
+
+
+def _headless_name(settings: Settings) -> str:
+    return f"{settings.name}-headless"
+
+
+def _configuration_name(settings: Settings) -> str:
+    return f"{settings.name}-configuration"
+
+
+# Common to all: where it listens, how it is probed, whom it trusts. Extra arguments must leave these alone.
+_RESERVED = {
+    "--log.level": instead("log_level"),
+    "--http-address": "Probes and the other components rely on this port",
+    "--http.config": "Probes and the other components rely on plain HTTP",
+    "--grpc-address": "The Service and the other components rely on this port",
+    "--grpc-server-tls": instead("tls"),
+    "--grpc-client": instead("tls"),
+    "--objstore": instead("objstore"),
+}
+_TUNING = ("--enable-auto-gomemlimit",)
+
+
+def _common_arguments(component: Component, settings: Settings) -> list[str]:
+    result = [f"--log.level={settings.log_level}", f"--http-address=0.0.0.0:{HTTP_PORT}"]
+    if component.grpc:
+        result.append(f"--grpc-address=0.0.0.0:{GRPC_PORT}")
+        if settings.tls:
+            result += [
+                f"--grpc-server-tls-cert={TLS_PATH}/tls.crt",
+                f"--grpc-server-tls-key={TLS_PATH}/tls.key",
+                f"--grpc-server-tls-client-ca={TLS_PATH}/ca.crt",
+                "--grpc-server-tls-min-version=1.3",
+            ]
+    if settings.objstore:
+        result.append(f"--objstore.config-file={OBJSTORE_PATH}/objstore.yml")
+    return result
+
+
+def _flag(argument: str) -> str:
+    """The flag of an argument, the negated form of a switch as the switch itself."""
+    match = _FLAG.fullmatch(argument)
+    if match is None:
+        raise InputError(f"{argument!r} is not of the form --flag=value", parameter="extra_args")
+    return "--" + match.group(1).removeprefix("no-")
+
+
+def _workload(component: Component, settings: Settings, object_labels: Mapping[str, str]) -> Manifest:
+    size = settings.storage_size or component.storage_size
+    volumes: list[Manifest] = []
+    mounts: list[Manifest] = []
+    if component.data_path:
+        mounts.append(workload.mount("data", component.data_path, read_only=False))
+        if not size:
+            volumes.append(workload.empty_dir("data"))
+    if settings.tls and component.needs_certificate:
+        mounts.append(workload.mount("tls", TLS_PATH))
+        volumes.append(workload.secret_volume("tls", tls_secret_name(settings)))
+    if settings.objstore:
+        mounts.append(workload.mount("objstore", OBJSTORE_PATH))
+        volumes.append(workload.secret_volume("objstore", objstore_secret_name(settings)))
+    files = component.files(settings)
+    checksums = dict(settings.checksums)
+    if files:
+        mounts.append(workload.mount("configuration", CONFIGURATION_PATH))
+        volumes.append(workload.config_map_volume("configuration", _configuration_name(settings)))
+        checksums["configuration"] = workload.checksum(dict(files))
+    template = workload.pod_template(
+        object_labels,
+        [
+            workload.container(
+                "thanos",
+                settings.image,
+                args=arguments(component, settings),
+                ports=component.all_ports,
+                env=[{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                mounts=mounts,
+                startup=workload.http_probe("/-/ready", "http", period_seconds=1, failure_threshold=START_SECONDS),
+                readiness=workload.http_probe("/-/ready", "http", period_seconds=5, failure_threshold=3),
+                liveness=workload.http_probe("/-/healthy", "http", period_seconds=30, failure_threshold=4),
+                resources=settings.resources or component.resources,
+            )
+        ],
+        user=USER,
+        fs_group=USER,
+        service_account_name=settings.name,
+        volumes=volumes,
+        checksums=checksums,
+        termination_grace_period=component.termination_grace_period,
+    )
+    if not component.stateful:
+        return workload.deployment(
+            settings.name, settings.namespace, object_labels, template=template, replicas=settings.replicas
+        )
+    claims = [workload.volume_claim("data", object_labels, size=size, storage_class=settings.storage_class)]
+    return workload.statefulset(
+        settings.name,
+        settings.namespace,
+        object_labels,
+        service_name=_headless_name(settings),
+        template=template,
+        replicas=settings.replicas,
+        volume_claims=claims if size else [],
+    )

@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Receive: takes remote write from the gateway, keeps one TSDB per cluster, uploads its blocks."""
+
+from __future__ import annotations
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
+    CONFIGURATION_PATH,
+    TLS_PATH,
+    Component,
+    Settings,
+    instead,
+)
+
+REMOTE_WRITE_PORT = 19291
+REMOTE_WRITE_PATH = "/api/v1/receive"
+GATEWAY_CA_FILE = "gateway-ca.crt"
+DATA_PATH = "/var/thanos/receive"
+
+# Not a DNS label, so no cluster can have this name: what comes without a tenant never mixes with anybody's data.
+DEFAULT_TENANT = "_unassigned"
+
+# With an object store the local blocks only bridge the time until the store gateway serves them.
+RETENTION = {True: "2d", False: "15d"}
+
+
+def _check(settings: Settings) -> None:
+    if settings.retention:
+        seconds = duration_seconds(settings.retention, "retention")
+        if 0 < seconds < 6 * 3600:
+            raise InputError(
+                f"{settings.retention} is too short",
+                parameter="retention",
+                advice="Blocks are 2h long and are uploaded when they are complete: keep at least 6h",
+            )
+
+
+def _arguments(settings: Settings) -> list[str]:
+    result = [
+        f"--remote-write.address=0.0.0.0:{REMOTE_WRITE_PORT}",
+        f"--tsdb.path={DATA_PATH}",
+        f"--tsdb.retention={settings.retention or RETENTION[settings.objstore]}",
+        '--label=receive_replica="$(POD_NAME)"',
+        f"--receive.tenant-header={settings.tenant_header}",
+        f"--receive.tenant-label-name={settings.tenant_label}",
+        f"--receive.default-tenant-id={DEFAULT_TENANT}",
+        f"--receive.relabel-config-file={CONFIGURATION_PATH}/relabel.yml",
+    ]
+    if settings.tls:
+        result += [
+            f"--remote-write.server-tls-cert={TLS_PATH}/tls.crt",
+            f"--remote-write.server-tls-key={TLS_PATH}/tls.key",
+            f"--remote-write.server-tls-client-ca={TLS_PATH}/{GATEWAY_CA_FILE}",
+            "--remote-write.server-tls-min-version=1.3",
+        ]
+    return result
+
+
+def _files(settings: Settings) -> dict[str, str]:
+    # External labels win on read anyway; without their own of that name, series are not stored under two names.
+    reserved = dict.fromkeys((settings.tenant_label, "tenant_id", "receive_replica"))
+    return {"relabel.yml": f"- action: labeldrop\n  regex: {'|'.join(reserved)}\n"}
+
+
+def _endpoints(settings: Settings) -> dict[str, str]:
+    scheme = "https" if settings.tls else "http"
+    return {"remote_write": f"{scheme}://{settings.host}:{REMOTE_WRITE_PORT}{REMOTE_WRITE_PATH}"}
+
+
+COMPONENT = Component(
+    name="receive",
+    command=("receive",),
+    resources={"requests": {"cpu": "200m", "memory": "512Mi"}, "limits": {"memory": "4Gi"}},
+    takes=("retention", "objstore", "storage_size", "storage_class"),
+    check=_check,
+    arguments=_arguments,
+    tuning=(
+        # An agent that was cut off sends its backlog late and out of order.
+        "--tsdb.out-of-order.time-window=8h",
+        # One sample from the future would make the head refuse everything that follows.
+        "--tsdb.too-far-in-future.time-window=10m",
+    ),
+    reserved={
+        "--tsdb.path": "Volumes are mounted there",
+        "--tsdb.retention": instead("retention"),
+        "--label": "Deduplication rests on this label",
+        "--receive.tenant-header": instead("tenant_header"),
+        "--receive.tenant-label-name": instead("tenant_label"),
+        "--receive.tenant-certificate-field": "Behind the gateway every cluster would become the gateway",
+        "--receive.split-tenant-label-name": "A series could choose the cluster that it is stored under",
+        "--receive.default-tenant-id": "It must not be the name of a cluster",
+        "--receive.relabel-config": "It keeps series from carrying the labels of a cluster",
+        "--receive.hashrings": "One receive, no ring",
+        "--receive.local-endpoint": "One receive, no ring",
+        "--remote-write.address": "The gateway relies on this port",
+        "--remote-write.server-tls": instead("tls"),
+    },
+    files=_files,
+    ports={"remote-write": REMOTE_WRITE_PORT},
+    endpoints=_endpoints,
+    stateful=True,
+    data_path=DATA_PATH,
+    storage_size="10Gi",
+    trusts_gateway=True,
+    single="A second one would need a hashring, or it gets half of the data of each cluster",
+    # At its end it writes out what it has in memory and uploads it.
+    termination_grace_period=900,
+)

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules of the observer have in common: their objects come to be, and go again.
+
+Going is exactly what was made, by its labels; data, authorities and the namespace only when told to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    ObjectKey,
+    identity,
+    is_terminating,
+    labels_of,
+)
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_gone, wait_ready
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
+    apply_plan,
+    plan_namespace_removal,
+    plan_objects,
+    plan_removal,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
+from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
+
+# What a module of the observer makes and prunes. Volumes come from StatefulSets and are removed by purge alone.
+KINDS = (
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "ServiceAccount"),
+)
+VOLUMES = ("v1", "PersistentVolumeClaim")
+_WORKLOADS = ("Deployment", "StatefulSet")
+_AUTHORITY = {"app.kubernetes.io/name": "authority"}
+
+
+def deploy(
+    client: KubernetesClient,
+    instance: str,
+    namespace: str,
+    wanted: Sequence[Mapping[str, Any]],
+    authorities: Sequence[Mapping[str, Any]],
+    *,
+    params: Mapping[str, Any],
+    check_mode: bool,
+) -> Plan:
+    """Have the wanted objects, and of the instance no others; return what that changed (would change in check mode).
+
+    ``authorities`` are the Secrets to create, never to overwrite. ``params`` are force, wait and wait_timeout. Raises
+    ConflictError for fields of other managers without force, NotReadyError when a workload does not become ready.
+    """
+    timeout, force = parameters.wait_timeout(params), bool(params.get("force"))
+    plan = plan_objects(
+        client,
+        [*wanted, *authorities],
+        owner=workload.owner(instance),
+        owner_namespace=namespace,
+        prune_kinds=KINDS,
+        force=force,
+        create_only=[identity(secret) for secret in authorities],
+    )
+    if not check_mode:
+        apply_plan(client, plan, force=force)
+        if params.get("wait") is not False:
+            wait_ready(client, [identity(item) for item in wanted if item["kind"] in _WORKLOADS], timeout)
+    return plan
+
+
+def remove(
+    client: KubernetesClient, instance: str, namespace: str, *, params: Mapping[str, Any], check_mode: bool
+) -> Plan:
+    """Remove what carries the instance's labels; return what that changed (would change in check mode).
+
+    ``params`` are purge, wait and wait_timeout. With purge volumes too, and once nothing else of the observer is left,
+    authorities and namespace. The pods end first: receive uploads what it holds in memory and needs its Secrets for
+    it. Raises NotReadyError when something is still there after wait_timeout.
+    """
+    timeout, wait, purge = parameters.wait_timeout(params), params.get("wait") is not False, bool(params.get("purge"))
+    plan = plan_removal(client, workload.owner(instance), namespace, (*KINDS, *([VOLUMES] if purge else [])))
+    if purge:
+        plan += _plan_last_of_observer(client, namespace, plan)
+    if check_mode:
+        return plan
+    workloads = Plan(tuple(change for change in plan.changes if change.kind in _WORKLOADS))
+    rest = Plan(tuple(change for change in plan.changes if change.kind not in _WORKLOADS))
+    deadline = time.monotonic() + timeout
+    apply_plan(client, workloads)
+    if wait:
+        selector = ",".join(f"{label}={value}" for label, value in workload.owner(instance).items())
+        pods = [identity(pod) for pod in client.list("v1", "Pod", namespace, label_selector=selector)]
+        wait_gone(client, [*_keys(workloads), *pods], max(deadline - time.monotonic(), 1.0))
+    apply_plan(client, rest)
+    if wait:
+        wait_gone(client, _keys(rest), max(deadline - time.monotonic(), 1.0))
+    return plan
+
+
+def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Plan) -> Plan:
+    """Authorities and namespace, unless anything of ours besides ``removal`` needs them."""
+    removed = set(_keys(removal))
+    ours = client.parallel(
+        [
+            partial(client.list, *kind, namespace=namespace, label_selector=f"{MANAGED_BY_LABEL}={MANAGED_BY}")
+            for kind in (*KINDS, VOLUMES)
+        ]
+    )
+    if any(_stays(item, removed) for items in ours for item in items):
+        return Plan()
+    # As long as a cluster is registered, its certificate is worth something.
+    if client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
+        return Plan()
+    authorities = plan_removal(client, _AUTHORITY, namespace, [("v1", "Secret")])
+    return authorities + plan_namespace_removal(client, namespace, [*removed, *_keys(authorities)])
+
+
+def _stays(item: Mapping[str, Any], removed: set[ObjectKey]) -> bool:
+    is_authority = labels_of(item).get("app.kubernetes.io/name") == _AUTHORITY["app.kubernetes.io/name"]
+    return not (is_authority or is_terminating(item) or identity(item) in removed)
+
+
+def _keys(plan: Plan) -> list[ObjectKey]:
+    return [ObjectKey(change.api_version, change.kind, change.namespace, change.name) for change in plan.changes]

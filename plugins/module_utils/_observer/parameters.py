@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parameters that the modules of the observer have in common, checked before anything is touched.
+
+Every function raises InputError naming the parameter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_label, quantity
+
+DEFAULT_NAMESPACE = "scs-observability"
+DEFAULT_WAIT_TIMEOUT = 300
+
+# Suffixes that are put to a name for Services and Secrets; all together must be a DNS label.
+LONGEST_SUFFIX = len("-configuration")
+
+_SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
+_IMAGE = re.compile(
+    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
+    r"(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+def name(params: Mapping[str, Any], default: str) -> str:
+    value = dns_label(params.get("name") or default, "name")
+    if len(value) > 63 - LONGEST_SUFFIX:
+        raise InputError(
+            f"{value!r} is longer than {63 - LONGEST_SUFFIX} characters, and names are derived from it",
+            parameter="name",
+        )
+    return value
+
+
+def namespace(params: Mapping[str, Any]) -> str:
+    return dns_label(params.get("namespace") or DEFAULT_NAMESPACE, "namespace")
+
+
+def image(params: Mapping[str, Any], default: str) -> str:
+    value = params.get("image") or default
+    if not _IMAGE.fullmatch(value):
+        raise InputError(
+            f"{value!r} is not an image reference",
+            parameter="image",
+            advice="Use for example quay.io/thanos/thanos:v0.42.4",
+        )
+    return str(value)
+
+
+def replicas(params: Mapping[str, Any], default: int) -> int:
+    value = params.get("replicas")
+    value = default if value is None else value
+    if value < 1:
+        raise InputError(f"{value} is not a positive number", parameter="replicas")
+    return int(value)
+
+
+def resources(params: Mapping[str, Any]) -> dict[str, dict[str, str]] | None:
+    """Requests and limits of a container, None when they are not given."""
+    given = params.get("resources")
+    if not given:
+        return None
+    unknown = sorted(set(given) - {"requests", "limits"})
+    if unknown:
+        raise InputError(f"{', '.join(unknown)} is neither requests nor limits", parameter="resources")
+    result: dict[str, dict[str, str]] = {}
+    for what, amounts in given.items():
+        if not isinstance(amounts, Mapping):
+            raise InputError("must be a dictionary of quantities", parameter=f"resources.{what}")
+        result[what] = {key: quantity(value, f"resources.{what}.{key}") for key, value in amounts.items()}
+    return result
+
+
+def service(params: Mapping[str, Any]) -> tuple[str, int | None]:
+    """Type of a Service and its node port; a node port of 0 is as good as none."""
+    kind = params.get("service_type") or "ClusterIP"
+    if kind not in _SERVICE_TYPES:
+        raise InputError(f"{kind!r} is none of {', '.join(_SERVICE_TYPES)}", parameter="service_type")
+    port = params.get("node_port") or None
+    if port is not None and not 1 <= port <= 65535:
+        raise InputError(f"{port} is not a port", parameter="node_port")
+    if port is not None and kind == "ClusterIP":
+        raise InputError("needs service_type NodePort or LoadBalancer", parameter="node_port")
+    return kind, port
+
+
+def tenant_header(params: Mapping[str, Any]) -> str:
+    value = params.get("tenant_header") or "THANOS-TENANT"
+    if not _HEADER.fullmatch(value):
+        raise InputError(f"{value!r} is not the name of an HTTP header", parameter="tenant_header")
+    return str(value)
+
+
+def wait_timeout(params: Mapping[str, Any]) -> float:
+    value = params.get("wait_timeout")
+    value = DEFAULT_WAIT_TIMEOUT if value is None else value
+    if value < 1:
+        raise InputError(f"{value} is not a positive number of seconds", parameter="wait_timeout")
+    return float(value)

@@ -1,0 +1,209 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: remote_write_gateway
+short_description: Deploy the gateway that lets the agents of customers' clusters write
+version_added: 0.1.0
+author:
+  - SCS Observability contributors
+description:
+  - Deploys HAProxy as the only door for the metrics of customers' clusters. It asks for a client certificate of the
+    authority C(tenants) (TLS 1.3) and makes the tenant of its common name, whatever the request says.
+  - Only C(POST /api/v1/receive) is served. Requests are limited in size and time, and reach receive when they are
+    complete. Receive knows the gateway by a certificate that nothing else has.
+  - The authorities C(tenants) and C(internal) are made once and kept as Secrets in the namespace.
+  - A new configuration or certificate rolls the pods one by one, while requests go on.
+extends_documentation_fragment:
+  - scs.observability.attributes
+  - scs.observability.kubernetes
+  - scs.observability.wait
+options:
+  name:
+    description: What the gateway's objects are called, a DNS label.
+    type: str
+    default: remote-write-gateway
+  namespace:
+    description: The namespace, made when it is missing. One that somebody else made is used and left.
+    type: str
+    default: scs-observability
+  state:
+    description:
+      - V(present) brings the gateway to what is described here.
+      - V(absent) removes what was made for it. Agents keep their samples for hours and write on when it comes back.
+    type: str
+    choices: [present, absent]
+    default: present
+  image:
+    description: Image reference of HAProxy 3.0 or newer. The version that this release was tested with unless given.
+    type: str
+  replicas:
+    description: Number of pods.
+    type: int
+    default: 2
+  receive_url:
+    description:
+      - Where receive takes remote write, as C(endpoints.remote_write) is returned by
+        M(scs.observability.thanos_component). Required for O(state=present).
+    type: str
+  hostnames:
+    description:
+      - Names and addresses under which agents reach the gateway. They go into its certificate, beside the names of its
+        Service.
+    type: list
+    elements: str
+  tenant_header:
+    description: HTTP header by which receive is told whose samples they are. The same as for receive.
+    type: str
+    default: THANOS-TENANT
+  cluster_domain:
+    description: The DNS domain of the cluster that the gateway runs in.
+    type: str
+    default: cluster.local
+  service_type:
+    description: Type of the Service, one of V(ClusterIP), V(NodePort) and V(LoadBalancer).
+    type: str
+    default: ClusterIP
+  node_port:
+    description: Node port of the Service. V(0) lets the cluster choose.
+    type: int
+  max_body_bytes:
+    description:
+      - Size of a (compressed) request in bytes that is refused when exceeded, between V(65536) and V(16777216). An agent
+        drops what was refused.
+      - The gateway holds each request in memory until it is complete.
+    type: int
+    default: 2097152
+  timeouts:
+    description: Limits of time, durations such as V(30s).
+    type: dict
+    suboptions:
+      connect:
+        description: To connect to receive. V(5s) unless given.
+        type: str
+      headers:
+        description: For a client to send the headers of a request. V(10s) unless given.
+        type: str
+      body:
+        description: For a client to send the body of a request, all of it. V(30s) unless given.
+        type: str
+      response:
+        description: For receive to answer. V(30s) unless given.
+        type: str
+      idle:
+        description: That a connection may wait for the next request. V(2m) unless given.
+        type: str
+  resources:
+    description:
+      - Resources of the container, with C(requests) and C(limits) as Kubernetes has them. They replace the defaults as
+        a whole.
+    type: dict
+  purge:
+    description:
+      - With O(state=absent), remove authorities and namespace too when nothing else of the observer is left in it,
+        unless somebody else made it, or clusters are still registered.
+    type: bool
+    default: false
+  force:
+    description: Take over fields that another field manager owns.
+    type: bool
+    default: false
+notes:
+  - Metrics of HAProxy are served as plain HTTP by the Service C(<name>-metrics), port 8404, inside the cluster only.
+seealso:
+  - module: scs.observability.thanos_component
+  - module: scs.observability.agent_registration
+"""
+
+EXAMPLES = r"""
+- name: Open the door for customers' clusters
+  scs.observability.remote_write_gateway:
+    receive_url: "{{ receive.endpoints.remote_write }}"
+    hostnames:
+      - observer.example.org
+    service_type: LoadBalancer
+
+- name: Close it
+  scs.observability.remote_write_gateway:
+    state: absent
+"""
+
+RETURN = r"""
+name:
+  description: What the gateway's objects are called.
+  returned: success
+  type: str
+  sample: remote-write-gateway
+namespace:
+  description: The namespace they are in.
+  returned: success
+  type: str
+  sample: scs-observability
+endpoints:
+  description: Where agents reach the gateway. Empty for O(state=absent).
+  returned: success
+  type: dict
+  contains:
+    remote_write:
+      description:
+        - URL to write to from within the cluster. From outside, it is the same path under the address that the Service
+          is published with.
+      returned: always
+      type: str
+      sample: https://remote-write-gateway.scs-observability.svc/api/v1/receive
+ca:
+  description:
+    - Certificate (PEM) of the authority C(internal), by which agents know the gateway. None in check mode before there
+      is one, and for O(state=absent).
+  returned: success
+  type: str
+changes:
+  description: What was changed, or would be in check mode, one line per object.
+  returned: success
+  type: list
+  elements: str
+  sample: ["create apps/v1 Deployment scs-observability/remote-write-gateway"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.scs.observability.plugins.module_utils._core import outcome
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._observer import gateway
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "default": "remote-write-gateway"},
+            "namespace": {"type": "str", "default": "scs-observability"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "image": {"type": "str"},
+            "replicas": {"type": "int", "default": 2},
+            "receive_url": {"type": "str"},
+            "hostnames": {"type": "list", "elements": "str"},
+            "tenant_header": {"type": "str", "default": "THANOS-TENANT"},
+            "cluster_domain": {"type": "str", "default": "cluster.local"},
+            "service_type": {"type": "str", "default": "ClusterIP"},
+            "node_port": {"type": "int"},
+            "max_body_bytes": {"type": "int", "default": 2097152},
+            "timeouts": {
+                "type": "dict",
+                "options": {name: {"type": "str"} for name in ("connect", "headers", "body", "response", "idle")},
+            },
+            "resources": {"type": "dict"},
+            "purge": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            **KUBERNETES,
+            **WAIT,
+        },
+        supports_check_mode=True,
+    )
+    outcome.run(module, gateway.ensure)
+
+
+if __name__ == "__main__":
+    main()

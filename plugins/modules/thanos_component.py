@@ -1,0 +1,287 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: thanos_component
+short_description: Deploy a component of Thanos in the observer
+version_added: 0.1.0
+author:
+  - SCS Observability contributors
+description:
+  - Deploys one component of Thanos into a Kubernetes cluster, with Services, volumes, certificates and configuration,
+    and waits until it is ready. Nothing but the API of the cluster is needed, no Helm and no operator.
+  - Pods run without privileges, with a read-only root file system and without a token of the Kubernetes API.
+  - gRPC between components is mutual TLS 1.3 with certificates of the authority C(internal), which is made once and
+    kept as a Secret in the namespace. So is remote write to receive, which accepts the certificate of the gateway and
+    no other.
+  - What is removed from the description is removed from the cluster. Volumes stay unless O(purge) says otherwise.
+extends_documentation_fragment:
+  - scs.observability.attributes
+  - scs.observability.kubernetes
+  - scs.observability.wait
+options:
+  component:
+    description:
+      - V(receive) takes remote write from the gateway, keeps one database per cluster and uploads its blocks.
+      - V(store) serves the blocks in the bucket.
+      - V(query) is one view over receive, store gateways and sidecars, replicas deduplicated.
+      - V(query_frontend) is what people and dashboards ask; it splits long queries and caches their parts.
+    type: str
+    required: true
+    choices: [query, query_frontend, receive, store]
+  name:
+    description:
+      - What the component's objects are called, a DNS label. V(thanos-) and the component, with dashes, unless given.
+    type: str
+  namespace:
+    description: The namespace, made when it is missing. One that somebody else made is used and left.
+    type: str
+    default: scs-observability
+  state:
+    description:
+      - V(present) brings the component to what is described here.
+      - V(absent) removes what was made for it, its pods first. Receive then uploads what it has in memory, which
+        O(wait) waits for.
+    type: str
+    choices: [present, absent]
+    default: present
+  image:
+    description: Image reference of Thanos 0.42 or newer. The version that this release was tested with unless given.
+    type: str
+  replicas:
+    description: Number of pods. There can be only one receive.
+    type: int
+    default: 1
+  resources:
+    description:
+      - Resources of the container, with C(requests) and C(limits) as Kubernetes has them. They replace the defaults of
+        the component as a whole.
+    type: dict
+  storage_size:
+    description:
+      - Size of the volume of each pod, for V(receive) (V(10Gi) unless given) and V(store), whose cache goes with the
+        pod unless given.
+      - It cannot be changed later on.
+    type: str
+  storage_class:
+    description: Storage class of the volumes; the cluster's default unless given.
+    type: str
+  endpoints:
+    description:
+      - For O(component=query), the StoreAPI endpoints to read from, as RV(endpoints.grpc) returns them. That is
+        C(host:port), or a name to look up like C(dns+host:port) or C(dnssrv+name), without a scheme.
+      - For O(component=query_frontend), the one URL of query, as RV(endpoints.http) returns it.
+    type: list
+    elements: str
+  objstore:
+    description:
+      - The object store for O(component=store), which needs one, and O(component=receive), which keeps its blocks to
+        itself without. As C(objstore) is returned by M(scs.observability.bucket), that is Thanos' own format without
+        credentials.
+    type: dict
+  objstore_access_key:
+    description: Access key of the object store. Needs O(objstore_secret_key).
+    type: str
+  objstore_secret_key:
+    description: Secret key of the object store.
+    type: str
+  objstore_ca:
+    description:
+      - Certificates (PEM) by which the object store is known. The ones that the image brings along unless given.
+    type: str
+  retention:
+    description:
+      - How long O(component=receive) keeps blocks on its own volume, a duration such as V(2d), at least V(6h).
+      - V(2d) with an object store, where blocks stay, and V(15d) without, unless given.
+    type: str
+  tls:
+    description:
+      - Whether components know each other by certificates. Without it everything that reaches a port is served, also
+        by remote write, so turn it off only where something else protects the ports. All components must agree.
+    type: bool
+    default: true
+  tenant_header:
+    description: HTTP header by which the gateway tells O(component=receive) whose samples it brings.
+    type: str
+    default: THANOS-TENANT
+  tenant_label:
+    description: Label that O(component=receive) gives all series of a cluster, with the cluster's name.
+    type: str
+    default: cluster
+  extra_args:
+    description:
+      - Further arguments for Thanos, each of the form C(--flag=value) or C(--switch).
+      - One that contradicts a parameter, or what security and wiring rest on, is refused.
+    type: list
+    elements: str
+  log_level:
+    description: One of V(debug), V(info), V(warn) and V(error).
+    type: str
+    default: info
+  service_type:
+    description:
+      - Type of the Service, one of V(ClusterIP), V(NodePort) and V(LoadBalancer). Others than V(ClusterIP) are for
+        V(query) and V(query_frontend) only. These speak plain HTTP and ask nobody who they are.
+    type: str
+    default: ClusterIP
+  node_port:
+    description: Node port for HTTP. V(0) lets the cluster choose.
+    type: int
+  purge:
+    description:
+      - With O(state=absent), remove the volumes with their data too.
+      - The purge of the last component also removes the authorities and the namespace, unless it holds something else,
+        somebody else made it, or clusters are still registered.
+    type: bool
+    default: false
+  force:
+    description: Take over fields that another field manager owns.
+    type: bool
+    default: false
+seealso:
+  - module: scs.observability.bucket
+  - module: scs.observability.remote_write_gateway
+  - name: Thanos components
+    description: What each component does, and its flags.
+    link: https://thanos.io/tip/thanos/getting-started.md/
+"""
+
+EXAMPLES = r"""
+- name: Have a bucket
+  scs.observability.bucket:
+    name: metrics
+    endpoint: https://s3.example.org
+    access_key: "{{ s3_access_key }}"
+    secret_key: "{{ s3_secret_key }}"
+  register: bucket
+
+- name: Receive takes what the gateway lets in
+  scs.observability.thanos_component:
+    component: receive
+    storage_size: 50Gi
+    objstore: "{{ bucket.objstore }}"
+    objstore_access_key: "{{ s3_access_key }}"
+    objstore_secret_key: "{{ s3_secret_key }}"
+  register: receive
+
+- name: Store gateway serves the blocks in the bucket
+  scs.observability.thanos_component:
+    component: store
+    storage_size: 10Gi
+    objstore: "{{ bucket.objstore }}"
+    objstore_access_key: "{{ s3_access_key }}"
+    objstore_secret_key: "{{ s3_secret_key }}"
+  register: store
+
+- name: Query joins them
+  scs.observability.thanos_component:
+    component: query
+    replicas: 2
+    endpoints:
+      - "{{ receive.endpoints.grpc }}"
+      - "{{ store.endpoints.grpc }}"
+    extra_args:
+      - --query.timeout=5m
+  register: query
+
+- name: Query frontend is what dashboards ask
+  scs.observability.thanos_component:
+    component: query_frontend
+    endpoints:
+      - "{{ query.endpoints.http }}"
+
+- name: Remove the store gateway with its cache
+  scs.observability.thanos_component:
+    component: store
+    state: absent
+    purge: true
+"""
+
+RETURN = r"""
+name:
+  description: What the component's objects are called.
+  returned: success
+  type: str
+  sample: thanos-receive
+namespace:
+  description: The namespace they are in.
+  returned: success
+  type: str
+  sample: scs-observability
+endpoints:
+  description:
+    - Where others reach the component. They follow from the parameters, so check mode returns them too. Empty for
+      O(state=absent).
+  returned: success
+  type: dict
+  contains:
+    http:
+      description: URL for queries, metrics and probes.
+      returned: always
+      type: str
+      sample: http://thanos-query.scs-observability.svc:10902
+    grpc:
+      description: Endpoint of the StoreAPI in the notation of Thanos, for O(endpoints) of query.
+      returned: not for query_frontend
+      type: str
+      sample: dnssrv+_grpc._tcp.thanos-receive-headless.scs-observability.svc
+    remote_write:
+      description: URL for the gateway to write to.
+      returned: for receive
+      type: str
+      sample: https://thanos-receive.scs-observability.svc:19291/api/v1/receive
+changes:
+  description: What was changed, or would be in check mode, one line per object.
+  returned: success
+  type: list
+  elements: str
+  sample: ["create apps/v1 StatefulSet scs-observability/thanos-receive"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.scs.observability.plugins.module_utils._core import outcome
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "component": {"type": "str", "required": True, "choices": sorted(thanos.COMPONENTS)},
+            "name": {"type": "str"},
+            "namespace": {"type": "str", "default": "scs-observability"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "image": {"type": "str"},
+            "replicas": {"type": "int", "default": 1},
+            "resources": {"type": "dict"},
+            "storage_size": {"type": "str"},
+            "storage_class": {"type": "str"},
+            "endpoints": {"type": "list", "elements": "str"},
+            "objstore": {"type": "dict"},
+            "objstore_access_key": {"type": "str", "no_log": True},
+            "objstore_secret_key": {"type": "str", "no_log": True},
+            "objstore_ca": {"type": "str"},
+            "retention": {"type": "str"},
+            "tls": {"type": "bool", "default": True},
+            "tenant_header": {"type": "str", "default": "THANOS-TENANT"},
+            "tenant_label": {"type": "str", "default": "cluster"},
+            "extra_args": {"type": "list", "elements": "str"},
+            "log_level": {"type": "str", "default": "info"},
+            "service_type": {"type": "str", "default": "ClusterIP"},
+            "node_port": {"type": "int"},
+            "purge": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            **KUBERNETES,
+            **WAIT,
+        },
+        supports_check_mode=True,
+    )
+    outcome.run(module, thanos.ensure)
+
+
+if __name__ == "__main__":
+    main()
