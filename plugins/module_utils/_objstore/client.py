@@ -1,0 +1,355 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The S3 client for one bucket: the only place that talks to a store, and the only one that imports botocore.
+
+botocore takes longer to import than the rest of a module run, so that happens when a client is made: wrong parameters
+are refused without it.
+"""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import LibraryError, StorageError
+from ansible_collections.scs.observability.plugins.module_utils._objstore import errors, preflight
+from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import (
+    DEFAULT_REGION,
+    AddressingStyle,
+    Endpoint,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 30
+ATTEMPTS = 3
+# What S3 takes in one DeleteObjects request.
+BATCH = 1000
+SINGLE_DELETES_AT_ONCE = 8
+CREATION_TIMEOUT = 10.0
+CREATION_INTERVAL = 0.2
+
+# A store says so in one of these ways when it has no DeleteObjects, or wants an MD5 sum that botocore no longer sends.
+_NO_BATCH_DELETE = frozenset({"NotImplemented", "MethodNotAllowed", "MissingContentMD5", "InvalidDigest", "BadDigest"})
+_NO_BATCH_DELETE_400 = frozenset({"InvalidRequest", "InvalidArgument", "MalformedXML", "400"})
+_UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
+_WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "301"})
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a bucket. ``ca`` is PEM text; without it the system's authorities are trusted."""
+
+    bucket: str
+    endpoint: Endpoint
+    region: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    ca: str | None = None
+    validate_certs: bool = True
+    addressing_style: AddressingStyle = "path"
+
+
+@dataclass(frozen=True)
+class Version:
+    """An object, or one version or delete marker of it."""
+
+    key: str
+    version: str | None = None
+
+
+class BucketClient:
+    """One bucket. A context manager; every method raises StorageError. LibraryError when botocore is missing."""
+
+    def __init__(self, access: Access, now: Callable[[], float] = time.time) -> None:
+        self._access = access
+        self._now = now
+        self._skew: int | None = None
+        self._ca_file: str | None = None
+        try:
+            self._s3 = self._connect()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> BucketClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the file that the authority's certificate was written to."""
+        if self._ca_file is not None:
+            os.unlink(self._ca_file)
+            self._ca_file = None
+
+    def request(self, operation: str) -> errors.Request:
+        """Return what to name in an error about ``operation``."""
+        return errors.Request(operation, self._access.bucket, self._access.endpoint.url)
+
+    def clock_skew(self) -> int | None:
+        """Seconds by which the store's clock was ahead in its last answer; None if it does not tell its time."""
+        return self._skew
+
+    def exists(self) -> bool:
+        """Tell whether the bucket is there.
+
+        By listing, not by HEAD: the answer to HEAD has no body, so it cannot tell a wrong key from a foreign bucket.
+        """
+        try:
+            self._call("ListObjectsV2", self._s3.list_objects_v2, MaxKeys=1)
+        except StorageError as error:
+            if error.code == "NoSuchBucket":
+                return False
+            raise
+        return True
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing at all: no object, no old version, no unfinished upload."""
+        return next(self.objects(), None) is None and next(self.versions(), None) is None and not any(self.uploads())
+
+    def create(self) -> bool:
+        """Create the bucket and wait until it can be used; False when it was ours already."""
+        arguments: dict[str, Any] = {}
+        # S3 refuses the name of its first region here, and every store takes its own default without a name.
+        if self._access.region != DEFAULT_REGION:
+            arguments["CreateBucketConfiguration"] = {"LocationConstraint": self._access.region}
+        try:
+            self._call("CreateBucket", self._s3.create_bucket, **arguments)
+        except StorageError as error:
+            if error.code != "BucketAlreadyOwnedByYou":
+                raise
+            return False
+        deadline = time.monotonic() + CREATION_TIMEOUT
+        while not self.exists():
+            if time.monotonic() >= deadline:
+                raise errors.refused(self.request("ListObjectsV2"), "NoSuchBucket", 404)
+            time.sleep(CREATION_INTERVAL)
+        return True
+
+    def remove(self) -> None:
+        """Delete the bucket, which must be empty. It is no error when it is gone already."""
+        try:
+            self._call("DeleteBucket", self._s3.delete_bucket)
+        except StorageError as error:
+            if error.code != "NoSuchBucket":
+                raise
+
+    def put(self, key: str, content: bytes) -> str | None:
+        """Write an object; return its version where the bucket keeps versions."""
+        version = self._call("PutObject", self._s3.put_object, Key=key, Body=content).get("VersionId")
+        return str(version) if version else None
+
+    def get(self, key: str) -> bytes:
+        """Read an object."""
+        body = self._call("GetObject", self._s3.get_object, Key=key)["Body"]
+        with self._explained("GetObject"), body:
+            return bytes(body.read())
+
+    def keys(self, prefix: str) -> list[str]:
+        """List the keys that begin with ``prefix``: at most one page of them."""
+        page = self._call("ListObjectsV2", self._s3.list_objects_v2, Prefix=prefix)
+        return [str(item["Key"]) for item in page.get("Contents", ())]
+
+    def delete(self, key: str, version: str | None = None) -> None:
+        """Delete an object, or one version of it for good."""
+        which = {"VersionId": version} if version else {}
+        self._call("DeleteObject", self._s3.delete_object, Key=key, **which)
+
+    def objects(self) -> Iterator[Version]:
+        """All objects."""
+        following = {"ContinuationToken": "NextContinuationToken"}
+        for page in self._pages("ListObjectsV2", self._s3.list_objects_v2, following):
+            for item in page.get("Contents", ()):
+                yield Version(str(item["Key"]))
+
+    def versions(self) -> Iterator[Version]:
+        """All versions and delete markers; none where the store has no versions."""
+        following = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+        for page in self._pages("ListObjectVersions", self._s3.list_object_versions, following, tolerated=_UNSUPPORTED):
+            for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                yield Version(str(item["Key"]), item.get("VersionId"))
+
+    def uploads(self) -> Iterator[tuple[str, str]]:
+        """Key and id of all unfinished uploads; none where the store has no such thing."""
+        following = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+        for page in self._pages(
+            "ListMultipartUploads", self._s3.list_multipart_uploads, following, tolerated=_UNSUPPORTED
+        ):
+            for item in page.get("Uploads", ()):
+                yield str(item["Key"]), str(item["UploadId"])
+
+    def delete_all(self, which: Iterable[Version]) -> int:
+        """Delete objects or versions, many at once where the store can; return how many."""
+        deleted, remaining, one_by_one = 0, iter(which), False
+        while batch := list(islice(remaining, BATCH)):
+            if not one_by_one:
+                one_by_one = not self._delete_batch(batch)
+            if one_by_one:
+                with ThreadPoolExecutor(SINGLE_DELETES_AT_ONCE) as pool:
+                    list(pool.map(lambda item: self.delete(item.key, item.version), batch))
+            deleted += len(batch)
+        return deleted
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        """Abort an unfinished upload. It is no error when it is gone already."""
+        try:
+            self._call("AbortMultipartUpload", self._s3.abort_multipart_upload, Key=key, UploadId=upload)
+        except StorageError as error:
+            if error.code != "NoSuchUpload":
+                raise
+
+    def _delete_batch(self, batch: Iterable[Version]) -> bool:
+        """Delete with one request; False when this store has no such request."""
+        items = [{"Key": item.key, **({"VersionId": item.version} if item.version else {})} for item in batch]
+        try:
+            answer = self._call("DeleteObjects", self._s3.delete_objects, Delete={"Objects": items, "Quiet": True})
+        except StorageError as error:
+            refused = error.details["status"] == 400 and error.code in _NO_BATCH_DELETE_400
+            if refused or error.code in _NO_BATCH_DELETE | _UNSUPPORTED:
+                return False
+            raise
+        for failed in answer.get("Errors", ()):
+            if failed.get("Code") not in ("NoSuchKey", "NoSuchVersion"):
+                raise errors.refused(self.request("DeleteObjects"), str(failed.get("Code")), 200)
+        return True
+
+    def _pages(
+        self,
+        operation: str,
+        method: Callable[..., Mapping[str, Any]],
+        following: Mapping[str, str],
+        *,
+        tolerated: frozenset[str] = frozenset(),
+    ) -> Iterator[Mapping[str, Any]]:
+        """All pages of a listing. ``following``: parameter of the next request by field of the answer before."""
+        position: dict[str, Any] = {}
+        while True:
+            try:
+                page = self._call(operation, method, **position)
+            except StorageError as error:
+                if error.code in tolerated:
+                    return
+                raise
+            yield page
+            following_position = {name: page[answer] for name, answer in following.items() if page.get(answer)}
+            if not page.get("IsTruncated") or following_position in ({}, position):
+                return
+            position = following_position
+
+    def _call(self, operation: str, method: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mapping[str, Any]:
+        started = self._now()
+        with self._explained(operation, started):
+            answer = method(Bucket=self._access.bucket, **arguments)
+        self._note_time(answer, started)
+        return answer
+
+    def _explained(self, operation: str, started: float | None = None) -> _Explained:
+        return _Explained(self, operation, started)
+
+    def _note_time(self, answer: Mapping[str, Any], started: float) -> None:
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        self._skew = preflight.clock_skew(date, started, self._now())
+
+    def _connect(self) -> S3Client:
+        try:
+            from botocore.config import Config
+            from botocore.session import Session
+        except ImportError:
+            raise LibraryError("botocore", "to talk to S3") from None
+
+        access = self._access
+        verify: bool | str | None = None if access.validate_certs else False
+        if access.ca and access.validate_certs:
+            descriptor, self._ca_file = tempfile.mkstemp(prefix="scs-observability-", suffix=".crt")
+            with os.fdopen(descriptor, "w") as file:
+                file.write(access.ca)
+            verify = self._ca_file
+        options: dict[str, Any] = {
+            "signature_version": "s3v4",
+            "s3": {"addressing_style": access.addressing_style},
+            "connect_timeout": CONNECT_TIMEOUT,
+            "read_timeout": READ_TIMEOUT,
+            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+        }
+        # Newer botocore adds checksums that other stores than AWS do not know; older has no such options.
+        for option in ("request_checksum_calculation", "response_checksum_validation"):
+            if option in Config.OPTION_DEFAULTS:
+                options[option] = "when_required"
+        # The result depends on the parameters, not on somebody's AWS profile.
+        nothing = (None, None, os.devnull, None)
+        session = Session(
+            session_vars=cast(
+                Any,
+                {"profile": (None, None, None, None), "config_file": nothing, "credentials_file": nothing},
+            )
+        )
+        client = session.create_client(
+            "s3",
+            region_name=access.region,
+            endpoint_url=access.endpoint.url,
+            aws_access_key_id=access.access_key,
+            aws_secret_access_key=access.secret_key,
+            verify=cast(Any, verify),
+            config=Config(**options),
+        )
+        client.meta.events.register_first("needs-retry.s3", _stay_in_region)
+        return cast("S3Client", client)
+
+
+class _Explained:
+    """Turn what botocore raises inside into StorageError."""
+
+    def __init__(self, client: BucketClient, operation: str, started: float | None) -> None:
+        self._client = client
+        self._operation = operation
+        self._started = started
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        request = self._client.request(self._operation)
+        # No cause is kept: it holds the store's text.
+        if isinstance(error, ClientError):
+            answer = cast(Mapping[str, Any], error.response)
+            if self._started is not None:
+                self._client._note_time(answer, self._started)
+            details, metadata = answer.get("Error", {}), answer.get("ResponseMetadata", {})
+            raise errors.refused(
+                request,
+                str(details.get("Code", "")),
+                int(metadata.get("HTTPStatusCode", 0)),
+                region=details.get("Region") or metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region"),
+                skew=self._client.clock_skew(),
+            ) from None
+        if isinstance(error, (BotoCoreError, ResponseParserError)):
+            raise errors.unreachable(request, error) from None
+
+
+def _stay_in_region(response: Any, operation: Any, **_context: Any) -> None:
+    """Report a wrong region instead of following the store to the right one: Thanos has to be told the right one."""
+    from botocore.exceptions import ClientError
+
+    if response is not None and response[1].get("Error", {}).get("Code") in _WRONG_REGION:
+        raise ClientError(response[1], operation.name)

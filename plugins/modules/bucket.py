@@ -1,0 +1,274 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bucket
+short_description: An S3 bucket for Thanos exists and is proven to work, or does not exist
+version_added: 0.1.0
+author:
+  - SCS Observability contributors
+description:
+  - Creates or deletes a bucket of any S3 store, such as Ceph RGW, Swift with its S3 interface, MinIO, versitygw or AWS.
+  - With O(state=present) a preflight writes, reads, lists and deletes one small object below
+    C(.scs-observability-preflight/) in every run and compares the clocks, because Thanos would find a fault only hours
+    later. It is not reported as a change. In check mode it only lists.
+  - Returns the configuration that Thanos takes as C(objstore.config), without credentials, so that it can be
+    registered, shown and stored as a fact. M(scs.observability.thanos_component) takes it together with the
+    credentials and puts both into a Secret.
+requirements:
+  - botocore, which comes with boto3
+extends_documentation_fragment:
+  - scs.observability.attributes
+options:
+  name:
+    description:
+      - Name of the bucket, by the rules of S3.
+      - Most stores have one space of names for all their users.
+    type: str
+    required: true
+  endpoint:
+    description:
+      - URL of the store, V(https) or V(http), host, and port if it is not the default one. No path.
+      - Swift's S3 interface needs V(https), because uploads of Thanos fail there without TLS.
+    type: str
+    required: true
+  region:
+    description:
+      - The store's region.
+      - With the default, a bucket is created where the store creates buckets by default.
+    type: str
+    default: us-east-1
+  access_key:
+    description:
+      - The access key. It names a key, like a user name, and is not hidden in logs.
+      - If not set, the environment variable E(AWS_ACCESS_KEY_ID) is used.
+    type: str
+  secret_key:
+    description:
+      - The secret key.
+      - If not set, the environment variable E(AWS_SECRET_ACCESS_KEY) is used.
+    type: str
+  ca_path:
+    description:
+      - File, where the module runs, with the certificate (PEM) of the authority that signed the store's certificate.
+      - Excludes O(ca_content). With neither, the authorities are trusted that botocore trusts, see E(AWS_CA_BUNDLE).
+    type: path
+  ca_content:
+    description:
+      - Same as O(ca_path), as text.
+    type: str
+  validate_certs:
+    description:
+      - Whether the store's certificate must be valid. V(false) lets anybody between here and there read everything.
+    type: bool
+    default: true
+  addressing_style:
+    description:
+      - Whether the bucket is in the path of a URL or in the name of the host.
+      - V(virtual) needs DNS names and certificates for each bucket.
+    type: str
+    choices: [path, virtual]
+    default: path
+  state:
+    description:
+      - V(present) creates the bucket unless it is there.
+      - V(absent) deletes it. A bucket that holds anything is refused unless O(force=true).
+    type: str
+    choices: [present, absent]
+    default: present
+  force:
+    description:
+      - With O(state=absent), delete all objects, all their versions and unfinished uploads with the bucket.
+      - This cannot be undone.
+    type: bool
+    default: false
+notes:
+  - Empty strings are the same as parameters that are not set.
+seealso:
+  - module: scs.observability.thanos_component
+"""
+
+EXAMPLES = r"""
+- name: A bucket for the observer
+  scs.observability.bucket:
+    name: thanos
+    endpoint: https://s3.example.com
+    ca_path: /etc/ssl/certs/s3-authority.crt
+    access_key: "{{ s3_access_key }}"
+    secret_key: "{{ s3_secret_key }}"
+  register: bucket
+
+- name: Thanos' store gateway on it
+  scs.observability.thanos_component:
+    component: store
+    objstore: "{{ bucket.objstore }}"
+    objstore_ca: "{{ bucket.objstore_ca }}"
+    objstore_access_key: "{{ s3_access_key }}"
+    objstore_secret_key: "{{ s3_secret_key }}"
+
+- name: A bucket in another region, with credentials of the environment
+  scs.observability.bucket:
+    name: thanos
+    endpoint: https://s3.eu-central-1.amazonaws.com
+    region: eu-central-1
+  environment:
+    AWS_ACCESS_KEY_ID: "{{ s3_access_key }}"
+    AWS_SECRET_ACCESS_KEY: "{{ s3_secret_key }}"
+
+- name: Away with the bucket and all metrics in it
+  scs.observability.bucket:
+    name: thanos
+    endpoint: https://s3.example.com
+    ca_path: /etc/ssl/certs/s3-authority.crt
+    access_key: "{{ s3_access_key }}"
+    secret_key: "{{ s3_secret_key }}"
+    state: absent
+    force: true
+"""
+
+RETURN = r"""
+name:
+  description: Name of the bucket.
+  returned: success
+  type: str
+  sample: thanos
+changes:
+  description: What was changed, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+  sample: ["create S3 Bucket thanos"]
+objstore:
+  description:
+    - Configuration of the bucket as Thanos takes it, without C(access_key) and C(secret_key), which do not belong into
+      results.
+    - If an authority is given, Thanos expects its certificate in the file that is named there.
+      M(scs.observability.thanos_component) puts it there.
+  returned: when O(state=present)
+  type: dict
+  sample:
+    type: S3
+    config:
+      bucket: thanos
+      endpoint: s3.example.com
+      region: us-east-1
+      insecure: false
+      bucket_lookup_type: path
+      http_config:
+        tls_config:
+          ca_file: /etc/thanos/objstore/ca.crt
+objstore_ca:
+  description: Certificate (PEM) of the store's authority as given with O(ca_path) or O(ca_content), or empty.
+  returned: when O(state=present)
+  type: str
+preflight:
+  description: What was proven.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    write:
+      description: An object was written. None in check mode.
+      type: bool
+    read:
+      description: What was read is what was written. None in check mode.
+      type: bool
+    list:
+      description:
+        - The object was found in a listing. In check mode only that listing is allowed, and none if there is no bucket
+          yet.
+      type: bool
+    delete:
+      description: The object was deleted. None in check mode.
+      type: bool
+    clock_skew_seconds:
+      description:
+        - By how many seconds the store's clock is ahead of the one where the module runs, negative if behind. More than
+          300 either way is an error.
+        - None if the store does not tell its time.
+      type: int
+      sample: 0
+    skipped:
+      description: The steps that were not tried, as in check mode.
+      type: list
+      elements: str
+      sample: []
+deleted:
+  description: What was deleted with the bucket.
+  returned: when a bucket was deleted, not in check mode
+  type: dict
+  contains:
+    objects:
+      description: Number of objects; in a bucket with versions, of versions and delete markers.
+      type: int
+      sample: 42
+    uploads:
+      description: Number of unfinished uploads.
+      type: int
+      sample: 0
+error:
+  description:
+    - Kind of the error, for example V(input_error) for a parameter that was refused before anything was touched, or
+      V(storage_error) for an answer of the store.
+  returned: failure
+  type: str
+  sample: storage_error
+parameter:
+  description: The parameter to look at.
+  returned: failure, if one is to blame
+  type: str
+  sample: secret_key
+code:
+  description:
+    - S3's error code, or C(TlsAuthority), C(TlsName), C(NameResolution), C(ConnectionRefused), C(Timeout) and such.
+  returned: failure of a request
+  type: str
+  sample: SignatureDoesNotMatch
+operation:
+  description: The S3 operation that failed.
+  returned: failure of a request
+  type: str
+  sample: ListObjectsV2
+wanted:
+  description: What was attempted.
+  returned: failure of a request
+  type: str
+  sample: list the objects
+found:
+  description: What was found instead.
+  returned: failure of a request
+  type: str
+  sample: the store does not know this access key
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.scs.observability.plugins.module_utils._core import outcome
+from ansible_collections.scs.observability.plugins.module_utils._objstore.bucket import ensure
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "endpoint": {"type": "str", "required": True},
+            "region": {"type": "str", "default": "us-east-1"},
+            # Names a key. Hidden, it would also be blotted out where it is part of the name of the bucket.
+            "access_key": {"type": "str", "no_log": False},
+            "secret_key": {"type": "str", "no_log": True},
+            "ca_path": {"type": "path"},
+            "ca_content": {"type": "str"},
+            "validate_certs": {"type": "bool", "default": True},
+            "addressing_style": {"type": "str", "choices": ["path", "virtual"], "default": "path"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "force": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    outcome.run(module, ensure)
+
+
+if __name__ == "__main__":
+    main()
