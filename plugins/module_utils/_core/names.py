@@ -20,9 +20,9 @@ _SECONDS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m"
 
 def dns_label(value: object, parameter: str) -> str:
     """Return a label as RFC 1123 has it: 1 to 63 of a-z, 0-9 and '-', not '-' at either end."""
-    if not isinstance(value, str) or not value:
+    if value is None or value == "":
         raise InputError("is required and must not be empty", parameter=parameter)
-    if not _DNS_LABEL.fullmatch(value):
+    if not isinstance(value, str) or not _DNS_LABEL.fullmatch(value):
         raise InputError(
             f"{value!r} is not a DNS label",
             parameter=parameter,

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,10 +108,12 @@ class _Source:
         user = self._with_plugin(config, name, user)
 
         server = str(cluster.get("server") or "").rstrip("/")
-        if urlsplit(server).scheme not in ("http", "https") or not urlsplit(server).hostname:
+        if not _is_server(server):
             raise self._error(f"the server of context {name!r} is not a URL: {server!r}")
         token_file = user.get("tokenFile")
-        token = self._text(token_file, "tokenFile").strip() if token_file else str(user.get("token") or "")
+        token = (self._text(token_file, "tokenFile") if token_file else str(user.get("token") or "")).strip()
+        if any(character.isspace() or not character.isprintable() for character in token):
+            raise self._error(f"the token of context {name!r} is not one")
         return Connection(
             server=server,
             parameter=self.parameter,
@@ -150,8 +151,8 @@ class _Source:
         data, path = part.get(f"{name}-data"), part.get(name)
         if data:
             try:
-                return base64.b64decode(data, validate=False).decode()
-            except (binascii.Error, UnicodeDecodeError):
+                return base64.b64decode(str(data)).decode()
+            except ValueError:
                 raise self._error(f"{name}-data is not base64 of a PEM text") from None
         return self._text(path, name) if path else ""
 
@@ -183,6 +184,14 @@ class _Source:
             "client-certificate": configuration.cert_file,
             "client-key": configuration.key_file,
         }
+
+
+def _is_server(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is not a number
+        return False
 
 
 def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str:

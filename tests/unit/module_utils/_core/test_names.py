@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.names import (
+    dns_label,
+    duration,
+    duration_seconds,
+    quantity,
+)
+
+
+@pytest.mark.parametrize("value", ["a", "7", "kaas-1", "0-0", "a" * 63, "a--b"])
+def test_dns_labels(value: str) -> None:
+    assert dns_label(value, "name") == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["..", "A_b", "a" * 64, "", None, "-a", "a-", "a.b", "a b", "ä", "a\n", "a/b", 7, ["a"], "KAAS", "a\x00"],
+)
+def test_what_is_no_dns_label_is_refused_by_the_name_of_the_parameter(value: object) -> None:
+    with pytest.raises(InputError) as refused:
+        dns_label(value, "name")
+    assert refused.value.parameter == "name"
+    assert str(refused.value).startswith("name: ")
+
+
+@pytest.mark.parametrize("value", ["500m", "2", "0.5", ".5", "10Gi", "128Mi", "1e3", "1E-3", "100k", "+1", 4, 1.5])
+def test_quantities(value: object) -> None:
+    assert quantity(value, "storage_size") == str(value)
+
+
+@pytest.mark.parametrize("value", ["", None, "-1", "10 Gi", "10GiB", "ten", "Gi", "1e", "10gi", True, ".", "1Gi\n"])
+def test_what_is_no_quantity_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match="storage_size"):
+        quantity(value, "storage_size")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("30s", 30),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("15d", 15 * 86400),
+        ("1y2w", 365 * 86400 + 14 * 86400),
+        ("250ms", 0.25),
+        ("1m500ms", 60.5),
+        ("0", 0),
+        ("0s", 0),
+        (0, 0),
+    ],
+)
+def test_durations(value: object, seconds: float) -> None:
+    assert duration(value, "retention") == str(value)
+    assert duration_seconds(value, "retention") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("value", ["", None, "30", 30, "-5m", "5 m", "30m1h", "1.5h", "5min", "s", "5m5m", True])
+def test_what_is_no_duration_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match="retention"):
+        duration(value, "retention")
