@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTIONS = CHECKOUT / ".build" / "collections"
 TREE = COLLECTIONS / "ansible_collections" / "scs" / "observability"
 # For the checkout's own tooling; nothing in the collection uses it.
-NOT_IN_TREE = ("lab/", "benchmarks/", "dev/", "requirements/", ".ci/")
+NOT_IN_TREE = ("lab/", "benchmarks/", "dev/", "requirements/", ".ci/", "ansible.cfg", "Makefile")
 # Written into the tree by those who run in it.
 KEPT_IN_TREE = ("tests/output/", ".ansible/")
 
@@ -38,7 +38,7 @@ def listed_files() -> list[str]:
 
 def tree_files() -> Iterator[str]:
     for folder, folders, files in os.walk(TREE):
-        folders[:] = [name for name in folders if name != "__pycache__"]
+        folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
         for name in files:
             yield os.path.relpath(os.path.join(folder, name), TREE)
 
@@ -69,6 +69,9 @@ def synchronise() -> Path:
         if TREE.is_symlink():
             TREE.unlink()
         TREE.mkdir(parents=True, exist_ok=True)
+        if not (TREE / ".git").exists():
+            # ansible-test asks git for the files, and would find the checkout's repository, which ignores .build.
+            subprocess.run(["git", "init", "--quiet", TREE], check=True)
         wanted = listed_files()
         for path in set(tree_files()) - set(wanted):
             if not path.startswith(KEPT_IN_TREE):
@@ -77,7 +80,7 @@ def synchronise() -> Path:
             if not same(CHECKOUT / path, TREE / path):
                 copy(CHECKOUT / path, TREE / path)
         for folder, _, _ in os.walk(TREE, topdown=False):
-            if not os.listdir(folder) and folder != str(TREE):
+            if not os.listdir(folder) and ".git" not in Path(folder).parts:
                 os.rmdir(folder)
     return TREE
 
