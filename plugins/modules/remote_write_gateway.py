@@ -72,8 +72,8 @@ options:
     type: int
   max_body_bytes:
     description:
-      - Size of a (compressed) request in bytes that is refused when exceeded, between V(65536) and V(16777216). An agent
-        drops what was refused.
+      - Largest size of a (compressed) request in bytes, between V(65536) and V(16777216). An agent
+        drops what was refused for its size.
       - The gateway holds each request in memory until it is complete.
     type: int
     default: 2097152

@@ -268,13 +268,14 @@ frontend remote_write
     default_backend receive
 
 backend receive
+    # Without health checks: there is one server, and a failing connection tells as much, as 503.
     http-reuse always
     retries 2
-    server receive {receive} ssl verify required ca-file {configuration_path}/{internal_ca} crt {client_path}/tls.crt check inter 2s fall 2 rise 1 pool-purge-delay 60s
+    server receive {receive} ssl verify required ca-file {configuration_path}/{internal_ca} crt {client_path}/tls.crt pool-purge-delay 60s
 
 frontend observability
     bind :{observability_port}
-    option dontlog-normal
+    no log
     monitor-uri /healthz
     http-request use-service prometheus-exporter if {{ path /metrics }}
     http-request return status 404
