@@ -255,9 +255,10 @@ class TestPlugin:
         with pytest.raises(InputError, match="'observer' failed: it gives no credentials"):
             connect(kubeconfig(user=self.user(tmp_path, {})))
 
-    def test_a_plugin_that_the_library_refuses(self) -> None:
+    @pytest.mark.parametrize("user", [{"exec": {"command": "/bin/true"}}, {"auth-provider": {"config": {}}}])
+    def test_a_plugin_that_the_library_refuses(self, user: dict[str, Any]) -> None:
         with pytest.raises(InputError, match="login plugin of context 'observer' failed"):
-            connect(kubeconfig(user={"exec": {"command": "/bin/true"}}))
+            connect(kubeconfig(user=user))
 
     def test_without_the_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "kubernetes.client", None)
