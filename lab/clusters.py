@@ -185,6 +185,9 @@ class Clusters:
             container = containers.find(self.docker, node).get(node)
             markers[name] = Marker.parse(containers.read_file(self.docker, node, MARKER)) if container else None
             decisions[name] = decide(container, markers[name], self.network, ports)
+        for name, decision in decisions.items():
+            if decision.action is Action.REBUILD:
+                self._remove_for_rebuild(name, decision.reason)
         returning = [
             name for name, decision in decisions.items() if decision.action in (Action.START, Action.READDRESS)
         ]
@@ -202,7 +205,8 @@ class Clusters:
                 self.docker.run("network", "connect", "--ip", marker.address, self.network.name, node)
                 self.docker.run("start", node)
             except LabError as error:  # a taken port, a vanished mount: a new node has neither
-                decisions[name] = Decision(Action.REBUILD, f"its node does not start ({error})")
+                decisions[name] = Decision(Action.REBUILD)
+                self._remove_for_rebuild(name, f"its node does not start ({str(error).splitlines()[0]})")
         for name, found in markers.items():
             if found and found.image != self.image_id and decisions[name].action is not Action.REBUILD:
                 self.say(f"{self.lab.cluster(name)} keeps its older node image; lab-down and lab bring the new one")
@@ -218,14 +222,13 @@ class Clusters:
             limit = _RETURN_SECONDS
             if not (missing := self._wait(name, limit)):
                 return decision.action is not Action.KEEP
-            decision = Decision(
-                Action.REBUILD, f"it did not become Ready within {limit:.0f} s, lacking {', '.join(missing)}"
-            )
-        if decision.action is Action.REBUILD:
-            self.say(f"{self.lab.cluster(name)} is rebuilt: {decision.reason}")
-            remove(self.docker, self.lab, [name])
+            self._remove_for_rebuild(name, f"after {limit:.0f} s it still lacks {', '.join(missing)}")
         self._create(name, wanted_ports, log)
         return True
+
+    def _remove_for_rebuild(self, name: str, reason: str) -> None:
+        self.say(f"{self.lab.cluster(name)} is rebuilt: {reason}")
+        remove(self.docker, self.lab, [name])
 
     def _complete(self, name: str) -> None:
         """Everything outside Kubernetes that a cluster needs; the same when it is there already."""
@@ -255,11 +258,24 @@ class Clusters:
             if missing := self._wait(name, _NEW_SECONDS):
                 raise LabError(f"{cluster} lacks {', '.join(missing)} after {_NEW_SECONDS:.0f} s; see {log}")
         except LabError:
-            self.docker.run("logs", node, check=False, log=log)
+            self._keep_evidence(node, log)
+            remove(self.docker, self.lab, [name])
             raise
         container = containers.find(self.docker, node)[node]
         marker = Marker(container.addresses[self.network.name], container.image)
         containers.write_files(self.docker, node, {MARKER: json.dumps(asdict(marker)) + "\n"})
+
+    def _keep_evidence(self, node: str, log: Path) -> None:
+        """What the node had to say, into the log: it goes, since a node without a cluster is of no use."""
+        kubectl = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "get", "pods,events", "--all-namespaces")
+        for command in (
+            ("logs", "--tail", "50", node),
+            ("exec", node, *kubectl),
+            ("exec", node, "journalctl", "--no-pager", "--lines", "40", "--unit", "kubelet"),
+        ):
+            said = self.docker.run(*command, check=False)
+            with log.open("a") as file:
+                file.write(f"\n$ docker {' '.join(command)}\n" + "\n".join(said.split("\r\n")))
 
     def _wait(self, name: str, seconds: float) -> list[str]:
         """What is still lacking when the time is over; empty as soon as nothing is."""

@@ -15,7 +15,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from lab import builds, clusters, containers, engine, images, network, registry, s3
+from lab import builds, clusters, containers, engine, images, limits, network, registry, s3
 from lab.clusters import GATEWAY_NODE_PORT, QUERY_FRONTEND_NODE_PORT, Clusters
 from lab.containers import Container
 from lab.engine import Docker
@@ -33,6 +33,7 @@ def up(lab: Lab, kaas: int, progress: Progress) -> State:
     with locked(lab.lock_file, _waiting(progress, f"lab {lab.prefix}")) as lock:
         lab.make_directory()
         docker, binaries, found = prepare(lab, progress)
+        limits.raise_inotify(lab.cache, progress.say)
         state = State.load(lab.state_file)
         existing = clusters.find(docker, lab)
         if not lab.state_file.exists() and (existing or containers.names_with_label(docker, lab.label)):
@@ -130,6 +131,9 @@ def down(lab: Lab, progress: Progress) -> None:
             _remove_everything(docker, lab, progress)
         lab.remove_directory()
         with locked(lab.cache_lock_file, _waiting(progress, "another lab's images")):
+            # Another lab, or somebody's own cluster, may count on the limit
+            if not docker.answers() or not containers.names_with_label(docker, clusters.KIND_LABEL):
+                limits.restore_inotify(lab.cache)
             if engine.stop_if_ours(lab.cache):
                 progress.say("The container engine that the lab had started is stopped.")
     progress.say(f"Nothing of lab {lab.prefix} is left; images and programs stay in the engine and in {lab.cache}.")
