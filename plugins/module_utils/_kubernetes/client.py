@@ -76,6 +76,7 @@ class KubernetesClient:
         self._workers = workers
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self._thread = threading.local()
 
     @classmethod
     def from_parameters(cls, params: Mapping[str, Any], prefix: str = "") -> KubernetesClient:
@@ -212,18 +213,24 @@ class KubernetesClient:
     # Several requests at once
 
     def parallel(self, calls: Sequence[Callable[[], T]]) -> builtins.list[T]:
-        """Make calls in a few threads, return their results in order; of several errors the first call's is raised."""
-        if len(calls) < 2:
+        """Make calls in a few threads, return their results in order; of several errors the first call's is raised.
+
+        A call may do the same again; then its calls are made one after the other, as all threads may be busy.
+        """
+        if len(calls) < 2 or getattr(self._thread, "is_ours", False):
             return [call() for call in calls]
         with self._lock:
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="kubernetes")
+                self._executor = ThreadPoolExecutor(self._workers, initializer=self._mark_thread)
             futures = [self._executor.submit(call) for call in calls]
         try:
             return [future.result() for future in futures]
         finally:
             for future in futures:
                 future.cancel()
+
+    def _mark_thread(self) -> None:
+        self._thread.is_ours = True
 
     # Requests
 

@@ -304,6 +304,12 @@ class TestParallel:
         with pytest.raises(LookupError, match="first"):
             client.parallel([lambda: None, lambda: fail("first"), lambda: fail("second")])
 
+    def test_calls_within_calls_do_not_wait_for_each_other(self, client: KubernetesClient) -> None:
+        def inner() -> list[int]:
+            return client.parallel([lambda: 1, lambda: 2])
+
+        assert client.parallel([inner] * 20) == [[1, 2]] * 20
+
     def test_connections_are_shared(self, api: ScriptedApi, client: KubernetesClient) -> None:
         api.on("GET", STATEFUL_SET_PATH, STATEFUL_SET)
         calls = [lambda: client.get("apps/v1", "StatefulSet", "receive", "ns")] * 40
