@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from ansible_collections.scs.observability.plugins.module_utils._core.plan impor
 from ansible_collections.scs.observability.plugins.module_utils._objstore import configuration, preflight
 from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, BucketClient, Version
 from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Finding, failure
+
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]+-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True)
@@ -201,15 +204,15 @@ def _ca(path: str | None, content: str | None) -> str | None:
     if path:
         parameter = "ca_path"
         try:
-            with open(path, encoding="ascii") as file:
+            with open(path, encoding="utf-8", errors="replace") as file:
                 text = file.read()
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}", parameter=parameter) from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} holds no PEM certificate", parameter=parameter) from error
+    # Bundles come with comments in any alphabet.
+    certificates = "".join(f"{block}\n" for block in _CERTIFICATE.findall(text))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(cadata=text)
+        context.load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError):
         raise InputError("holds no PEM certificate that can be read", parameter=parameter) from None
-    return text
+    return certificates

@@ -45,7 +45,8 @@ CREATION_INTERVAL = 0.2
 _NO_BATCH_DELETE = frozenset({"NotImplemented", "MethodNotAllowed", "MissingContentMD5", "InvalidDigest", "BadDigest"})
 _NO_BATCH_DELETE_400 = frozenset({"InvalidRequest", "InvalidArgument", "MalformedXML", "400"})
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
-_WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "301"})
+_WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_REDIRECTS = (301, 302, 307)
 
 
 @dataclass(frozen=True)
@@ -308,7 +309,7 @@ class BucketClient:
             verify=cast(Any, verify),
             config=Config(**options),
         )
-        client.meta.events.register_first("needs-retry.s3", _stay_in_region)
+        client.meta.events.register_first("needs-retry.s3", _stay_here)
         return cast("S3Client", client)
 
 
@@ -347,9 +348,15 @@ class _Explained:
             raise errors.unreachable(request, error) from None
 
 
-def _stay_in_region(response: Any, operation: Any, **_context: Any) -> None:
-    """Report a wrong region instead of following the store to the right one: Thanos has to be told the right one."""
+def _stay_here(response: Any, operation: Any, **_context: Any) -> None:
+    """Report a wrong region, or any redirect, instead of following it: Thanos has to be told the right place.
+
+    botocore would also ask for the region again and again where a server redirects everything, say to a login.
+    """
     from botocore.exceptions import ClientError
 
-    if response is not None and response[1].get("Error", {}).get("Code") in _WRONG_REGION:
-        raise ClientError(response[1], operation.name)
+    if response is None:
+        return
+    http, parsed = response
+    if http.status_code in _REDIRECTS or parsed.get("Error", {}).get("Code") in _WRONG_REGION:
+        raise ClientError(parsed, operation.name)

@@ -106,7 +106,7 @@ def endpoint(value: object, parameter: str = "endpoint") -> Endpoint:
         raise refuse(f"{text!r} must end after the host or port; the bucket has a parameter of its own")
     if port == 0 or parts.netloc.endswith(":"):
         raise refuse(f"{text!r} has no valid port")
-    if ":" in host:
+    if "[" in parts.netloc:
         try:
             host = f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:

@@ -128,7 +128,12 @@ _BY_STATUS: dict[int, Finding] = {
     404: _NOT_S3,
     405: _UNSUPPORTED,
     429: _BUSY,
-    500: _INTERNAL,
+    # botocore, too, makes this of an answer that is not XML.
+    500: Finding(
+        "the store had an internal error, or the answer is not one of an S3 service",
+        "Check the endpoint; look at the store's own log",
+        "endpoint",
+    ),
     501: _UNSUPPORTED,
     502: Finding("a proxy before the store got no answer from it", "Look at the proxy and at the store"),
     503: _BUSY,
@@ -224,7 +229,7 @@ def _certificate_refused(error: Any) -> tuple[str, Finding]:
 
 def _tls_failed(error: Any) -> tuple[str, Finding]:
     return "TlsFailed", Finding(
-        f"the TLS connection failed ({error.reason or 'no reason given'})",
+        f"the TLS connection failed ({getattr(error, 'reason', None) or 'no reason given'})",
         "Check that the endpoint's port speaks TLS; without TLS its scheme is http",
         "endpoint",
     )

@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import StorageError
+from ansible_collections.scs.observability.plugins.module_utils._objstore import preflight
+from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Request, refused, unreachable
+
+KEY, CONTENT = f"{preflight.PREFIX}1", b"content"
+
+
+class Store:
+    """A bucket in memory whose operations can be made to fail."""
+
+    def __init__(self, **failing: StorageError) -> None:
+        self.failing = failing
+        self.content: dict[str, bytes] = {}
+        self.calls: list[str] = []
+        self.skew: int | None = 0
+        self.version: str | None = None
+        self.deleted: list[tuple[str, str | None]] = []
+        self.listed_after = 0
+
+    def _call(self, operation: str) -> None:
+        self.calls.append(operation)
+        if operation in self.failing:
+            raise self.failing[operation]
+
+    def request(self, operation: str) -> Request:
+        return Request(operation, "thanos", "https://s3.example.com")
+
+    def clock_skew(self) -> int | None:
+        return self.skew
+
+    def put(self, key: str, content: bytes) -> str | None:
+        self._call("put")
+        self.content[key] = content
+        return self.version
+
+    def get(self, key: str) -> bytes:
+        self._call("get")
+        return self.content[key]
+
+    def keys(self, prefix: str) -> list[str]:
+        self._call("keys")
+        self.listed_after -= 1
+        return [key for key in self.content if key.startswith(prefix)] if self.listed_after < 0 else []
+
+    def delete(self, key: str, version: str | None = None) -> None:
+        self._call("delete")
+        self.deleted.append((key, version))
+        self.content.pop(key, None)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def denied(operation: str) -> StorageError:
+    return refused(Request(operation, "thanos", "https://s3.example.com"), "AccessDenied", 403)
+
+
+def test_everything_is_proven_and_nothing_left() -> None:
+    store = Store()
+    store.version, store.skew = "v1", -2
+    proof = preflight.run(store, KEY, CONTENT)
+    assert proof.result() == {
+        "write": True,
+        "read": True,
+        "list": True,
+        "delete": True,
+        "clock_skew_seconds": -2,
+        "skipped": [],
+    }
+    assert store.calls == ["put", "get", "keys", "delete"]
+    assert store.deleted == [(KEY, "v1")]
+
+
+def test_check_mode_only_lists() -> None:
+    store = Store()
+    assert preflight.run_read_only(store).result() == {
+        "write": None,
+        "read": None,
+        "list": True,
+        "delete": None,
+        "clock_skew_seconds": 0,
+        "skipped": ["write", "read", "delete"],
+    }
+    assert store.calls == ["keys"]
+
+
+def test_a_listing_may_follow_a_moment_later() -> None:
+    store, clock = Store(), Clock()
+    store.listed_after = 5
+    preflight.run(store, KEY, CONTENT, clock=clock, pause=clock.pause)
+    assert store.calls.count("keys") == 6
+    assert store.content == {}
+
+
+def test_a_listing_that_never_follows() -> None:
+    store, clock = Store(), Clock()
+    store.listed_after = 10**6
+    with pytest.raises(StorageError, match="not listed after 10 s") as error:
+        preflight.run(store, KEY, CONTENT, clock=clock, pause=clock.pause)
+    assert error.value.code == "NotListed"
+    assert store.content == {}
+
+
+def test_what_is_read_must_be_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    monkeypatch.setattr(store, "get", lambda key: b"cached")
+    with pytest.raises(StorageError, match="not what was written") as error:
+        preflight.run(store, KEY, CONTENT)
+    assert (error.value.code, error.value.operation) == ("ContentDiffers", "GetObject")
+    assert store.content == {}
+
+
+@pytest.mark.parametrize("operation", ["get", "keys"])
+def test_the_object_is_removed_after_a_failure(operation: str) -> None:
+    store = Store(**{operation: denied(operation)})
+    with pytest.raises(StorageError) as error:
+        preflight.run(store, KEY, CONTENT)
+    assert error.value is store.failing[operation]
+    assert store.content == {}
+    assert "left_behind" not in error.value.details
+
+
+def test_the_first_failure_is_told_with_what_is_left() -> None:
+    store = Store(get=denied("GetObject"), delete=denied("DeleteObject"))
+    with pytest.raises(StorageError) as error:
+        preflight.run(store, KEY, CONTENT)
+    assert error.value.operation == "GetObject"
+    assert error.value.details["left_behind"] == KEY
+
+
+def test_a_refused_write_leaves_nothing_to_remove() -> None:
+    store = Store(put=denied("PutObject"))
+    with pytest.raises(StorageError):
+        preflight.run(store, KEY, CONTENT)
+    assert store.calls == ["put"]
+
+
+def test_a_write_without_an_answer_may_have_happened() -> None:
+    store = Store(put=unreachable(Request("PutObject", "thanos", "https://s3.example.com"), TimeoutError()))
+    with pytest.raises(StorageError, match="no answer in time"):
+        preflight.run(store, KEY, CONTENT)
+    assert store.calls == ["put", "delete"]
+
+
+def test_a_refused_deletion_is_a_failure() -> None:
+    store = Store(delete=denied("DeleteObject"))
+    with pytest.raises(StorageError) as error:
+        preflight.run(store, KEY, CONTENT)
+    assert error.value.operation == "DeleteObject"
+
+
+@pytest.mark.parametrize(("skew", "text"), [(301, "301 s ahead of"), (-301, "301 s behind")])
+def test_clocks_that_differ_too_much(skew: int, text: str) -> None:
+    store = Store()
+    store.skew = skew
+    with pytest.raises(StorageError, match=text) as error:
+        preflight.run(store, KEY, CONTENT)
+    assert error.value.code == "ClockSkew"
+    assert "NTP" in str(error.value)
+    assert store.content == {}
+    with pytest.raises(StorageError, match=text):
+        preflight.run_read_only(store)
+
+
+@pytest.mark.parametrize("skew", [None, 0, 300, -300])
+def test_clocks_that_differ_little(skew: int | None) -> None:
+    store = Store()
+    store.skew = skew
+    assert preflight.run(store, KEY, CONTENT).clock_skew_seconds == skew
+
+
+@pytest.mark.parametrize(
+    ("stated", "started", "ended", "skew"),
+    [
+        (1000, 1000.0, 1000.2, 0),
+        (1000, 1000.9, 1001.1, 0),
+        (999, 1000.9, 1001.1, 0),
+        (1000, 1000.0, 1030.0, 0),
+        (1060, 1000.0, 1000.2, 60),
+        (940, 1000.0, 1000.2, -59),
+        (4600, 1000.0, 1000.2, 3600),
+    ],
+)
+def test_clock_skew(stated: int, started: float, ended: float, skew: int) -> None:
+    assert preflight.clock_skew(formatdate(stated, usegmt=True), started, ended) == skew
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
+def test_no_date(date: str | None) -> None:
+    assert preflight.clock_skew(date, 0.0, 1.0) is None
