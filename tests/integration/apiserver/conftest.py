@@ -159,7 +159,7 @@ def wait_until(condition: Callable[[], bool], running: subprocess.Popen[bytes], 
     deadline = time.monotonic() + START_TIMEOUT
     while not condition():
         if running.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"{running.args} did not start:\n{log.read_text(errors='replace')[-3000:]}")
+            pytest.fail(f"{running.args!r} did not start:\n{log.read_text(errors='replace')[-3000:]}")
         time.sleep(0.1)
 
 

@@ -553,6 +553,7 @@ class TestRights:
 @pytest.fixture
 def client_of(api_server: Any) -> Client:
     def client(user: str) -> KubernetesClient:
-        return api_server.client(user, ())
+        connected: KubernetesClient = api_server.client(user, ())
+        return connected
 
     return client

@@ -85,7 +85,7 @@ class TestWhere:
     def test_several_files_are_merged_and_the_first_counts(self, tmp_path: Path) -> None:
         first = kubeconfig({"server": "https://first"})
         first["contexts"] = []
-        second = kubeconfig({"server": "https://second"}, **{"current-context": "kaas-1"})
+        second = kubeconfig({"server": "https://second"}) | {"current-context": "kaas-1"}
         first["current-context"] = ""
         listed = f"{write(tmp_path / 'a', first)}:{tmp_path / 'missing'}:{write(tmp_path / 'b', second)}"
         connection = Connection.from_parameters({}, environment={"KUBECONFIG": listed})
@@ -156,7 +156,7 @@ class TestRefused:
 
     def test_a_current_context_that_is_not_there_is_the_kubeconfigs_fault(self) -> None:
         with pytest.raises(InputError, match="no context 'gone'") as refused:
-            connect(kubeconfig(**{"current-context": "gone"}))
+            connect(kubeconfig() | {"current-context": "gone"})
         assert refused.value.parameter == "kubeconfig_content"
 
     @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ from .workloads import (
     stateful_set,
 )
 
-ONE_REVISION = {"currentRevision": "receive-7d", "updateRevision": "receive-7d"}
-ROLLING = {"currentRevision": "receive-7d", "updateRevision": "receive-9f"}
+ONE_REVISION: dict[str, Any] = {"currentRevision": "receive-7d", "updateRevision": "receive-7d"}
+ROLLING: dict[str, Any] = {"currentRevision": "receive-7d", "updateRevision": "receive-9f"}
 DEFINITION: dict[str, Any] = {"kind": "CustomResourceDefinition", "metadata": {"name": "kaasclusters"}}
 
 
