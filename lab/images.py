@@ -216,7 +216,7 @@ def _build(docker: Docker, progress: Progress, image: Image, binaries: Path, key
         arguments = [f"--build-arg={name}={value}" for name, value in image.arguments.items()]
         log.unlink(missing_ok=True)
         docker.run(
-            *("build", "--tag", image.reference, "--label", f"{BUILD_LABEL}={key}", *arguments, str(context)), log=log
+            *("build", "--force-rm", "--tag", image.reference, "--label", f"{BUILD_LABEL}={key}", *arguments, str(context)), log=log
         )
 
 

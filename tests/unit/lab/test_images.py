@@ -178,6 +178,14 @@ def test_the_node_takes_mirrors_by_dropping_files() -> None:
     )
 
 
+def test_a_runtime_that_kubernetes_cannot_use_is_started_again() -> None:
+    # it happens when the machine is out of inotify instances: containerd would run on without its CRI plugin
+    assert tomllib.loads(node_file("containerd.toml"))["required_plugins"] == ["io.containerd.grpc.v1.cri"]
+    service = node_file("containerd.service")
+    assert "Restart=always" in service
+    assert "StartLimitIntervalSec=0" in service
+
+
 def test_only_our_node_image_asks_something_of_kind() -> None:
     assert images.Images("node", "s3", "", (), mirrored=False).kind_config() == {}
     config = images.Images("node", "s3", "registry", (), mirrored=True).kind_config()
