@@ -36,7 +36,15 @@ class Tool:
         return ["-trimpath", "-mod=readonly", *tags, "-ldflags", f"-s -w{values}"]
 
 
-_KUBERNETES = ("kubeadm", "kubelet", "kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+_KUBERNETES = (
+    "kubeadm",
+    "kubelet",
+    "kubectl",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+)
 
 TOOLS = {
     tool.module: tool
@@ -76,11 +84,11 @@ TOOLS = {
             variables={_VERSION: "3.16.0"},
         ),
         Tool(
-            "kube_state_metrics", {"kube-state-metrics": "k8s.io/kube-state-metrics/v2"}, variables={_VERSION: "v2.15.0"}
+            "kube_state_metrics",
+            {"kube-state-metrics": "k8s.io/kube-state-metrics/v2"},
+            variables={_VERSION: "v2.15.0"},
         ),
-        Tool(
-            "node_exporter", {"node_exporter": "github.com/prometheus/node_exporter"}, variables={_VERSION: "1.12.1"}
-        ),
+        Tool("node_exporter", {"node_exporter": "github.com/prometheus/node_exporter"}, variables={_VERSION: "1.12.1"}),
         Tool("versitygw", {"versitygw": "github.com/versity/versitygw/cmd/versitygw"}),
         Tool("pause", {"pause": "."}),
         Tool("registry", {"registry": "github.com/distribution/distribution/v3/cmd/registry"}),
@@ -94,7 +102,13 @@ HOST_TOOLS = ("kind", "kubernetes", "etcd", "thanos", "prometheus", "versitygw")
 def key(tool: Tool, module: bytes, sums: bytes, go: str) -> str:
     """What a build depends on, as a file name."""
     digest = hashlib.sha256()
-    for part in (module, sums, go.encode(), " ".join(tool.arguments()).encode(), repr(sorted(tool.packages.items())).encode()):
+    for part in (
+        module,
+        sums,
+        go.encode(),
+        " ".join(tool.arguments()).encode(),
+        repr(sorted(tool.packages.items())).encode(),
+    ):
         digest.update(hashlib.sha256(part).digest())
     return f"{tool.module}-{digest.hexdigest()[:16]}"
 
@@ -145,7 +159,9 @@ def _build(progress: Progress, tool: Tool, place: Path) -> None:
                 ["go", "build", *tool.arguments(), "-o", str(fresh / program), package],
                 cwd=MODULES / tool.module,
                 env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"},
-                stdout=file, stderr=subprocess.STDOUT, check=False,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
             if result.returncode != 0:
                 raise LabError(f"building {program} failed; see {log}")

@@ -43,12 +43,22 @@ class Docker:
             with log.open("a") as file:
                 result = subprocess.run(
                     [*self.command, *arguments],
-                    input=input, text=True, check=False, env=dict(self.env), stdout=file, stderr=subprocess.STDOUT,
+                    input=input,
+                    text=True,
+                    check=False,
+                    env=dict(self.env),
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
                 )
             message = f"see {log}"
         else:
             result = subprocess.run(
-                [*self.command, *arguments], input=input, text=True, check=False, env=dict(self.env), capture_output=True
+                [*self.command, *arguments],
+                input=input,
+                text=True,
+                check=False,
+                env=dict(self.env),
+                capture_output=True,
             )
             message = (result.stderr or "").strip()
         if check and result.returncode != 0:
@@ -59,7 +69,10 @@ class Docker:
         try:
             result = subprocess.run(
                 [*self.command, "version", "--format", "{{.Server.Version}}"],
-                capture_output=True, check=False, env=dict(self.env), timeout=20,
+                capture_output=True,
+                check=False,
+                env=dict(self.env),
+                timeout=20,
             )
         except (OSError, subprocess.TimeoutExpired):
             return False
@@ -149,7 +162,10 @@ def install_packages(progress: Progress, *packages: str) -> None:
 
 def _installed(package: str) -> bool:
     result = subprocess.run(
-        ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", package], capture_output=True, text=True, check=False
+        ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", package],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return result.stdout == "installed"
 

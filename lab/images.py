@@ -85,9 +85,7 @@ NODE_IMAGE = Image(
 # What the collection deploys
 CLUSTER_IMAGES = (
     Image(collection.THANOS, "thanos", (("thanos", "thanos"),), (BASE,)),
-    Image(
-        collection.PROMETHEUS, "prometheus", (("prometheus", "prometheus"), ("prometheus", "promtool")), (BASE,)
-    ),
+    Image(collection.PROMETHEUS, "prometheus", (("prometheus", "prometheus"), ("prometheus", "promtool")), (BASE,)),
     Image(collection.KUBE_STATE_METRICS, "kube-state-metrics", (("kube_state_metrics", "kube-state-metrics"),)),
     Image(collection.NODE_EXPORTER, "node-exporter", (("node_exporter", "node_exporter"),)),
     Image(collection.HAPROXY, "haproxy", bases=(BASE,)),
@@ -143,7 +141,10 @@ def _pulling(docker: Docker, progress: Progress) -> bool:
     try:
         result = subprocess.run(
             [*docker.command, "pull", "--quiet", _PROBE],
-            env=dict(docker.env), capture_output=True, timeout=_PROBE_SECONDS, check=False,
+            env=dict(docker.env),
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            check=False,
         )
         answers = result.returncode == 0
     except subprocess.TimeoutExpired:
@@ -216,7 +217,17 @@ def _build(docker: Docker, progress: Progress, image: Image, binaries: Path, key
         arguments = [f"--build-arg={name}={value}" for name, value in image.arguments.items()]
         log.unlink(missing_ok=True)
         docker.run(
-            *("build", "--force-rm", "--tag", image.reference, "--label", f"{BUILD_LABEL}={key}", *arguments, str(context)), log=log
+            *(
+                "build",
+                "--force-rm",
+                "--tag",
+                image.reference,
+                "--label",
+                f"{BUILD_LABEL}={key}",
+                *arguments,
+                str(context),
+            ),
+            log=log,
         )
 
 
@@ -233,7 +244,13 @@ def _build_base(docker: Docker, progress: Progress, key: str) -> None:
         )
         if result.returncode != 0:
             raise LabError(f"debootstrap failed; see {log}")
-        for path in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+        for path in (
+            "var/cache/apt/archives",
+            "var/lib/apt/lists",
+            "usr/share/doc",
+            "usr/share/man",
+            "usr/share/locale",
+        ):
             shutil.rmtree(root / path, ignore_errors=True)
             (root / path).mkdir(parents=True)
         (root / "var/cache/apt/archives/partial").mkdir()
@@ -241,7 +258,11 @@ def _build_base(docker: Docker, progress: Progress, key: str) -> None:
         tar = subprocess.Popen(["tar", "--numeric-owner", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
         imported = subprocess.run(
             [*docker.command, "import", "--change", f"LABEL {BUILD_LABEL}={key}", "-", BASE],
-            stdin=tar.stdout, stdout=file, stderr=subprocess.STDOUT, env=dict(docker.env), check=False,
+            stdin=tar.stdout,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=dict(docker.env),
+            check=False,
         )
         if tar.wait() != 0 or imported.returncode != 0:
             raise LabError(f"the base image could not be imported; see {log}")
@@ -261,4 +282,6 @@ def debian_mirror(sources: Iterable[str]) -> str:
             match = re.match(r"(?:deb\s+(?:\[.*?\]\s+)?|URIs:\s*)(https?://\S+)", line.strip())
             if match and match[1].rstrip("/").endswith("/debian"):
                 return match[1]
-    raise LabError("no Debian mirror in this host's apt sources: images can only be built on Debian; use LAB_IMAGES=pull")
+    raise LabError(
+        "no Debian mirror in this host's apt sources: images can only be built on Debian; use LAB_IMAGES=pull"
+    )
