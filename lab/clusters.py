@@ -11,7 +11,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +31,12 @@ QUERY_FRONTEND_NODE_PORT = 30902
 GATEWAY_NODE_PORT = 30443
 # Written into a node as the last step of its making: without it the cluster is half-made
 MARKER = "/kind/scs-observability-lab.json"
-# Without these a cluster cannot run what the collection deploys: name, namespace, labels
-REQUIRED_PODS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
-    ("CoreDNS", "kube-system", {"k8s-app": "kube-dns"}),
-    ("kube-proxy", "kube-system", {"k8s-app": "kube-proxy"}),
-    ("the storage provisioner", "local-path-storage", {}),
+# Without these a cluster cannot run what the collection deploys: name, namespace, labels, how long they must have run.
+# The provisioner has no probe, and ends at once when it was started before kube-proxy showed it the API server
+REQUIRED_PODS: tuple[tuple[str, str, Mapping[str, str], timedelta], ...] = (
+    ("CoreDNS", "kube-system", {"k8s-app": "kube-dns"}, timedelta()),
+    ("kube-proxy", "kube-system", {"k8s-app": "kube-proxy"}, timedelta()),
+    ("the storage provisioner", "local-path-storage", {}, timedelta(seconds=5)),
 )
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _NEW_SECONDS = 300.0
@@ -117,7 +118,7 @@ def kind_config(base: Mapping[str, Any], name: str, image: str, ports: Mapping[i
     return {**base, "kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "name": name, "nodes": [node]}
 
 
-def unready(objects: Iterable[Mapping[str, Any]], since: datetime) -> list[str]:
+def unready(objects: Iterable[Mapping[str, Any]], since: datetime, now: datetime) -> list[str]:
     """What a cluster still lacks, from its nodes, pods and storage classes.
 
     Only what the kubelet saw after `since`, the start of the node's container, counts: an API server that came back
@@ -130,9 +131,9 @@ def unready(objects: Iterable[Mapping[str, Any]], since: datetime) -> list[str]:
     nodes = by_kind.get("Node", [])
     if not nodes or not all(_condition(node, "Ready") for node in nodes):
         lacking.append("a Ready node")
-    for title, namespace, labels in REQUIRED_PODS:
+    for title, namespace, labels, duration in REQUIRED_PODS:
         pods = [pod for pod in by_kind.get("Pod", []) if _selected(pod, namespace, labels)]
-        if not any(_condition(pod, "Ready") and _started_after(pod, since) for pod in pods):
+        if not any(_condition(pod, "Ready") and _started_within(pod, since, now - duration) for pod in pods):
             lacking.append(title)
     classes = by_kind.get("StorageClass", [])
     if not any(item["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true" for item in classes):
@@ -151,12 +152,11 @@ def _condition(item: Mapping[str, Any], name: str) -> bool:
     return any(condition["type"] == name and condition["status"] == "True" for condition in conditions)
 
 
-def _started_after(pod: Mapping[str, Any], since: datetime) -> bool:
+def _started_within(pod: Mapping[str, Any], since: datetime, until: datetime) -> bool:
     states = [status.get("state", {}).get("running") for status in pod["status"].get("containerStatuses", [])]
     # Kubernetes' times have whole seconds
-    return bool(states) and all(
-        state and moment(state["startedAt"]) >= since.replace(microsecond=0) for state in states
-    )
+    since = since.replace(microsecond=0)
+    return bool(states) and all(state and since <= moment(state["startedAt"]) <= until for state in states)
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ def lacking(lab: Lab, binaries: Path, name: str, container: Container | None) ->
     )
     if result.returncode != 0:
         return ["an answering API server"]
-    return unready(json.loads(result.stdout)["items"], container.started)
+    return unready(json.loads(result.stdout)["items"], container.started, datetime.now(UTC))
 
 
 def find(docker: Docker, lab: Lab) -> dict[str, list[str]]:

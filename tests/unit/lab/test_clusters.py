@@ -18,6 +18,7 @@ from lab.network import Network
 from lab.state import LabError
 
 START = datetime(2026, 11, 23, 9, 30, 0, 500000, tzinfo=UTC)
+NOW = START + timedelta(seconds=20)
 NETWORK = Network("scs-lab", IPv4Network("172.30.0.0/24"))
 MARKER = Marker("172.30.0.129", "sha256:node")
 
@@ -150,12 +151,12 @@ def healthy() -> dict[str, dict[str, Any]]:
 
 
 def test_a_ready_cluster_lacks_nothing() -> None:
-    assert unready(healthy().values(), START) == []
+    assert unready(healthy().values(), START, NOW) == []
 
 
 def test_pods_of_others_do_not_matter() -> None:
     objects = [*healthy().values(), pod("kube-system", "kube-dns", ready=False), pod("default", "broken", ready=False)]
-    assert unready(objects, START) == []
+    assert unready(objects, START, NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -171,30 +172,36 @@ def test_pods_of_others_do_not_matter() -> None:
 def test_each_part_is_required(missing: str, lacking: str) -> None:
     objects = healthy()
     del objects[missing]
-    assert unready(objects.values(), START) == [lacking]
+    assert unready(objects.values(), START, NOW) == [lacking]
 
 
 def test_a_node_that_is_not_ready_counts() -> None:
     objects = healthy()
     objects["node"]["status"]["conditions"][0]["status"] = "Unknown"
-    assert unready(objects.values(), START) == ["a Ready node"]
+    assert unready(objects.values(), START, NOW) == ["a Ready node"]
 
 
 def test_what_ran_before_the_node_was_started_is_old_news() -> None:
     objects = healthy() | {"dns": pod("kube-system", "kube-dns", started=START - timedelta(seconds=2))}
-    assert unready(objects.values(), START) == ["CoreDNS"]
+    assert unready(objects.values(), START, NOW) == ["CoreDNS"]
+
+
+def test_a_provisioner_that_has_just_started_may_end_again() -> None:
+    objects = healthy() | {"storage": pod("local-path-storage", "lpp", started=NOW - timedelta(seconds=2))}
+    assert unready(objects.values(), START, NOW) == ["the storage provisioner"]
+    assert unready(objects.values(), START, NOW + timedelta(seconds=4)) == []
 
 
 def test_a_pod_whose_container_does_not_run_is_not_ready_whatever_its_condition() -> None:
     objects = healthy()
     objects["dns"]["status"]["containerStatuses"][0]["state"] = {"terminated": {"exitCode": 255}}
-    assert unready(objects.values(), START) == ["CoreDNS"]
+    assert unready(objects.values(), START, NOW) == ["CoreDNS"]
 
 
 def test_a_storage_class_that_is_not_the_default_does_not_count() -> None:
     objects = healthy()
     objects["class"]["metadata"] = {}
-    assert unready(objects.values(), START) == ["a default storage class"]
+    assert unready(objects.values(), START, NOW) == ["a default storage class"]
 
 
 INSPECTED = {
