@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The container engine: an engine that is there is used and left alone; without one, Docker is installed and started."""
+"""The container engine: one that is there is used and left alone; without one, Docker is installed and started."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from lab.progress import Progress
 from lab.state import LabError, write_atomically
 
 CONFIGURATION = Path("/etc/docker/daemon.json")
+PID_FILES = (Path("/var/run/docker.pid"), Path("/var/run/docker/containerd/containerd.pid"))
 SHIM = Path("/usr/local/lib/scs-observability-lab/runc-shim")
 SHIM_SOURCE = Path(__file__).parent / "runc-shim"
 SHIM_RUNTIME = "scs-observability-lab"
 CAP_SYS_RESOURCE = 24  # bit in CapBnd, linux/capability.h
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0  # a dockerd that was killed first ends the containers that outlived it
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,9 @@ def ensure(progress: Progress, cache: Path) -> Docker:
     docker = Docker(env=client_environment(os.environ))
     if shutil.which("docker") and docker.answers():
         return docker
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        if value := os.environ.get(name):
+            raise LabError(f"{name} is {value}, and no container engine answers there: start it, or unset {name}")
     if os.geteuid() != 0:
         raise LabError("no container engine answers, and only root can start one: start it, or run this as root")
     progress.expect(1)
@@ -208,7 +212,7 @@ def _is_our_configuration() -> bool:
 
 def _clear_leftovers() -> None:
     """Pid files of an engine that was killed keep the next one from starting."""
-    for path in (Path("/var/run/docker.pid"), Path("/var/run/docker/containerd/containerd.pid")):
+    for path in PID_FILES:
         try:
             process = int(path.read_text())
         except (OSError, ValueError):

@@ -8,12 +8,14 @@ import json
 import os
 import runpy
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import engine
+from lab.containers import wait_for
 from lab.engine import CAP_SYS_RESOURCE, Docker, client_environment, daemon_configuration, lacks_capability
 from lab.progress import Progress
 from lab.state import LabError
@@ -107,6 +109,45 @@ def test_without_an_engine_only_root_goes_on(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LabError, match="only root can start one"):
         engine.ensure(Progress(tmp_path, io.StringIO()), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["DOCKER_HOST", "DOCKER_CONTEXT"])
+def test_an_engine_elsewhere_is_not_replaced_by_one_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    client(tmp_path / "docker", "exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv(name, "elsewhere")
+    monkeypatch.setattr(engine, "_start", lambda cache: pytest.fail("started an engine"))
+    with pytest.raises(LabError, match=f"{name} is elsewhere, and no container engine answers there"):
+        engine.ensure(Progress(tmp_path, io.StringIO()), tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("content", "stays"),
+    [
+        ("engine", True),
+        ("other", False),  # the number of an engine that is gone, given to another process since
+        ("999999999", False),
+        ("", True),  # nothing that we understand
+    ],
+)
+def test_pid_files_of_an_engine_that_is_gone_are_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, stays: bool
+) -> None:
+    sleeper = tmp_path / "dockerd"  # a process of that name
+    shutil.copy("/bin/sleep", sleeper)
+    with subprocess.Popen([sleeper, "60"]) as running, subprocess.Popen(["/bin/sleep", "60"]) as other:
+        try:
+            pid_file = tmp_path / "pid"
+            pid_file.write_text({"engine": str(running.pid), "other": str(other.pid)}.get(content, content))
+            assert wait_for(lambda: Path(f"/proc/{running.pid}/comm").read_text() == "dockerd\n", 5)
+            monkeypatch.setattr(engine, "PID_FILES", (pid_file, tmp_path / "none"))
+            engine._clear_leftovers()
+            assert pid_file.exists() is stays
+        finally:
+            running.kill()
+            other.kill()
 
 
 class Executed(Exception):
