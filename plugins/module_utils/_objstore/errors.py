@@ -174,10 +174,13 @@ def unreachable(request: Request, error: BaseException) -> StorageError:
             if isinstance(cause, kind):
                 code, finding = explain(cause)
                 return failure(request, code, finding)
-    names = {type(cause).__name__ for cause in causes}
+    names = {type(cause).__name__: cause for cause in causes}
+    if "CertificateError" in names:
+        # urllib3 compares names itself
+        return failure(request, *_other_name(str(names["CertificateError"])))
     if "ResponseParserError" in names:
         return failure(request, "NotS3", _NOT_S3)
-    if names & {"ConnectTimeoutError", "ReadTimeoutError"}:
+    if names.keys() & {"ConnectTimeoutError", "ReadTimeoutError"}:
         return failure(request, "Timeout", _TIMEOUT)
     found = f"the connection failed ({type(error).__name__})"
     return failure(
@@ -207,11 +210,7 @@ def failure(request: Request, code: str, finding: Finding, *, status: int | None
 def _certificate_refused(error: Any) -> tuple[str, Finding]:
     reason = (error.verify_message or "certificate verify failed").rstrip(".")
     if error.verify_code in _NAME_MISMATCH:
-        return "TlsName", Finding(
-            f"the store's certificate is for another name ({reason})",
-            "Use a name or address that is in the certificate, or have this one added to it",
-            "endpoint",
-        )
+        return _other_name(reason)
     if error.verify_code in _AUTHORITY_UNKNOWN:
         return "TlsAuthority", Finding(
             f"the authority of the store's certificate is not trusted ({reason})",
@@ -224,6 +223,14 @@ def _certificate_refused(error: Any) -> tuple[str, Finding]:
         )
     return "TlsCertificate", Finding(
         f"the store's certificate is refused ({reason})", "Look at it with: openssl s_client -connect", "endpoint"
+    )
+
+
+def _other_name(reason: str) -> tuple[str, Finding]:
+    return "TlsName", Finding(
+        f"the store's certificate is for another name ({reason})",
+        "Use a name or address that is in the certificate, or have this one added to it",
+        "endpoint",
     )
 
 

@@ -140,6 +140,7 @@ def wrapped(cause: BaseException, how: str) -> BaseException:
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "NameResolution", "endpoint"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "ConnectionRefused", "endpoint"),
         (TimeoutError("timed out"), "Timeout", "endpoint"),
+        (type("CertificateError", (ValueError,), {})("hostname 'a' doesn't match 'b'"), "TlsName", "endpoint"),
         (type("ConnectTimeoutError", (Exception,), {})(), "Timeout", "endpoint"),
         (type("ReadTimeoutError", (Exception,), {})(), "Timeout", "endpoint"),
         (type("ResponseParserError", (Exception,), {})("<html>SECRET"), "NotS3", "endpoint"),
