@@ -9,7 +9,7 @@ module: bucket
 short_description: An S3 bucket for Thanos exists and is proven to work, or does not exist
 version_added: 0.1.0
 author:
-  - SCS Observability contributors
+  - SCS Observability contributors (@SovereignCloudStack)
 description:
   - Creates or deletes a bucket of any S3 store, such as Ceph RGW, Swift with its S3 interface, MinIO, versitygw or AWS.
   - With O(state=present) a preflight writes, reads, lists and deletes one small object below
