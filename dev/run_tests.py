@@ -73,6 +73,9 @@ def unit() -> tuple[bool, Counter[str]]:
 
 
 def integration() -> tuple[bool, Counter[str]]:
+    # The programs that the tests start; built once, then cached.
+    if not execute([sys.executable, "-m", "lab", "images"]):
+        return False, Counter(errors=1)
     return pytest("integration", "tests/integration", "--durations=10")
 
 

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roles say of every variable what it is, and hand on only what the modules take."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
+PLAYBOOKS = sorted((CHECKOUT / "playbooks").glob("*.yml"))
+INVENTORIES = sorted((CHECKOUT / "inventories").glob("*/group_vars/*.yml")) + sorted(
+    (CHECKOUT / "molecule").glob("*/inventory/group_vars/*.yml")
+)
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def options(role: str) -> dict[str, dict[str, Any]]:
+    specification: dict[str, dict[str, Any]] = load(CHECKOUT / "roles" / role / "meta" / "argument_specs.yml")[
+        "argument_specs"
+    ]["main"]["options"]
+    return specification
+
+
+def defaults(role: str) -> dict[str, Any]:
+    values: dict[str, Any] = load(CHECKOUT / "roles" / role / "defaults" / "main.yml")
+    return values
+
+
+def task_files(role: str) -> list[Path]:
+    return sorted((CHECKOUT / "roles" / role / "tasks").glob("*.yml"))
+
+
+def tasks(content: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for task in content:
+        yield task
+        yield from tasks(task.get("block", []))
+
+
+def own_variables(role: str, text: str) -> set[str]:
+    """What is named {{ like_this }} in Jinja; keys of tasks, such as register, are not."""
+    expressions = re.findall(r"\{\{(.*?)\}\}", text, flags=re.DOTALL) + re.findall(r"when: (.*)", text)
+    return set(re.findall(rf"(?<![\w.])({role}_\w+)", " ".join(expressions)))
+
+
+def described(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, option in content.items():
+        yield name, option
+        yield from described(option.get("options", {}))
+
+
+@pytest.mark.parametrize("role", ROLES)
+class TestRole:
+    def test_every_option_is_described_and_prefixed(self, role: str) -> None:
+        assert all(name.startswith(f"{role}_") for name in options(role))
+        assert [name for name, option in described(options(role)) if not option.get("description")] == []
+
+    def test_defaults_are_those_that_are_documented(self, role: str) -> None:
+        documented = {name: option["default"] for name, option in options(role).items() if "default" in option}
+        templated = {name for name, value in defaults(role).items() if isinstance(value, str) and "{{" in value}
+        assert {name: value for name, value in defaults(role).items() if name not in templated} == documented
+
+    def test_what_must_be_given_has_no_default(self, role: str) -> None:
+        assert {name for name, option in options(role).items() if option.get("required")} & set(defaults(role)) == set()
+
+    def test_secrets_are_hidden_and_have_no_default(self, role: str) -> None:
+        secret = {name for name in options(role) if re.search(r"secret|password|kubeconfig_content", name)}
+        assert {name for name, option in options(role).items() if option.get("no_log")} == secret
+        assert {defaults(role)[name] for name in secret & set(defaults(role))} <= {""}
+
+    def test_variables_in_tasks_are_documented_or_made_there(self, role: str) -> None:
+        text = "".join(path.read_text() for path in task_files(role))
+        made = set(re.findall(r"(?:register|loop_var): (\w+)", text)) | set(
+            re.findall(rf"^    ({role}_\w+):", text, re.M)
+        )
+        assert own_variables(role, text) - made <= set(options(role))
+
+    def test_every_option_is_used(self, role: str) -> None:
+        text = "".join(path.read_text() for path in task_files(role))
+        assert set(options(role)) - own_variables(role, text) == set()
+
+    def test_modules_take_what_tasks_give(self, role: str) -> None:
+        for path in task_files(role):
+            for task in tasks(load(path)):
+                for module, arguments in task.items():
+                    if module.startswith("scs.observability."):
+                        assert set(arguments or {}) <= set(documented_options(module)), f"{path}: {task['name']}"
+
+
+def documented_options(fqcn: str) -> dict[str, Any]:
+    module = importlib.import_module(f"ansible_collections.scs.observability.plugins.modules.{fqcn.rpartition('.')[2]}")
+    documentation = yaml.safe_load(module.DOCUMENTATION)
+    found: dict[str, Any] = dict(documentation["options"])
+    for fragment in documentation.get("extends_documentation_fragment", []):
+        name, _, part = fragment.removeprefix("scs.observability.").partition(".")
+        fragments = importlib.import_module(f"ansible_collections.scs.observability.plugins.doc_fragments.{name}")
+        text = getattr(fragments.ModuleDocFragment, (part or "documentation").upper())
+        found |= yaml.safe_load(text).get("options", {})
+    return found
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.name)
+def test_playbooks_are_callable_by_their_full_name(path: Path) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]*\.yml", path.name)
+    for play in load(path):
+        for role in play.get("roles", []):
+            namespace, _, name = role["role"].rpartition(".")
+            assert (namespace, name in ROLES) == ("scs.observability", True)
+
+
+@pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_inventories_set_only_variables_that_exist(path: Path) -> None:
+    known = {name for role in ROLES for name in options(role)}
+    # Said by demo.yml
+    known.add("observer_addresses")
+    given = {name for name in load(path) if name.startswith(tuple(f"{role}_" for role in ROLES))}
+    assert given - known == set()
