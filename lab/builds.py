@@ -89,7 +89,11 @@ TOOLS = {
             variables={_VERSION: "v2.15.0"},
         ),
         Tool("node_exporter", {"node_exporter": "github.com/prometheus/node_exporter"}, variables={_VERSION: "1.12.1"}),
-        Tool("versitygw", {"versitygw": "github.com/versity/versitygw/cmd/versitygw"}),
+        Tool(
+            "versitygw",
+            {"versitygw": "github.com/versity/versitygw/cmd/versitygw"},
+            variables={"main.Version": "v1.8.0"},
+        ),
         Tool("pause", {"pause": "."}),
         Tool("registry", {"registry": "github.com/distribution/distribution/v3/cmd/registry"}),
     )

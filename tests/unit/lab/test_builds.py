@@ -18,6 +18,13 @@ from lab.state import LabError
 TOOL = Tool("thing", {"thing": "example.org/thing/cmd/thing"}, tags=("netgo",), variables={"main.version": "1"})
 
 
+def tool_lines(module: str) -> set[str]:
+    """Packages that a module's go.mod declares as tools, which keeps their requirements in it."""
+    text = (MODULES / module / "go.mod").read_text()
+    block = re.search(r"^tool \(\n(.*?)^\)", text, re.M | re.S)
+    return set(block[1].split() if block else re.findall(r"^tool (\S+)$", text, re.M))
+
+
 def required(module: str) -> dict[str, str]:
     """Direct requirements of a tool's module: path -> version."""
     text = (MODULES / module / "go.mod").read_text()
@@ -47,6 +54,7 @@ def test_builds_are_pinned(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(TOOLS) - {"pause"}))
 def test_a_tools_packages_are_in_the_module_that_it_requires(name: str) -> None:
     for package in TOOLS[name].packages.values():
+        assert package in tool_lines(name)
         assert any(package == module or package.startswith(f"{module}/") for module in required(name))
 
 
