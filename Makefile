@@ -60,6 +60,9 @@ molecule: tree ## The roles on the lab: check, converge, idempotence, verify, re
 test: tree ## All of them, then the coverage of module_utils
 	@cd $(ROOT) && python dev/run_tests.py lint unit integration coverage molecule
 
+benchmark: tree ## Unchanged Thanos components beside their peers, on the running lab after make demo
+	@cd $(ROOT) && python benchmarks/unchanged.py
+
 ##@ Develop
 
 venv: ## The Python environment (.venv) from the lock
@@ -86,5 +89,5 @@ clean: ## Remove .build and caches; .venv, the lab and its cache stay
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z].*:.*## / {printf "  %-36s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: demo observer onboard offboard verify lab lab-down lab-status lab-env lint sanity test-unit test-integration molecule \
+.PHONY: demo observer onboard offboard verify lab lab-down lab-status lab-env lint sanity test-unit test-integration molecule benchmark \
 	test venv tree lock format build clean help
