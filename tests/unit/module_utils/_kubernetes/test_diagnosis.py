@@ -108,6 +108,18 @@ def test_a_pod_that_fits_nowhere(receive: ScriptedApi, client: KubernetesClient)
     ]
 
 
+def test_a_container_that_runs_and_is_not_ready_tells_in_its_log(
+    receive: ScriptedApi, client: KubernetesClient
+) -> None:
+    starting = container("init", waiting={"reason": "PodInitializing"})
+    running = container("receive", running={"startedAt": "2026-01-01T00:00:00Z"})
+    receive.on("GET", PODS, {"items": [pod("receive-0", starting, running)]})
+    receive.on("GET", f"{PODS}/receive-0/log", Answer(body=b"replaying WAL\n"))
+    assert diagnose(client, RECEIVE).splitlines()[-2:] == ["    last log lines of receive:", "      replaying WAL"]
+    (log,) = [request for request in receive.requests if request.path.endswith("/log")]
+    assert log.query == {"container": "receive", "tailLines": "10"}
+
+
 def test_a_workload_without_pods(api: ScriptedApi, client: KubernetesClient) -> None:
     conditions = [
         {"type": "ReplicaFailure", "status": "True", "message": 'pods "query-x" is forbidden: exceeded quota'},

@@ -158,6 +158,12 @@ class TestPlan:
             plan_objects(client, [config_map("b"), config_map("a"), config_map("c")])
         assert [conflict.field for conflict in refused.value.conflicts] == [".data.b", ".data.a"]
 
+    def test_without_force_nothing_is_taken_over(self, api: ScriptedApi, client: KubernetesClient) -> None:
+        api.on("GET", f"{CONFIG_MAPS}/x", live(config_map(a="1")))
+        api.on("PATCH", f"{CONFIG_MAPS}/x", live(config_map(a="2")))
+        apply_plan(client, plan_objects(client, [config_map(a="2")]))
+        assert [request.query["force"] for request in api.requests if request.method == "PATCH"] == ["false", "false"]
+
     def test_force_is_handed_on(self, api: ScriptedApi, client: KubernetesClient) -> None:
         api.on("GET", f"{CONFIG_MAPS}/x", live(config_map(a="1")))
         api.on("PATCH", f"{CONFIG_MAPS}/x", live(config_map(a="2")))

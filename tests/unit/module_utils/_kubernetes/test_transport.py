@@ -74,6 +74,13 @@ class TestRequest:
         transport.request("GET", "/a")
         assert [request.connection for request in api.requests] == [1, 2]
 
+    def test_closing_ends_the_kept_connections(self, api: ScriptedApi, transport: Transport) -> None:
+        api.on("GET", "/prefix/a", OK)
+        transport.request("GET", "/a")
+        transport.close()
+        transport.request("GET", "/a")
+        assert [request.connection for request in api.requests] == [1, 2]
+
 
 class TestRetry:
     @pytest.mark.parametrize("trouble", [HANG_UP, Answer(500), Answer(502), Answer(503), Answer(504), Answer(429)])
