@@ -241,7 +241,8 @@ class Clusters:
             env=self._environment(),
         )
         if result.returncode == 0 and result.stdout:
-            write_atomically(self.lab.kubeconfig(name), result.stdout, 0o600)
+            # Just as `kind create` writes it, so that nothing changes
+            write_atomically(self.lab.kubeconfig(name), result.stdout.rstrip("\n") + "\n", 0o600)
 
     def _create(self, name: str, wanted_ports: Mapping[int, int], log: Path) -> None:
         cluster, node = self.lab.cluster(name), self.lab.node(name)

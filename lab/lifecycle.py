@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -88,7 +88,7 @@ def _bring_up(work: Clusters, found: Images, ports: Mapping[str, Mapping[int, in
             work.ensure(name, decisions[name], ports[name], log)
 
     parts: list[Callable[[], None]] = [s3_server, *(partial(cluster, name) for name in ports)]
-    _in_parallel([registry_with_images, *parts] if found.mirrored else parts)
+    in_parallel([registry_with_images, *parts] if found.mirrored else parts)
 
 
 def _ports(name: str, state: State) -> dict[int, int]:
@@ -109,10 +109,18 @@ def _found_state(state: State, work: Clusters, names: Sequence[str]) -> State:
     )
 
 
-def _in_parallel(parts: Iterable[Callable[[], None]]) -> None:
-    """All parts to their end; then the first failure, with the others' messages."""
+def in_parallel(parts: Iterable[Callable[[], None]]) -> None:
+    """All parts to their end, then the first failure, or LabError with all messages.
+
+    An interruption starts no more parts, and waits for those that run: a signal from the terminal ends them, too.
+    """
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
         futures = [pool.submit(part) for part in parts]
+        try:
+            wait(futures)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     failures = [error for future in futures if (error := future.exception())]
     if failures and all(isinstance(error, LabError) for error in failures):
         raise LabError("\n".join(str(error) for error in failures))
