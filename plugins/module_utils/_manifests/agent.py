@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+with suppress(ImportError):  # reported where kubeconfigs are read, before anything gets here
+    import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -261,9 +265,6 @@ def _node_labels() -> list[dict[str, Any]]:
 
 
 def _to_yaml(content: Mapping[str, Any]) -> str:
-    # Imported here: the sanity tests import this module with nothing but the standard library.
-    import yaml
-
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(yaml.dump(content, Dumper=dumper, sort_keys=False, width=1000))
 
@@ -281,6 +282,8 @@ def _deployment(agent: Agent) -> Manifest:
             f"--config.file={_CONFIGURATION_PATH}/prometheus.yml",
             f"--storage.agent.path={_DATA_PATH}",
             f"--web.listen-address=:{PORT}",
+            # Five seconds unless given, which every start would wait before its first scrape.
+            "--scrape.discovery-reload-interval=1s",
         ],
         ports={"http": PORT},
         mounts=[

@@ -41,7 +41,7 @@ def _metrics(*names: str) -> tuple[Series, ...]:
 
 
 # Prometheus 3 writes bounds as floats ("1.0"), other agents as the target spells them ("1").
-_SLO_BOUNDS = r"(?:0\.1|1|5|30)(?:\.0)?|\+Inf"
+_SLO_BOUNDS = r"0\.05|0\.1|0\.4|(?:1|2|5|10|30)(?:\.0)?|\+Inf"
 _LATENCY_BOUNDS = r"0\.005|0\.025|0\.1|0\.5|(?:1|5|10)(?:\.0)?|\+Inf"
 
 _PROCESS = _metrics("process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds")
@@ -59,9 +59,10 @@ MINIMAL: dict[str, tuple[Series, ...]] = {
             "apiserver_storage_objects",
             "apiserver_storage_size_bytes",
             "etcd_request_errors_total",
+            "workqueue_(?:adds_total|depth)",
             "go_goroutines",
         ),
-        # Two more bounds than the error budget's: enough to draw a latency.
+        # The bounds of the error budgets (1, 5 and 30 seconds), and enough others to draw a latency.
         Series("apiserver_request_sli_duration_seconds_bucket", "le", _SLO_BOUNDS),
         *_PROCESS,
         *_VERSION,
@@ -78,6 +79,8 @@ MINIMAL: dict[str, tuple[Series, ...]] = {
             "kubelet_pleg_relist_interval_seconds_(?:count|sum)",
             "kubelet_pleg_relist_duration_seconds_(?:count|sum)",
             "kubelet_runtime_operations_errors_total",
+            "rest_client_requests_total",
+            "storage_operation_duration_seconds_(?:count|sum)",
             "volume_manager_total_volumes",
             "go_goroutines",
         ),

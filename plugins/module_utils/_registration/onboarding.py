@@ -116,15 +116,20 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         wait_ready(kaas, keys, max(deadline - time.monotonic(), 1.0))
 
     ready = [partial(wait_for, agent_keys), partial(wait_for, other_keys)]
-    if observed.start is not None and registration.phase != "maintenance":
+    start = observed.start
+    if start is not None and registration.phase != "maintenance":
         applied = round(time.monotonic() - started, 1)
+        if intended.kaas.changed and start.newest is not None:
+            # What the former agent sent while it was being replaced proves nothing of this one.
+            wait_for(agent_keys)
+            start = proof.observe_start(api, settings.name)
         evidence = proof.Proof(
             api=api,
             kaas=kaas,
             wanted=parts.agent_of(settings),
             jobs=registration.jobs,
             interval=settings.interval_seconds,
-            start=observed.start,
+            start=start,
             started=started,
             # One that has proven nothing yet is as good as new, whichever run deployed it.
             renewed=intended.kaas.changed or registration.proof is None,
@@ -249,6 +254,7 @@ def wanted_registration(
         name=settings.name,
         cluster_uid=cluster_uid,
         phase=next_phase(before.phase if before else None, settings.phase, proven=proven),
+        observer=settings.observer_namespace,
         customer=given(settings.customer, before.customer if before else ""),
         sla=given(settings.sla, before.sla if before else ""),
         contact=given(settings.contact, before.contact if before else ""),

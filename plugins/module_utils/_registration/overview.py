@@ -43,7 +43,9 @@ def registrations(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any
     """Return the result of observer_info: five requests, six when a cluster is silent, however many there are."""
     observer = KubernetesClient.from_parameters(params)
     api = QueryApi(observer, namespace(params, "namespace"), params.get("query_frontend") or DEFAULT_SERVICE)
-    registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
+    ours = f"{kaas_cluster.OBSERVER_LABEL}={api.namespace}"
+    found = observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=ours)
+    registered = [Registration.of(item) for item in found]
     now = freshness(api)
     silent = {item.name for item in registered if item.phase == "active"} - set(now.clusters)
     rows = describe(registered, now, last_seen(api) if silent else {})

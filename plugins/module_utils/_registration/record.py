@@ -41,6 +41,7 @@ class Registration:
     name: str
     cluster_uid: str
     phase: str
+    observer: str = ""  # namespace of the observer
     customer: str = ""
     sla: str = ""
     contact: str = ""
@@ -62,6 +63,7 @@ class Registration:
             name=metadata["name"],
             cluster_uid=spec.get("clusterUID", ""),
             phase=spec.get("phase", ""),
+            observer=(metadata.get("labels") or {}).get(kaas_cluster.OBSERVER_LABEL, ""),
             customer=spec.get("customer", ""),
             sla=spec.get("sla", ""),
             contact=spec.get("contact", ""),
@@ -87,7 +89,12 @@ class Registration:
             "apiVersion": kaas_cluster.API_VERSION,
             "kind": kaas_cluster.KIND,
             "metadata": workload.metadata(
-                self.name, "", workload.labels(name="kaas-cluster", instance=self.name, component="registration")
+                self.name,
+                "",
+                {
+                    **workload.labels(name="kaas-cluster", instance=self.name, component="registration"),
+                    **({kaas_cluster.OBSERVER_LABEL: self.observer} if self.observer else {}),
+                },
             ),
             "spec": {
                 "phase": self.phase,
