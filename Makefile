@@ -15,6 +15,8 @@ ARGS ?=
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(ROOT)/.build/collections
 export ANSIBLE_CONFIG := $(ROOT)/ansible.cfg
+# What Ansible writes for itself stays in the clone
+export ANSIBLE_HOME := $(ROOT)/.build/ansible
 
 PLAYBOOK = ansible-playbook --inventory $(INVENTORY) $(ARGS)
 

@@ -25,9 +25,7 @@ def raise_inotify(cache: Path, say: Callable[[str], None], setting: Path = INSTA
     try:
         setting.write_text(f"{ENOUGH}\n")
     except OSError:
-        say(
-            f"Linux allows only {before} inotify instances. If a cluster fails, raise {NAME} to {ENOUGH} with sysctl."
-        )
+        say(f"Linux allows only {before} inotify instances. If a cluster fails, raise {NAME} to {ENOUGH} with sysctl.")
         return
     say(f"{NAME} is raised from {before} to {ENOUGH} until the lab goes down.")
 

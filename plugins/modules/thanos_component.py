@@ -262,7 +262,8 @@ def main() -> None:
             "storage_class": {"type": "str"},
             "endpoints": {"type": "list", "elements": "str"},
             "objstore": {"type": "dict"},
-            "objstore_access_key": {"type": "str", "no_log": True},
+            # Names a key. Hidden, it would also be blotted out where it is part of another name.
+            "objstore_access_key": {"type": "str", "no_log": False},
             "objstore_secret_key": {"type": "str", "no_log": True},
             "objstore_ca": {"type": "str"},
             "retention": {"type": "str"},

@@ -13,6 +13,8 @@ GROUP = "observability.scs.community"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "KaaSCluster"
+# Observers may share a cluster, but not registrations: the namespace of the one that a cluster writes to
+OBSERVER_LABEL = "observability.scs.community/observer-namespace"
 PLURAL = "kaasclusters"
 DEFINITION_NAME = f"{PLURAL}.{GROUP}"
 

@@ -120,7 +120,8 @@ def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Pl
     if any(_stays(item, removed) for items in ours for item in items):
         return Plan()
     # As long as a cluster is registered, its certificate is worth something.
-    if client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
+    registered_here = f"{kaas_cluster.OBSERVER_LABEL}={namespace}"
+    if client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=registered_here):
         return Plan()
     authorities = plan_removal(client, _AUTHORITY, namespace, [("v1", "Secret")])
     return authorities + plan_namespace_removal(client, namespace, [*removed, *_keys(authorities)])

@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the pods of our own manifests as processes on loopback, so that tests meet the real flags and files.
+
+What a kubelet and a cluster network would do is done here: volumes become folders, ports become free ones, names of
+Services become addresses on loopback, and the readiness probe is asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import images
+from tests.integration.apiserver.conftest import binary, free_port
+
+Manifest = dict[str, Any]
+T = TypeVar("T")
+
+# Longer than the minute that _PRUNING_CRASH may last
+READY_SECONDS = 90.0
+STOP_SECONDS = 60.0
+
+# Receive up to 0.42.4 crashes when it starts in the minute of its pruning (every 4 hours, here every second minute):
+# thanos-io/thanos pull request 8990. A kubelet starts it again.
+_PRUNING_CRASH = "shouldBeMarkedInactive"
+
+
+def wait_for(condition: Callable[[], T], seconds: float, what: str, *, every: float = 0.2) -> T:
+    """Return the first true value of ``condition()``; fail the test when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {seconds:.0f} s")
+        time.sleep(every)
+    return value
+
+
+def program(name: str, folder: Path) -> list[str]:
+    """The command of a program: of the lab, for HAProxy (HAPROXY names another) of the system or its image."""
+    if name != "haproxy":
+        return [binary(name)]
+    search = os.pathsep.join([os.environ.get("LAB_BIN", ""), os.environ.get("PATH", os.defpath), "/usr/sbin"])
+    found = os.environ.get("HAPROXY") or shutil.which(name, path=search)
+    if found:
+        return [found]
+    docker = shutil.which("docker")
+    if docker and _has_image(docker):
+        options = ["--rm", "--network=host", f"--volume={folder}:{folder}:ro", f"--user={os.getuid()}"]
+        return [docker, "run", *options, "--entrypoint=haproxy", images.HAPROXY]
+    pytest.fail(f"haproxy is missing: install it (2.6 or newer), or have the image {images.HAPROXY}")
+
+
+def _has_image(docker: str) -> bool:
+    inspection = subprocess.run([docker, "image", "inspect", images.HAPROXY], capture_output=True, check=False)
+    return inspection.returncode == 0
+
+
+@dataclass
+class Pod:
+    """One container of a workload."""
+
+    name: str
+    ports: Mapping[str, int]
+    command: list[str]
+    folder: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as output:
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder)
+
+    def is_ready(self, url: str) -> bool:
+        """Ask the readiness probe; a program that ends is started again only for a reason that is known."""
+        if self.process.poll() is not None:
+            if _PRUNING_CRASH not in self.log:
+                pytest.fail(f"{self.name} ended with {self.process.returncode}:\n{self.log[-3000:]}")
+            self.start()
+        try:
+            with urllib.request.urlopen(url, timeout=2) as response:
+                return bool(response.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it as a kubelet does and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            pytest.fail(f"{self.name} did not end within {STOP_SECONDS:.0f} s:\n{self.log[-3000:]}")
+
+
+@dataclass
+class Node:
+    """Where pods run. ``addresses`` are what Services (name:port) are known as on loopback."""
+
+    folder: Path
+    addresses: dict[str, str] = field(default_factory=dict)
+
+    def translated(self, text: str, replacements: Mapping[str, str]) -> str:
+        # Longer ones first: a name may be the beginning of another.
+        every = {**self.addresses, **replacements}
+        for original in sorted(every, key=len, reverse=True):
+            text = text.replace(original, every[original])
+        return text
+
+    def mounted(
+        self, folder: Path, manifests: Sequence[Manifest], template: Manifest
+    ) -> tuple[dict[str, str], dict[Path, str]]:
+        """Return mount paths with the folders that stand for them, and the files that belong there."""
+        content = {
+            (item["kind"], item["metadata"]["name"]): item
+            for item in manifests
+            if item["kind"] in ("Secret", "ConfigMap")
+        }
+        sources: dict[str, dict[str, str]] = {}
+        for volume in template["spec"].get("volumes", []):
+            if "secret" in volume:
+                data = content[("Secret", volume["secret"]["secretName"])]["data"]
+                sources[volume["name"]] = {key: base64.b64decode(value).decode() for key, value in data.items()}
+            elif "configMap" in volume:
+                sources[volume["name"]] = content[("ConfigMap", volume["configMap"]["name"])]["data"]
+        paths = {}
+        for mount in template["spec"]["containers"][0].get("volumeMounts", []):
+            target = folder / mount["name"]
+            target.mkdir(parents=True, exist_ok=True)
+            paths[mount["mountPath"]] = str(target)
+        files = {folder / volume / name: text for volume, data in sources.items() for name, text in data.items()}
+        return paths, files
+
+    @contextmanager
+    def run(
+        self,
+        manifests: Sequence[Manifest],
+        *,
+        ports: Mapping[str, int] | None = None,
+    ) -> Iterator[Pod]:
+        """Run the workload among the manifests until the end of the block, from when it is ready."""
+        workload = next(item for item in manifests if item["apiVersion"] == "apps/v1")
+        template = workload["spec"]["template"]
+        container = template["spec"]["containers"][0]
+        name, namespace = workload["metadata"]["name"], workload["metadata"]["namespace"]
+        folder = self.folder / name
+        paths, files = self.mounted(folder, manifests, template)
+        given = {port["name"]: port["containerPort"] for port in container["ports"]}
+        ports = {port: (ports or {}).get(port) or free_port() for port in given}
+        replacements = dict(paths)
+        for port, number in given.items():
+            replacements[f"0.0.0.0:{number}"] = f"127.0.0.1:{ports[port]}"
+            replacements[f"bind :{number}"] = f"bind 127.0.0.1:{ports[port]}"
+            self.addresses[f"{name}.{namespace}.svc:{number}"] = f"127.0.0.1:{ports[port]}"
+            self.addresses[f"{name}.{namespace}.svc.cluster.local:{number}"] = f"127.0.0.1:{ports[port]}"
+            self.addresses[f"dnssrv+_{port}._tcp.{name}-headless.{namespace}.svc"] = f"127.0.0.1:{ports[port]}"
+        replacements["$(POD_NAME)"] = f"{name}-0"
+        for path, text in files.items():
+            path.write_text(self.translated(text, replacements))
+            path.chmod(0o600)
+        arguments = [self.translated(argument, replacements) for argument in container.get("args", [])]
+        command = [self.translated(argument, replacements) for argument in container.get("command", [])] or ["thanos"]
+        pod = Pod(name, ports, [*program(command[0], folder), *command[1:], *arguments], folder)
+        probe = container["readinessProbe"]["httpGet"]
+        url = f"http://127.0.0.1:{ports[probe['port']]}{probe['path']}"
+        pod.start()
+        try:
+            wait_for(lambda: pod.is_ready(url), READY_SECONDS, f"{name} is ready ({' '.join(pod.command)})")
+            yield pod
+        finally:
+            pod.stop()

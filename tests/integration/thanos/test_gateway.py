@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door: who may write, as whom, what and how much. Each refusal is told from an outage by a write that passes."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from urllib.request import urlopen
+
+import pytest
+import urllib3
+
+from tests.integration import remote_write
+from tests.integration.remote_write import Sample
+from tests.integration.thanos.conftest import (
+    BODY_SECONDS,
+    GATEWAY_NAME,
+    RECEIVE_NAME,
+    SHARED_NAME,
+    Identities,
+    Observer,
+    connection,
+    write,
+)
+from tests.integration.thanos.pods import wait_for
+
+PATH = "/api/v1/receive"
+
+
+def ask(
+    observer: Observer, head: str, body: bytes = b"", *, cluster: str = "kaas-1", to_be_continued: bool = False
+) -> tuple[int, bytes]:
+    """Send the beginning of a request in one piece; return status and body of the answer, (0, b"") for none.
+
+    Unlike a whole HTTP client it reads an answer that comes before the request is complete.
+    """
+    context = observer.identities.client("tenants", cluster)
+    end = "\r\n" if to_be_continued else "\r\nHost: gateway\r\n\r\n"
+    with (
+        socket.create_connection(("127.0.0.1", observer.gateway.ports["https"]), timeout=BODY_SECONDS * 10) as plain,
+        context.wrap_socket(plain, server_hostname=GATEWAY_NAME) as client,
+    ):
+        client.sendall((head + end).encode() + body)
+        answer = client.recv(65536)
+    status_line, _, rest = answer.partition(b"\r\n")
+    return (int(status_line.split()[1]), rest.partition(b"\r\n\r\n")[2]) if answer else (0, b"")
+
+
+def test_a_sample_is_stored_under_the_common_name_and_the_other_labels_stay(observer: Observer) -> None:
+    assert write(observer.agent("kaas-1"), "honest", job="node").status == 200
+    # The label of the replica is there to be deduplicated by.
+    assert observer.wait_for_series("honest") == [{"__name__": "honest", "cluster": "kaas-1", "job": "node"}]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["THANOS-TENANT", "thanos-tenant", "THANOS-REPLICA", "X-Scope-OrgID", "THANOS-TENANT-ID"],
+)
+def test_no_header_makes_an_agent_another_cluster(observer: Observer, header: str) -> None:
+    name = f"by_header_{header.replace('-', '_')}"
+    assert write(observer.agent("kaas-1"), name, {header: "kaas-2"}).status == 200
+    assert {series["cluster"] for series in observer.wait_for_series(name)} == {"kaas-1"}
+
+
+def test_no_label_makes_an_agent_another_cluster(observer: Observer) -> None:
+    response = write(
+        observer.agent("kaas-1"), "by_label", cluster="kaas-2", tenant_id="kaas-2", receive_replica="elsewhere", job="x"
+    )
+    assert response.status == 200
+    (series,) = observer.wait_for_series("by_label")
+    assert series["cluster"] == "kaas-1"
+    assert "kaas-2" not in series.values()
+    assert "elsewhere" not in series.values()
+    assert observer.series('by_label{cluster="kaas-2"}') == []
+
+
+def test_each_request_of_a_connection_is_its_own_cluster(observer: Observer) -> None:
+    one, two = observer.agent("kaas-1"), observer.agent("kaas-2")
+    for pool, label in ((one, "a"), (two, "b"), (one, "c"), (two, "d")):
+        assert write(pool, "alternating", series=label).status == 200
+    assert one.num_connections == two.num_connections == 1
+    wait_for(lambda: len(observer.series("alternating")) == 4, 15, "all four series")
+    found = {(series["series"], series["cluster"]) for series in observer.series("alternating")}
+    assert found == {("a", "kaas-1"), ("b", "kaas-2"), ("c", "kaas-1"), ("d", "kaas-2")}
+
+
+STRANGERS: dict[str, Callable[[Identities], ssl.SSLContext]] = {
+    "without a certificate": lambda identities: identities.anonymous(),
+    "of another tenants authority": lambda identities: identities.client("another", "kaas-1"),
+    "of internal": lambda identities: identities.client("internal", "kaas-1"),
+    "the gateway itself": lambda identities: identities.client("internal-gateway", "kaas-1"),
+}
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_strangers_write_nothing(observer: Observer, who: str) -> None:
+    name = f"stranger_{who.replace(' ', '_')}"
+    with pytest.raises(urllib3.exceptions.HTTPError, match=r"alert|reset|EOF"):
+        write(observer.door(STRANGERS[who](observer.identities)), name)
+    # What is written later is seen, so what was written before would be as well.
+    assert write(observer.agent("kaas-1"), f"{name}_control").status == 200
+    observer.wait_for_series(f"{name}_control")
+    assert observer.series(name) == []
+
+
+def test_a_certificate_whose_name_is_no_cluster_name_is_refused(observer: Observer) -> None:
+    body = remote_write.body([Sample({"__name__": "odd_name"}, 1.0, int(time.time() * 1000))])
+    for common_name in ("Kaas-1", "kaas_1", "..", "-kaas", "a" * 64, "kaas-1.example"):
+        status, _ = ask(observer, f"POST {PATH} HTTP/1.1\r\nContent-Length: {len(body)}", body, cluster=common_name)
+        assert status == 403, common_name
+    assert write(observer.agent("a" * 63), "longest_name").status == 200
+    assert observer.wait_for_series("longest_name")[0]["cluster"] == "a" * 63
+    assert observer.series("odd_name") == []
+
+
+def test_only_tls_1_3_is_spoken(observer: Observer) -> None:
+    context = observer.identities.client("tenants", "kaas-1")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(urllib3.exceptions.HTTPError, match=r"(?i)version"):
+        write(observer.door(context), "old_tls")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", PATH),
+        ("PUT", PATH),
+        ("POST", f"{PATH}/"),
+        ("POST", "/api/v1/receive/../status/tsdb"),
+        ("GET", "/api/v1/status/tsdb?all_tenants=true"),
+        ("POST", "/api/v1/otlp"),
+        ("POST", "/api/v1/otlp/v1/metrics"),
+        ("GET", "/metrics"),
+        ("GET", "/healthz"),
+        ("GET", "/"),
+    ],
+)
+def test_nothing_but_remote_write_is_served(observer: Observer, method: str, path: str) -> None:
+    body = remote_write.body([Sample({"__name__": "elsewhere"}, 1.0, int(time.time() * 1000))])
+    status, _ = ask(observer, f"{method} {path} HTTP/1.1\r\nContent-Length: {len(body)}", body)
+    assert status == 404
+
+
+def test_a_body_needs_a_length(observer: Observer) -> None:
+    status, _ = ask(observer, f"POST {PATH} HTTP/1.1\r\nTransfer-Encoding: chunked", b"1\r\nx\r\n0\r\n\r\n")
+    assert status == 411
+
+
+def test_a_body_has_a_limit(observer: Observer) -> None:
+    limit = 2 * 1024**2
+    timestamp = int(time.time() * 1000)
+    padding = "x" * 1000
+    just_right = remote_write.body(
+        [
+            Sample({"__name__": "large", "number": str(number), "padding": padding}, 1.0, timestamp)
+            for number in range(1900)
+        ]
+    )
+    assert limit * 0.9 < len(just_right) <= limit
+    pool = observer.agent("kaas-1")
+    assert pool.request("POST", PATH, body=just_right, headers=remote_write.HEADERS).status == 200
+    wait_for(lambda: len(observer.series('large{padding!=""}')) == 1900, 15, "all series of a large message")
+    # Refused by what it announces: none of it has been sent.
+    assert ask(observer, f"POST {PATH} HTTP/1.1\r\nContent-Length: {limit + 1}") == (413, b"the message is too large")
+
+
+def test_a_message_that_announces_to_be_huge_is_refused(observer: Observer) -> None:
+    for announced, expected in ((1024**3, 413), (4 * 1024**3 - 1, 413), (64 * 1024**2, 413), (1024, 400)):
+        body = remote_write.varint(announced) + b"\xf0\x00x"
+        status, text = ask(observer, f"POST {PATH} HTTP/1.1\r\nContent-Length: {len(body)}", body)
+        assert status == expected, announced
+        assert (b"decompressed" in text) == (expected == 413)
+
+
+def test_a_body_that_does_not_come_ends_the_request_in_time(observer: Observer) -> None:
+    start = time.monotonic()
+    assert ask(observer, f"POST {PATH} HTTP/1.1\r\nContent-Length: 8", b"half")[0] == 408
+    assert BODY_SECONDS * 0.9 <= time.monotonic() - start < BODY_SECONDS * 3
+
+
+def test_headers_that_do_not_come_end_the_connection_in_time(observer: Observer) -> None:
+    start = time.monotonic()
+    assert ask(observer, f"POST {PATH} HTTP/1.1", to_be_continued=True)[0] in (0, 408)
+    assert BODY_SECONDS * 0.9 <= time.monotonic() - start < BODY_SECONDS * 3
+
+
+def test_the_log_tells_refusals_and_nothing_of_what_is_written(observer: Observer) -> None:
+    assert write(observer.agent("kaas-9"), "secret_name", customer="secret-value").status == 200
+    assert observer.agent("kaas-9").request("GET", "/nosy").status == 404
+    log = wait_for(lambda: observer.gateway.log if "/nosy" in observer.gateway.log else "", 5, "a line about a refusal")
+    (line,) = [line for line in log.splitlines() if "tenant=kaas-9" in line]
+    assert "GET /nosy status=404" in line
+    assert "secret" not in log
+
+
+def test_health_and_metrics_have_a_port_of_their_own(observer: Observer) -> None:
+    url = f"http://127.0.0.1:{observer.gateway.ports['metrics']}"
+    with urlopen(f"{url}/healthz") as response:
+        assert response.status == 200
+    with urlopen(f"{url}/metrics") as response:
+        metrics = response.read().decode()
+    assert 'haproxy_frontend_http_requests_total{proxy="remote_write"}' in metrics
+
+
+def test_receive_takes_remote_write_from_the_gateway_only(observer: Observer) -> None:
+    identities, port = observer.identities, observer.receive.ports["remote-write"]
+    others = {
+        "nobody": identities.anonymous(),
+        "component": identities.client("internal", "thanos-query"),
+        "agent": identities.client("tenants", "kaas-1"),
+        "another": identities.client("another", "kaas-1"),
+    }
+    for who, context in others.items():
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            write(connection(port, context, RECEIVE_NAME), f"direct_{who}", {"THANOS-TENANT": "kaas-1"})
+    context = identities.client("internal-gateway", "remote-write-gateway")
+    assert write(connection(port, context, RECEIVE_NAME), "direct_gateway", {"THANOS-TENANT": "kaas-1"}).status == 200
+    observer.wait_for_series("direct_gateway")
+    assert observer.series('{__name__=~"direct_.*",__name__!="direct_gateway"}') == []
+
+
+def serves_grpc(port: int, context: ssl.SSLContext) -> bool:
+    """Tell whether a gRPC server answers the beginning of HTTP/2 with its settings, rather than by an alert or not."""
+    context.set_alpn_protocols(["h2"])
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=SHARED_NAME) as client,
+        ):
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+            answer = client.recv(4096)
+    except (ssl.SSLError, ConnectionError):
+        return False
+    return len(answer) > 3 and answer[3] == 4  # the type of the frame: SETTINGS
+
+
+@pytest.mark.parametrize("component", ["receive", "query", "store"])
+def test_grpc_is_for_components_only(observer: Observer, component: str) -> None:
+    port = getattr(observer, component).ports["grpc"]
+    identities = observer.identities
+    assert serves_grpc(port, identities.client("internal", "thanos-query"))
+    for authority, common_name in (("tenants", "kaas-1"), ("tenants", "thanos-query"), ("another", "kaas-1")):
+        assert not serves_grpc(port, identities.client(authority, common_name))
+    assert not serves_grpc(port, identities.anonymous())
