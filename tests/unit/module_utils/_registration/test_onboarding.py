@@ -180,6 +180,23 @@ def test_maintenance_is_announced_first_and_proves_nothing(lab: Any) -> None:
     assert lab.observer.phases == ["maintenance", "active"]
 
 
+def test_a_replaced_agent_has_to_prove_itself(lab: Any) -> None:
+    """What the former one sent until it was gone is newer than the start of the run, and proves nothing."""
+    register(lab.params(), False)
+    asked_before: list[bool] = []
+    answer = lab.thanos.answer
+
+    def watch(expression: str) -> bytes:
+        if expression == "time()":
+            asked_before.append(("apply", "Deployment", agent.NAME) not in lab.kaas.written)
+        return bytes(answer(expression))
+
+    lab.thanos.answer = watch
+    lab.forget()
+    register(lab.params(scrape_interval="15s"), False)
+    assert asked_before[:2] == [True, False]  # once before anything is done, once more when the new one runs
+
+
 def test_what_is_not_given_stays_as_registered(lab: Any) -> None:
     register(lab.params(customer="Example Shop", sla="gold", contact="noc"), False)
     register(lab.params(sla="silver"), False)

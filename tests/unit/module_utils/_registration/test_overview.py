@@ -184,3 +184,12 @@ def test_an_observer_without_registrations_shows_who_writes_all_the_same(lab: An
     result = registrations({"kubeconfig": "observer"}, False)
     assert (result["registrations"], result["healthy"]) == ([], True)
     assert [item["name"] for item in result["orphans"]] == ["alpha"]
+
+
+def test_registrations_of_another_observer_in_the_same_cluster_are_not_ours(lab: Any) -> None:
+    register(lab.params(observer_namespace="other-observer"), False)
+    result = registrations({"kubeconfig": "observer"}, False)
+    assert result["registrations"] == []
+    assert [item["name"] for item in result["orphans"]] == ["alpha"]
+    (theirs,) = registrations({"kubeconfig": "observer", "namespace": "other-observer"}, False)["registrations"]
+    assert theirs["state"] == "ok"

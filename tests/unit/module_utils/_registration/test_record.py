@@ -28,6 +28,7 @@ def registration(**changes: Any) -> Registration:
 
 
 FULL = registration(
+    observer="monitoring",
     customer="Example Shop",
     sla="gold",
     contact="noc@example.org",
