@@ -38,6 +38,14 @@ def test_the_result_of_the_operation_is_that_of_the_module(capsys: pytest.Captur
     assert result["seen"][1] is True
 
 
+def test_warnings_are_shown_as_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    def operation(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+        return {"changed": False, "warnings": ["the clock of the store is 40 s behind"]}
+
+    # Ansible's own form of a warning differs between its versions; the text is in it.
+    assert "the clock of the store is 40 s behind" in str(outcome(capsys, {"name": "x"}, operation)["warnings"])
+
+
 def test_an_error_fails_the_module_with_all_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
     def operation(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise InputError("is taken", parameter="name", advice="Take another", details={"holder": "beta"})

@@ -78,6 +78,12 @@ class TestRequests:
         assert client.create(SECRET, dry_run=True) == SECRET
         assert api.requests[0].query == {"fieldManager": "scs.observability", "dryRun": "All"}
 
+    def test_a_creation_whose_answer_is_lost_is_not_repeated(self, api: ScriptedApi, client: KubernetesClient) -> None:
+        api.on("POST", "/api/v1/namespaces/ns/secrets", HANG_UP, Answer(201, SECRET))
+        with pytest.raises(ApiError, match="it cannot be reached"):
+            client.create(SECRET)
+        assert len(api.requests) == 1
+
     def test_delete(self, api: ScriptedApi, client: KubernetesClient) -> None:
         api.on("DELETE", STATEFUL_SET_PATH, {"kind": "Status"})
         assert client.delete("apps/v1", "StatefulSet", "receive", "ns", uid="c0ffee")
