@@ -9,7 +9,7 @@ module: agent_registration
 short_description: Bring a KaaS cluster on board of an observer, with proof that its metrics arrive
 version_added: 0.1.0
 author:
-  - SCS Observability contributors
+  - SCS Observability contributors (@SovereignCloudStack)
 description:
   - Registers a Kubernetes cluster of a customer (KaaS) with an observer. Signs the client certificate that is the
     cluster's identity, writes the C(KaaSCluster) registration, and deploys a Prometheus agent, kube-state-metrics and

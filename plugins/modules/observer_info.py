@@ -9,7 +9,7 @@ module: observer_info
 short_description: Tell which KaaS clusters are registered with an observer and whether their metrics arrive
 version_added: 0.1.0
 author:
-  - SCS Observability contributors
+  - SCS Observability contributors (@SovereignCloudStack)
 description:
   - Reads the registrations (C(KaaSCluster)) of an observer and compares them with the samples that its query-frontend
     has.

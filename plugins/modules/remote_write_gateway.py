@@ -9,7 +9,7 @@ module: remote_write_gateway
 short_description: Deploy the gateway that lets the agents of customers' clusters write
 version_added: 0.1.0
 author:
-  - SCS Observability contributors
+  - SCS Observability contributors (@SovereignCloudStack)
 description:
   - Deploys HAProxy as the only door for the metrics of customers' clusters. It asks for a client certificate of the
     authority C(tenants) (TLS 1.3) and makes the tenant of its common name, whatever the request says.

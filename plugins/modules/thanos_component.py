@@ -9,7 +9,7 @@ module: thanos_component
 short_description: Deploy a component of Thanos in the observer
 version_added: 0.1.0
 author:
-  - SCS Observability contributors
+  - SCS Observability contributors (@SovereignCloudStack)
 description:
   - Deploys one component of Thanos into a Kubernetes cluster, with Services, volumes, certificates and configuration,
     and waits until it is ready. Nothing but the API of the cluster is needed, no Helm and no operator.

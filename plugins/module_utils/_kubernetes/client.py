@@ -411,7 +411,7 @@ def _forbidden(text: str, verb: str) -> tuple[str, str]:
         return f"forbidden: {text}", verb
     resource = match["resource"]
     if match["group"]:
-        plural, _, subresource = resource.partition("/")
+        plural, _ignored, subresource = resource.partition("/")
         resource = f"{plural}.{match['group']}" + (f"/{subresource}" if subresource else "")
     place = f"in namespace {match['namespace']}" if match["namespace"] else "in the whole cluster"
     return f'user "{match["user"]}" is forbidden: needs verb {match["verb"]} on {resource} {place}', match["verb"]

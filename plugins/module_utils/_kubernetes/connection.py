@@ -212,7 +212,7 @@ def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str:
 def _matches_exception(host: str, port: int | None, pattern: str) -> bool:
     if _matches_address(host, pattern):
         return True
-    name, _, only_port = pattern.partition(":")
+    name, _ignored, only_port = pattern.partition(":")
     if only_port and only_port != str(port):
         return False
     name = name.removeprefix("*").removeprefix(".")

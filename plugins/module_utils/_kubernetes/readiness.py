@@ -170,10 +170,12 @@ def wait_ready(
             return
         now = clock()
         if now >= start + timeout:
-            raise _not_ready(client, {key: reason for key, (_, reason) in waiting.items()}, f"after {timeout:.0f} s")
+            raise _not_ready(
+                client, {key: reason for key, (_ignored, reason) in waiting.items()}, f"after {timeout:.0f} s"
+            )
         if now >= next_pod_look:
             next_pod_look = now + POD_LOOK_EVERY
-            workloads = {key: manifest for key, (manifest, _) in waiting.items() if manifest is not None}
+            workloads = {key: manifest for key, (manifest, _ignored) in waiting.items() if manifest is not None}
             pods = client.parallel([partial(current_pods, client, manifest) for manifest in workloads.values()])
             given_up = {
                 key: waiting[key][1] for key, found in zip(workloads, pods, strict=True) if hopeless.look(found, now)

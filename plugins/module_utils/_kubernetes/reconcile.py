@@ -353,7 +353,7 @@ def _has_controller(item: Manifest, namespaced: Collection[Kind]) -> bool:
 
 
 def _ranks(changes: Iterable[Change]) -> list[list[Change]]:
-    ranks: list[list[Change]] = [[] for _ in range(len(_ORDER) + 1)]
+    ranks: list[list[Change]] = [[] for _ignored in range(len(_ORDER) + 1)]
     for change in changes:
         rank = next((rank for rank, kinds in enumerate(_ORDER) if change.kind in kinds), len(_ORDER))
         ranks[rank].append(change)

@@ -65,11 +65,11 @@ class Store(preflight.ObjectStore, Protocol):
 def ensure(
     params: Mapping[str, Any],
     check_mode: bool,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
     connect: Callable[[Access], AbstractContextManager[Store]] = BucketClient,
 ) -> dict[str, Any]:
     """Do what the module bucket documents and return its result. Raises InputError, StorageError, LibraryError."""
-    wanted = read_parameters(params, environment)
+    wanted = read_parameters(params, os.environ if environment is None else environment)
     with connect(wanted.access) as store:
         observed = observe(store, wanted)
         changes = plan(wanted, observed, store)

@@ -97,7 +97,9 @@ def configuration(own_port: int, target_port: int, dead_port: int, receive_url: 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryApi]:
     folder: Path = tmp_path_factory.mktemp("freshness")
-    grpc, receive_http, remote_write, capnproto, query_http, query_grpc, own, dead = (free_port() for _ in range(8))
+    grpc, receive_http, remote_write, capnproto, query_http, query_grpc, own, dead = (
+        free_port() for _ignored in range(8)
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), Target)
     Thread(target=server.serve_forever, daemon=True).start()
     config = configuration(own, server.server_port, dead, f"http://127.0.0.1:{remote_write}/api/v1/receive")

@@ -214,7 +214,7 @@ def observer(tmp_path_factory: pytest.TempPathFactory, identities: Identities, s
             extra_args=["--store.sd-dns-interval=1s"],
         )
         query = run(manifests)
-        manifests, _ = component(component="query_frontend", endpoints=[query_endpoints["http"]])
+        manifests, _ignored = component(component="query_frontend", endpoints=[query_endpoints["http"]])
         query_frontend = run(manifests)
         settings = gateway.settings_of(
             {

@@ -158,7 +158,7 @@ class Node:
         ports: Mapping[str, int] | None = None,
     ) -> Iterator[Pod]:
         """Run the workload among the manifests until the end of the block, from when it is ready."""
-        workload = next(item for item in manifests if item["apiVersion"] == "apps/v1")
+        [workload] = [item for item in manifests if item["apiVersion"] == "apps/v1"]
         template = workload["spec"]["template"]
         container = template["spec"]["containers"][0]
         name, namespace = workload["metadata"]["name"], workload["metadata"]["namespace"]

@@ -46,7 +46,7 @@ def ask(
     ):
         client.sendall((head + end).encode() + body)
         answer = client.recv(65536)
-    status_line, _, rest = answer.partition(b"\r\n")
+    status_line, _ignored, rest = answer.partition(b"\r\n")
     return (int(status_line.split()[1]), rest.partition(b"\r\n\r\n")[2]) if answer else (0, b"")
 
 
@@ -110,7 +110,9 @@ def test_strangers_write_nothing(observer: Observer, who: str) -> None:
 def test_a_certificate_whose_name_is_no_cluster_name_is_refused(observer: Observer) -> None:
     body = remote_write.body([Sample({"__name__": "odd_name"}, 1.0, int(time.time() * 1000))])
     for common_name in ("Kaas-1", "kaas_1", "..", "-kaas", "a" * 64, "kaas-1.example"):
-        status, _ = ask(observer, f"POST {PATH} HTTP/1.1\r\nContent-Length: {len(body)}", body, cluster=common_name)
+        status, _ignored = ask(
+            observer, f"POST {PATH} HTTP/1.1\r\nContent-Length: {len(body)}", body, cluster=common_name
+        )
         assert status == 403, common_name
     assert write(observer.agent("a" * 63), "longest_name").status == 200
     assert observer.wait_for_series("longest_name")[0]["cluster"] == "a" * 63
@@ -141,12 +143,12 @@ def test_only_tls_1_3_is_spoken(observer: Observer) -> None:
 )
 def test_nothing_but_remote_write_is_served(observer: Observer, method: str, path: str) -> None:
     body = remote_write.body([Sample({"__name__": "elsewhere"}, 1.0, int(time.time() * 1000))])
-    status, _ = ask(observer, f"{method} {path} HTTP/1.1\r\nContent-Length: {len(body)}", body)
+    status, _ignored = ask(observer, f"{method} {path} HTTP/1.1\r\nContent-Length: {len(body)}", body)
     assert status == 404
 
 
 def test_a_body_needs_a_length(observer: Observer) -> None:
-    status, _ = ask(observer, f"POST {PATH} HTTP/1.1\r\nTransfer-Encoding: chunked", b"1\r\nx\r\n0\r\n\r\n")
+    status, _ignored = ask(observer, f"POST {PATH} HTTP/1.1\r\nTransfer-Encoding: chunked", b"1\r\nx\r\n0\r\n\r\n")
     assert status == 411
 
 

@@ -52,7 +52,7 @@ def test_a_block_reaches_the_bucket_while_receive_runs(observer: Observer) -> No
 def test_what_is_in_memory_reaches_the_bucket_when_receive_ends(observer: Observer) -> None:
     before = {block["ulid"] for block in blocks(observer)}
     pool = observer.agent("kaas-2")
-    for _ in range(2):
+    for _ignored in range(2):
         assert write(pool, "late", job="node").status == 200
     assert observer.receive.stop(signal.SIGTERM) == 0
     added = [block for block in blocks_of(observer, "kaas-2") if block["ulid"] not in before]

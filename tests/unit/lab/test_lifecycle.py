@@ -105,6 +105,6 @@ def test_an_interruption_starts_nothing_more() -> None:
     assert process.stdout.readline() == "started\n"
     begin = time.monotonic()
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ignored = process.communicate(timeout=30)
     assert time.monotonic() - begin < 3, "all nine parts would take longer"
     assert int(output.split()[-1]) <= 3

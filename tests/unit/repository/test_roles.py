@@ -103,7 +103,7 @@ def documented_options(fqcn: str) -> dict[str, Any]:
     documentation = yaml.safe_load(module.DOCUMENTATION)
     found: dict[str, Any] = dict(documentation["options"])
     for fragment in documentation.get("extends_documentation_fragment", []):
-        name, _, part = fragment.removeprefix("scs.observability.").partition(".")
+        name, _ignored, part = fragment.removeprefix("scs.observability.").partition(".")
         fragments = importlib.import_module(f"ansible_collections.scs.observability.plugins.doc_fragments.{name}")
         text = getattr(fragments.ModuleDocFragment, (part or "documentation").upper())
         found |= yaml.safe_load(text).get("options", {})
@@ -115,7 +115,7 @@ def test_playbooks_are_callable_by_their_full_name(path: Path) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*\.yml", path.name)
     for play in load(path):
         for role in play.get("roles", []):
-            namespace, _, name = role["role"].rpartition(".")
+            namespace, _ignored, name = role["role"].rpartition(".")
             assert (namespace, name in ROLES) == ("scs.observability", True)
 
 

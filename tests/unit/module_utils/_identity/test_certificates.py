@@ -215,7 +215,7 @@ class TestContent:
         assert leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier == wanted
 
     def test_keys_are_of_the_curve_p_256_and_serials_random(self, authority: KeyPair) -> None:
-        pairs = [issue(authority, "alpha", NOW, server=False, client=True) for _ in range(2)]
+        pairs = [issue(authority, "alpha", NOW, server=False, client=True) for _ignored in range(2)]
         assert len({parsed(pair).serial_number for pair in pairs}) == 2
         assert len({pair.key for pair in pairs}) == 2
         key = parsed(pairs[0]).public_key()

@@ -234,7 +234,7 @@ class TestFailures:
 
     def test_another_conflict_is_an_error_of_the_api(self, api: ScriptedApi, client: KubernetesClient) -> None:
         error = self.refused(api, client, failure(409, "Conflict", "the object has been modified"))
-        assert type(error) is ApiError
+        assert error.__class__ is ApiError
 
     def test_already_there(self, api: ScriptedApi, client: KubernetesClient) -> None:
         api.on("POST", "/api/v1/namespaces/ns/secrets", failure(409, "AlreadyExists", 'secrets "s3" already exists'))
@@ -259,7 +259,7 @@ class TestFailures:
     def test_what_is_invalid(self, api: ScriptedApi, client: KubernetesClient) -> None:
         cause = {"reason": "FieldValueInvalid", "field": "spec.replicas"}
         error = self.refused(api, client, failure(422, "Invalid", "spec.replicas: must be positive", cause))
-        assert type(error) is ApiError
+        assert error.__class__ is ApiError
         assert error.causes == ("FieldValueInvalid",)
 
     @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class TestRequest:
 
     def test_connections_are_kept(self, api: ScriptedApi, transport: Transport) -> None:
         api.on("GET", "/prefix/a", OK)
-        for _ in range(3):
+        for _ignored in range(3):
             transport.request("GET", "/a")
         assert {request.connection for request in api.requests} == {1}
 
@@ -163,7 +163,7 @@ class TestRetry:
 
 
 def serve_once(listener: socket.socket) -> None:
-    connection, _ = listener.accept()
+    connection, _ignored = listener.accept()
     with connection:
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
@@ -318,7 +318,7 @@ class Proxy:
         self._listener.close()
 
     def _serve(self) -> None:
-        inner, _ = self._listener.accept()
+        inner, _ignored = self._listener.accept()
         with inner:
             head = b""
             while b"\r\n\r\n" not in head:
