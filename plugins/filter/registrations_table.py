@@ -13,7 +13,7 @@ name: registrations_table
 short_description: Registrations of an observer as a text table
 version_added: 0.1.0
 author:
-  - SCS Observability contributors
+  - SCS Observability contributors (@SovereignCloudStack)
 description:
   - Makes an aligned table of RV(scs.observability.observer_info#module:registrations), one row per cluster.
 positional: _input
