@@ -36,6 +36,7 @@ RESOURCES: dict[str, Any] = {
     "requests": {"cpu": "50m", "memory": "128Mi"},
     "limits": {"cpu": "1", "memory": "512Mi"},
 }
+FLUSH_SECONDS = 10
 # A WAL holds hours of an outage in a few bytes per sample; beyond this the customer's node goes first.
 WAL_LIMIT = "2Gi"
 
@@ -284,6 +285,8 @@ def _deployment(agent: Agent) -> Manifest:
             f"--web.listen-address=:{PORT}",
             # Five seconds unless given, which every start would wait before its first scrape.
             "--scrape.discovery-reload-interval=1s",
+            # How long a pod that goes tries to send what is left: a broken way must not hold up its successor.
+            f"--storage.remote.flush-deadline={FLUSH_SECONDS}s",
         ],
         ports={"http": PORT},
         mounts=[
@@ -303,6 +306,7 @@ def _deployment(agent: Agent) -> Manifest:
         fs_group=USER,
         service_account_name=NAME,
         service_account_token=True,
+        termination_grace_period=2 * FLUSH_SECONDS,
         node_selector={"kubernetes.io/os": "linux"},
         volumes=[
             workload.config_map_volume("configuration", NAME),
