@@ -31,6 +31,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.freshnes
     newest_sample,
     observer_time,
 )
+from ansible_collections.scs.observability.plugins.module_utils._registration.proof import remote_write_errors
 from tests.integration.apiserver.conftest import answers, free_port, process, wait_until
 
 T = TypeVar("T")
@@ -237,3 +238,22 @@ def test_minimal_keeps_what_is_listed_however_bounds_are_written(arrived: QueryA
 def test_an_expression_that_is_none_is_refused_with_thanos_words(arrived: QueryApi) -> None:
     with pytest.raises(QueryError, match="parse error"):
         arrived.query("up{")
+
+
+def test_an_agent_whose_way_is_broken_says_so_in_words_that_are_found(tmp_path: Path) -> None:
+    own, dead = free_port(), free_port()
+    config = configuration(own, own, dead, f"http://127.0.0.1:{dead}/api/v1/receive")
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    arguments = [
+        "--agent",
+        f"--config.file={tmp_path / 'prometheus.yml'}",
+        f"--storage.agent.path={tmp_path / 'agent'}",
+        f"--web.listen-address=127.0.0.1:{own}",
+        "--storage.remote.flush-deadline=1s",
+    ]
+    log = tmp_path / "prometheus.log"
+    with process("prometheus", arguments, log) as running:
+        wait_until(lambda: bool(remote_write_errors(log.read_text())), running, log)
+        errors = remote_write_errors(log.read_text())
+    assert "connection refused" in errors[-1]
+    assert f"127.0.0.1:{dead}" in errors[-1]
