@@ -6,7 +6,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
+# Quoted wherever it is used: the folder may have a blank in its name
+ROOT := $(CURDIR)
 BIN := $(ROOT)/.venv/bin
 TREE := $(ROOT)/.build/collections/ansible_collections/scs/observability
 INVENTORY ?= $(ROOT)/inventories/lab
@@ -18,7 +19,7 @@ export ANSIBLE_CONFIG := $(ROOT)/ansible.cfg
 # What Ansible writes for itself stays in the clone
 export ANSIBLE_HOME := $(ROOT)/.build/ansible
 
-PLAYBOOK = ansible-playbook --inventory $(INVENTORY) $(ARGS)
+PLAYBOOK = ansible-playbook --inventory "$(INVENTORY)" $(ARGS)
 
 ##@ Use it
 
@@ -31,62 +32,62 @@ observer onboard offboard verify: tree ## Run that playbook, on the lab unless I
 ##@ Lab
 
 lab: venv ## Bring the lab up: KinD clusters, S3 server, registry (built once, then cached)
-	@cd $(ROOT) && python -m lab up
+	@python -m lab up
 
 lab-down: venv ## Remove exactly what the lab made; the image cache stays
-	@cd $(ROOT) && python -m lab down
+	@python -m lab down
 
 lab-status: venv ## What of the lab exists and runs
-	@cd $(ROOT) && python -m lab status
+	@python -m lab status
 
 lab-env: venv ## Shell exports: eval "$$(make lab-env)"
-	@cd $(ROOT) && python -m lab env
+	@python -m lab env
 
 ##@ Test
 
 lint: tree ## ruff, mypy, yamllint, ansible-lint, changelog, documentation, ansible-test sanity
-	@$(ROOT)/dev/lint
+	@dev/lint
 
 sanity: tree ## Only ansible-test sanity, without containers
-	@$(ROOT)/dev/sanity $(ARGS)
+	@dev/sanity $(ARGS)
 
 test-unit: venv ## Pure logic: under a minute, no root, no network
-	@cd $(ROOT) && python dev/run_tests.py unit
+	@python dev/run_tests.py unit
 
 test-integration: tree ## Against real API server, S3 server, Thanos and Prometheus, without the lab
-	@cd $(ROOT) && python dev/run_tests.py integration
+	@python dev/run_tests.py integration
 
 molecule: tree ## The roles on the lab: check, converge, idempotence, verify, remove
-	@cd $(ROOT) && python dev/run_tests.py molecule
+	@python dev/run_tests.py molecule
 
 test: tree ## All of them, then the coverage of module_utils
-	@cd $(ROOT) && python dev/run_tests.py lint unit integration coverage molecule
+	@python dev/run_tests.py lint unit integration coverage molecule
 
 benchmark: tree ## Unchanged Thanos components beside their peers, on the running lab after make demo
-	@cd $(ROOT) && python benchmarks/unchanged.py
+	@python benchmarks/unchanged.py
 
 ##@ Develop
 
 venv: ## The Python environment (.venv) from the lock
-	@$(ROOT)/dev/bootstrap
+	@dev/bootstrap
 
 tree: venv ## The collection tree (.build/collections) from the checkout
-	@python $(ROOT)/dev/collection_tree.py >/dev/null
+	@python dev/collection_tree.py >/dev/null
 
 lock: venv ## Resolve requirements/dev.in anew into the hashed lock
-	@cd $(ROOT) && env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --upgrade --universal --generate-hashes \
+	@env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 		requirements/dev.in --output-file requirements/dev.txt
 
 format: venv ## Format the Python code
-	@cd $(ROOT) && ruff check --fix --quiet . ; ruff format .
+	@ruff check --fix --quiet . ; ruff format .
 
 build: tree ## The Galaxy artifact
-	@ansible-galaxy collection build --force --output-path $(ROOT)/.build $(TREE)
+	@ansible-galaxy collection build --force --output-path .build "$(TREE)"
 
 clean: ## Remove .build and caches; .venv, the lab and its cache stay
-	@cd $(ROOT) && rm -rf .build .ansible .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov
-	@find $(ROOT) -name __pycache__ -not -path '$(ROOT)/.venv/*' -not -path '$(ROOT)/.lab/*' -prune -exec rm -rf {} +
+	@rm -rf .build .ansible .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov
+	@find . -name __pycache__ -not -path './.venv/*' -not -path './.lab/*' -prune -exec rm -rf {} +
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z].*:.*## / {printf "  %-36s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
