@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Query and its frontend: what they read from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    thanos_component,
+    thanos_query,
+    thanos_query_frontend,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
+
+QUERY = Settings("thanos-query", "observer")
+FRONTEND = Settings("thanos-query-frontend", "observer")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "thanos-store.observer.svc:10901",
+        "192.0.2.7:10901",
+        "[2001:db8::7]:10901",
+        "dns+thanos-store.observer.svc:10901",
+        "dnssrv+_grpc._tcp.thanos-receive-headless.observer.svc",
+        "dnssrvnoa+_grpc._tcp.thanos-receive-headless.observer.svc.cluster.local.",
+    ],
+)
+def test_endpoints_of_a_storeapi_are_taken(endpoint: str) -> None:
+    settings = replace(QUERY, endpoints=(endpoint,))
+    thanos_component.check(thanos_query.COMPONENT, settings)
+    assert f"--endpoint={endpoint}" in thanos_component.arguments(thanos_query.COMPONENT, settings)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://thanos-store.observer.svc:10901",
+        "https://thanos-store.observer.svc:10901",
+        "grpc://thanos-store:10901",
+        "thanos-store.observer.svc",
+        "dns+thanos-store.observer.svc",
+        "dnssrv+thanos-store.observer.svc:10901",
+        "file+thanos-store:10901",
+        "thanos store:10901",
+        "thanos-store:port",
+        "",
+    ],
+)
+def test_other_endpoints_are_refused(endpoint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        thanos_component.check(thanos_query.COMPONENT, replace(QUERY, endpoints=(endpoint,)))
+    assert caught.value.parameter == "endpoints"
+    assert repr(endpoint) in str(caught.value)
+
+
+def test_an_endpoint_is_given_once() -> None:
+    with pytest.raises(InputError, match=r"twice"):
+        thanos_component.check(thanos_query.COMPONENT, replace(QUERY, endpoints=("a:1", "a:1")))
+
+
+def test_replicas_of_every_kind_of_writer_are_deduplicated() -> None:
+    arguments = thanos_component.arguments(thanos_query.COMPONENT, QUERY)
+    labels = {argument.partition("=")[2] for argument in arguments if argument.startswith("--query.replica-label=")}
+    assert labels == {"receive_replica", "ruler_replica", "prometheus_replica", "replica"}
+
+
+def test_query_proves_itself_and_expects_the_name_that_all_components_share() -> None:
+    arguments = thanos_component.arguments(thanos_query.COMPONENT, QUERY)
+    assert "--grpc-client-tls-secure" in arguments
+    assert "--grpc-client-tls-cert=/etc/thanos/tls/tls.crt" in arguments
+    assert "--grpc-client-server-name=thanos-grpc.observer.svc" in arguments
+    assert thanos_query.COMPONENT.client
+    plain = thanos_component.arguments(thanos_query.COMPONENT, replace(QUERY, tls=False))
+    assert not [argument for argument in plain if "tls" in argument or "server-name" in argument]
+
+
+@pytest.mark.parametrize("endpoint", ["http://thanos-query.observer.svc:10902", "https://query.example.org/thanos"])
+def test_the_frontend_takes_one_url(endpoint: str) -> None:
+    settings = replace(FRONTEND, endpoints=(endpoint,))
+    thanos_component.check(thanos_query_frontend.COMPONENT, settings)
+    arguments = thanos_component.arguments(thanos_query_frontend.COMPONENT, settings)
+    assert f"--query-frontend.downstream-url={endpoint}" in arguments
+
+
+@pytest.mark.parametrize(
+    "endpoints",
+    [
+        (),
+        ("http://one:10902", "http://two:10902"),
+        ("thanos-query:10902",),
+        ("grpc://thanos-query:10901",),
+        ("http://",),
+        ("http://query:port",),
+        ("http://query:0",),
+        ("http://a query",),
+        ("http://user:password@query:10902",),
+        ("http://thanos-query-frontend.observer.svc:10902",),
+    ],
+)
+def test_other_downstreams_are_refused(endpoints: tuple[str, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        thanos_component.check(thanos_query_frontend.COMPONENT, replace(FRONTEND, endpoints=endpoints))
+    assert caught.value.parameter == "endpoints"
+    assert "password" not in str(caught.value)
+
+
+def test_the_frontend_splits_by_half_days_and_keeps_answers() -> None:
+    settings = replace(FRONTEND, endpoints=("http://thanos-query.observer.svc:10902",))
+    arguments = thanos_component.arguments(thanos_query_frontend.COMPONENT, settings)
+    assert "--query-range.split-interval=12h" in arguments
+    assert "--query-frontend.compress-responses" in arguments
+    (path,) = {argument.partition("=")[2] for argument in arguments if "response-cache-config-file" in argument}
+    folder, _, name = path.rpartition("/")
+    assert folder == thanos_component.CONFIGURATION_PATH
+    cache = yaml.safe_load(thanos_query_frontend.COMPONENT.files(settings)[name])
+    assert cache["type"] == "IN-MEMORY"

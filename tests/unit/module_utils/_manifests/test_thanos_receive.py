@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Receive: whose samples they are, and that none are lost."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import yaml
+
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_receive import COMPONENT
+
+SETTINGS = Settings("thanos-receive", "observer", objstore=True)
+
+
+def arguments(settings: Settings = SETTINGS) -> dict[str, str]:
+    pairs = (argument.partition("=") for argument in thanos_component.arguments(COMPONENT, settings))
+    return {flag: value for flag, _, value in pairs}
+
+
+def test_the_tenant_comes_from_the_header_and_from_nowhere_else() -> None:
+    found = arguments(replace(SETTINGS, tenant_header="X-Cluster", tenant_label="customer"))
+    assert found["--receive.tenant-header"] == "X-Cluster"
+    assert found["--receive.tenant-label-name"] == "customer"
+    assert not [flag for flag in found if "certificate-field" in flag or "split-tenant" in flag]
+
+
+def test_what_has_no_tenant_has_a_name_that_no_cluster_can_have() -> None:
+    assert not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", arguments()["--receive.default-tenant-id"])
+
+
+def test_series_lose_the_labels_that_tell_whose_they_are() -> None:
+    for label in ("cluster", "customer"):
+        (rule,) = yaml.safe_load(COMPONENT.files(replace(SETTINGS, tenant_label=label))["relabel.yml"])
+        assert rule["action"] == "labeldrop"
+        dropped = re.compile(rule["regex"])
+        assert all(dropped.fullmatch(name) for name in (label, "tenant_id", "receive_replica"))
+        assert not any(dropped.fullmatch(name) for name in ("job", "cluster_name", "my_cluster", "instance"))
+
+
+def test_remote_write_trusts_the_gateways_authority_alone() -> None:
+    found = arguments()
+    assert found["--remote-write.server-tls-client-ca"] == "/etc/thanos/tls/gateway-ca.crt"
+    assert found["--remote-write.server-tls-client-ca"] != found["--grpc-server-tls-client-ca"]
+    assert found["--remote-write.server-tls-min-version"] == "1.3"
+    assert COMPONENT.trusts_gateway
+
+
+def test_without_tls_remote_write_is_plain() -> None:
+    plain = replace(SETTINGS, tls=False)
+    assert not [flag for flag in arguments(plain) if "tls" in flag]
+    assert COMPONENT.endpoints(plain)["remote_write"].startswith("http://")
+
+
+def test_each_pod_is_a_replica_by_its_own_name() -> None:
+    assert arguments()["--label"] == 'receive_replica="$(POD_NAME)"'
+    (workload,) = [item for item in thanos_component.objects(COMPONENT, SETTINGS) if item["kind"] == "StatefulSet"]
+    (variable,) = workload["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert variable == {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+
+
+def test_blocks_stay_until_they_are_somewhere_else() -> None:
+    with_store, alone = arguments(), arguments(replace(SETTINGS, objstore=False))
+    assert duration_seconds(with_store["--tsdb.retention"], "") < duration_seconds(alone["--tsdb.retention"], "")
+    assert arguments(replace(SETTINGS, retention="7d"))["--tsdb.retention"] == "7d"
+
+
+def test_late_samples_are_taken_and_future_ones_are_not() -> None:
+    found = arguments()
+    assert found["--tsdb.out-of-order.time-window"] == "8h"
+    assert 0 < duration_seconds(found["--tsdb.too-far-in-future.time-window"], "") <= 3600
+
+
+def test_its_end_has_time_to_upload() -> None:
+    (workload,) = [item for item in thanos_component.objects(COMPONENT, SETTINGS) if item["kind"] == "StatefulSet"]
+    assert workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 600
