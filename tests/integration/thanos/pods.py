@@ -78,6 +78,7 @@ class Pod:
     ports: Mapping[str, int]
     command: list[str]
     folder: Path
+    probe: str
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -85,17 +86,21 @@ class Pod:
         return (self.folder / "log").read_text(errors="replace")
 
     def start(self) -> None:
+        """Start it, as often as a kubelet would for a reason that is known, and wait until it is ready."""
+        self._start()
+        wait_for(self._is_ready, READY_SECONDS, f"{self.name} is ready ({' '.join(self.command)})")
+
+    def _start(self) -> None:
         with (self.folder / "log").open("ab") as output:
             self.process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder)
 
-    def is_ready(self, url: str) -> bool:
-        """Ask the readiness probe; a program that ends is started again only for a reason that is known."""
+    def _is_ready(self) -> bool:
         if self.process.poll() is not None:
             if _PRUNING_CRASH not in self.log:
                 pytest.fail(f"{self.name} ended with {self.process.returncode}:\n{self.log[-3000:]}")
-            self.start()
+            self._start()
         try:
-            with urllib.request.urlopen(url, timeout=2) as response:
+            with urllib.request.urlopen(self.probe, timeout=2) as response:
                 return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -179,12 +184,11 @@ class Node:
             path.chmod(0o600)
         arguments = [self.translated(argument, replacements) for argument in container.get("args", [])]
         command = [self.translated(argument, replacements) for argument in container.get("command", [])] or ["thanos"]
-        pod = Pod(name, ports, [*program(command[0], folder), *command[1:], *arguments], folder)
         probe = container["readinessProbe"]["httpGet"]
         url = f"http://127.0.0.1:{ports[probe['port']]}{probe['path']}"
-        pod.start()
+        pod = Pod(name, ports, [*program(command[0], folder), *command[1:], *arguments], folder, url)
         try:
-            wait_for(lambda: pod.is_ready(url), READY_SECONDS, f"{name} is ready ({' '.join(pod.command)})")
+            pod.start()
             yield pod
         finally:
             pod.stop()

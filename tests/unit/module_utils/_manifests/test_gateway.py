@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gateway's manifests. What HAProxy does with its configuration is shown by the integration tests."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests.gateway import Settings
+
+SETTINGS = Settings(
+    "remote-write-gateway", "observer", "https://thanos-receive.observer.svc:19291/api/v1/receive", node_port=None
+)
+AUTHORITIES = {"tenants": "PEM of tenants\n", "internal": "PEM of internal\n"}
+
+
+def sections(settings: Settings = SETTINGS) -> dict[str, list[list[str]]]:
+    """haproxy.cfg by section, each line as words."""
+    result: dict[str, list[list[str]]] = {}
+    current = ""
+    for line in gateway.haproxy_configuration(settings).splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if not line.startswith(" "):
+            current = line
+            result[current] = []
+        else:
+            # ' is an apostrophe in texts, not a quotation mark
+            result[current].append(shlex.split(line.replace("'", "\\'") if '"' not in line else line))
+    return result
+
+
+def rules(section: str, settings: Settings = SETTINGS) -> list[list[str]]:
+    return [line for line in sections(settings)[section] if line[0] == "http-request"]
+
+
+def setting(section: str, *name: str) -> str:
+    (line,) = [line for line in sections()[section] if tuple(line[: len(name)]) == name]
+    return line[len(name)]
+
+
+def objects(settings: Settings = SETTINGS) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(item["kind"], item["metadata"]["name"]): item for item in gateway.objects(settings, AUTHORITIES)}
+
+
+def pod(settings: Settings = SETTINGS) -> dict[str, Any]:
+    template: dict[str, Any] = objects(settings)[("Deployment", settings.name)]["spec"]["template"]
+    return template
+
+
+def container(settings: Settings = SETTINGS) -> dict[str, Any]:
+    (found,) = pod(settings)["spec"]["containers"]
+    result: dict[str, Any] = found
+    return result
+
+
+def test_the_door_asks_for_a_certificate_of_tenants_and_tls_1_3() -> None:
+    (bind,) = [line for line in sections()["frontend remote_write"] if line[0] == "bind"]
+    assert bind[bind.index("verify") + 1] == "required"
+    assert bind[bind.index("ca-file") + 1] == "/etc/gateway/configuration/tenants.crt"
+    assert setting("global", "ssl-default-bind-options", "ssl-min-ver") == "TLSv1.3"
+    # A resumed session is not verified anew.
+    assert "no-tls-tickets" in sections()["global"][-3]
+    assert setting("global", "tune.ssl.cachesize") == "0"
+
+
+def test_receive_is_known_by_its_name_and_sees_the_gateways_own_certificate() -> None:
+    (server,) = [line for line in sections()["backend receive"] if line[0] == "server"]
+    assert server[2] == "thanos-receive.observer.svc.cluster.local:19291"
+    assert server[server.index("verify") + 1] == "required"
+    assert server[server.index("verifyhost") + 1] == "thanos-receive.observer.svc"
+    assert server[server.index("ca-file") + 1] == "/etc/gateway/configuration/internal.crt"
+    assert server[server.index("crt") + 1] == "/etc/gateway/client/tls.crt"
+    # The gateway starts although receive is not there yet.
+    assert server[server.index("init-addr") + 1].split(",")[-1] == "none"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://192.0.2.7:19291/api/v1/receive", "192.0.2.7:19291"),
+        ("https://receive.example.org/api/v1/receive", "receive.example.org:443"),
+    ],
+)
+def test_receive_may_be_elsewhere(url: str, address: str) -> None:
+    (server,) = [
+        line for line in sections(replace(SETTINGS, receive_url=url))["backend receive"] if line[0] == "server"
+    ]
+    assert server[2] == address
+    assert ("resolvers" in server) is ("example" in url)
+
+
+def test_the_tenant_is_set_after_everything_that_could_claim_one_is_gone() -> None:
+    for header in ("THANOS-TENANT", "X-Cluster"):
+        lines = rules("frontend remote_write", replace(SETTINGS, tenant_header=header))
+        (setting_it,) = [number for number, line in enumerate(lines) if line[1] == "set-header"]
+        assert lines[setting_it][2:] == [header, "%[var(txn.tenant)]"]
+        removed = [(line[2], "-m" in line) for line in lines[:setting_it] if line[1] == "del-header"]
+        assert {("thanos-", True), ("x-scope-", True), (header, False)} <= set(removed)
+        assert not [line for line in lines[setting_it + 1 :] if line[1] == "set-header"]
+
+
+def test_the_tenant_is_the_common_name_if_that_is_a_dns_label() -> None:
+    lines = rules("frontend remote_write")
+    assert lines[0][1:] == ["set-var(txn.tenant)", "ssl_c_s_dn(cn)"]
+    refusal = lines[1]
+    assert refusal[2:4] == ["status", "403"]
+    label = re.compile(refusal[refusal.index("reg") + 1])
+    assert refusal[refusal.index("reg") - 3] == "{" or "unless" in refusal
+    for name in ("kaas-1", "a", "0", "a" * 63):
+        assert label.search(name)
+    for name in ("", "..", "A_b", "Kaas", "-a", "a-", "a.b", "a" * 64, "a b"):
+        assert not label.search(name)
+
+
+def test_refusals_come_before_the_body_is_waited_for() -> None:
+    lines = rules("frontend remote_write")
+    (wait,) = [number for number, line in enumerate(lines) if line[1] == "wait-for-body"]
+    before = [line[3] for line in lines[:wait] if line[1:3] == ["return", "status"]]
+    assert before == ["403", "404", "411", "413"]
+    # How large the message is that the body holds is written in the body.
+    assert [line[3] for line in lines[wait:] if line[1:3] == ["return", "status"]] == ["413"]
+
+
+def test_a_whole_request_fits_into_the_buffer() -> None:
+    for limit in (64 * 1024, 2 * 1024**2, 16 * 1024**2):
+        configuration = gateway.haproxy_configuration(replace(SETTINGS, max_body_bytes=limit))
+        (buffer,) = re.findall(r"tune\.bufsize (\d+)", configuration)
+        assert int(buffer) > limit
+        assert f"gt {limit} }}" in configuration
+
+
+@pytest.mark.parametrize(("size", "units"), [(64 * 1024**2, 32), (2 * 1024**2, 1), (1, 1), (2**40, 127)])
+def test_the_limit_of_a_message_counts_2_mebibytes(size: int, units: int) -> None:
+    assert f"hex2i ge {units} }}" in gateway.haproxy_configuration(replace(SETTINGS, max_message_bytes=size))
+
+
+def test_timeouts_are_those_that_are_given_and_the_defaults_otherwise() -> None:
+    configured = sections(replace(SETTINGS, timeouts={"body": "1m", "connect": "500ms"}))
+    timeouts = {line[1]: line[2] for line in configured["defaults"] if line[0] == "timeout"}
+    assert timeouts["connect"] == "500ms"
+    assert timeouts["http-request"] == "10000ms"
+    (wait,) = [line for line in configured["frontend remote_write"] if line[1:2] == ["wait-for-body"]]
+    assert wait[3] == "60000ms"
+
+
+def test_neither_bodies_nor_headers_are_logged() -> None:
+    (line,) = [line for line in sections()["frontend remote_write"] if line[0] == "log-format"]
+    assert not re.search(r"%h[rs]|%r|req\.(hdr|body)|%\[(capture|req)", line[1])
+    assert "capture" not in gateway.haproxy_configuration(SETTINGS)
+
+
+def test_health_does_not_depend_on_receive() -> None:
+    found = container()
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert found[probe]["httpGet"] == {"path": "/healthz", "port": "metrics", "scheme": "HTTP"}
+    assert ["monitor-uri", "/healthz"] in sections()["frontend observability"]
+    assert not [line for line in sections()["frontend observability"] if line[0] == "monitor"]
+
+
+def test_metrics_are_not_offered_where_the_door_is() -> None:
+    services = [
+        item for item in gateway.objects(replace(SETTINGS, service_type="NodePort", node_port=30443), AUTHORITIES)
+    ]
+    found = {item["metadata"]["name"]: item["spec"] for item in services if item["kind"] == "Service"}
+    door, metrics = found["remote-write-gateway"], found["remote-write-gateway-metrics"]
+    assert [(port["port"], port["targetPort"], port["nodePort"]) for port in door["ports"]] == [(443, "https", 30443)]
+    assert door["type"] == "NodePort"
+    assert metrics["type"] == "ClusterIP"
+    assert [port["targetPort"] for port in metrics["ports"]] == ["metrics"]
+
+
+def test_ports_of_the_configuration_are_those_of_the_pod() -> None:
+    ports = {port["containerPort"] for port in container()["ports"]}
+    bound = {int(line[1].lstrip(":")) for lines in sections().values() for line in lines if line[0] == "bind"}
+    assert ports == bound == {8443, 8404}
+
+
+def test_it_runs_as_the_image_does_and_without_privileges() -> None:
+    spec = pod()["spec"]
+    assert spec["securityContext"]["runAsUser"] == 99
+    assert spec["automountServiceAccountToken"] is False
+    assert container()["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container()["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_what_the_configuration_names_is_mounted() -> None:
+    mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
+    assert mounts == {
+        "configuration": "/etc/gateway/configuration",
+        "server": "/etc/gateway/server",
+        "client": "/etc/gateway/client",
+    }
+    content = {"configuration": {"haproxy.cfg", "tenants.crt", "internal.crt"}}
+    for path in re.findall(r"/etc/gateway/\S+", gateway.haproxy_configuration(SETTINGS)):
+        folder, _, name = path.rpartition("/")
+        volume = next(name for name, mounted in mounts.items() if mounted == folder)
+        assert name in content.get(volume, {"tls.crt", "tls.key", "ca.crt"})
+    data = objects()[("ConfigMap", "remote-write-gateway-configuration")]["data"]
+    assert set(data) == content["configuration"]
+    assert data["tenants.crt"] == AUTHORITIES["tenants"]
+
+
+def test_whatever_it_reads_at_its_start_rolls_the_pods_when_it_changes() -> None:
+    def annotations(settings: Settings, authorities: dict[str, str] = AUTHORITIES) -> dict[str, str]:
+        (workload_,) = [item for item in gateway.objects(settings, authorities) if item["kind"] == "Deployment"]
+        result: dict[str, str] = workload_["spec"]["template"]["metadata"]["annotations"]
+        return result
+
+    before = annotations(replace(SETTINGS, checksums={"certificates": "1"}))
+    assert before != annotations(replace(SETTINGS, checksums={"certificates": "2"}))
+    assert before != annotations(replace(SETTINGS, checksums={"certificates": "1"}, max_body_bytes=65536))
+    renewed = {**AUTHORITIES, "tenants": "another PEM"}
+    assert before != annotations(replace(SETTINGS, checksums={"certificates": "1"}), renewed)
+
+
+def test_a_rolling_update_drops_nothing() -> None:
+    spec = objects()[("Deployment", "remote-write-gateway")]["spec"]
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    drain = container()["lifecycle"]["preStop"]["sleep"]["seconds"]
+    stop = int(setting("global", "hard-stop-after").removesuffix("s"))
+    # Requests that have begun have the time that a request may take.
+    assert stop >= 30
+    assert spec["template"]["spec"]["terminationGracePeriodSeconds"] > drain + stop
+
+
+def test_everything_but_the_namespace_is_found_by_its_owner() -> None:
+    for (kind, _name), item in objects().items():
+        if kind != "Namespace":
+            assert workload.owner(SETTINGS.name).items() <= item["metadata"]["labels"].items()
+
+
+def test_agents_of_the_same_cluster_write_to_the_service() -> None:
+    assert gateway.endpoints(SETTINGS) == {"remote_write": "https://remote-write-gateway.observer.svc/api/v1/receive"}
