@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def test_the_lock_holds_only_hashed_packages() -> None:
     packages = "\n".join(lines).split("\n")
     pinned = [number for number, line in enumerate(packages) if "==" in line and not line.lstrip().startswith("#")]
     assert [packages[number] for number in pinned if "--hash=sha256:" not in packages[number + 1]] == []
+
+
+def test_the_lock_is_complete() -> None:
+    # dev/bootstrap installs it as it is, without looking for what packages need.
+    check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert check.returncode == 0, check.stdout
 
 
 def test_the_artifact_is_the_collection_alone() -> None:
