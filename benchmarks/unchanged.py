@@ -3,64 +3,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ratios of an unchanged run of the Thanos components to its peers, on the running lab after `make demo`.
 
-    make benchmark
-
-Ours: the four thanos_component tasks of the observer role. Peers in the same run: as many ansible.builtin.ping
-executions, and kubernetes.core.k8s once for each object that the components consist of.
+Ours: the thanos_component tasks of the observer role. Peers in the same run: as many ansible.builtin.ping executions,
+and kubernetes.core.k8s once for each object that the components consist of.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
 import sys
-from datetime import datetime
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-COMPONENTS = ("Receive", "Store gateway", "Query joins", "Query frontend")
-
-
-def seconds(task: dict) -> float:
-    duration = task["task"]["duration"]
-    start, end = (datetime.fromisoformat(duration[name]) for name in ("start", "end"))
-    return (end - start).total_seconds()
+import playbook
 
 
 def one_run() -> dict[str, float]:
     """Seconds by contestant, and the number of objects."""
-    result = subprocess.run(
-        ["ansible-playbook", "--inventory", str(HERE.parent / "inventories" / "lab"), str(HERE / "unchanged.yml")],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        sys.exit(f"the playbook failed:\n{result.stdout[-3000:]}\n{result.stderr[-2000:]}")
-    document = json.loads(result.stdout[result.stdout.index("{") :])
-    if any(host["changed"] for host in document["stats"].values()):
+    run = playbook.run(str(playbook.HERE / "unchanged.yml"))
+    if run.changed:
         sys.exit("something was changed: run `make demo` first, and this again")
-    tasks = {task["task"]["name"].split(" : ")[-1]: task for play in document["plays"] for task in play["tasks"]}
-    ours = [seconds(task) for name, task in tasks.items() if name.startswith(COMPONENTS)]
-    if len(ours) != len(COMPONENTS):
-        sys.exit(f"expected {len(COMPONENTS)} component tasks, found {len(ours)}")
+    ours = [task.seconds for task in run.tasks if task.action == "scs.observability.thanos_component"]
+    ping = run.task("Peer ping")
+    pings = len(next(iter(ping.results.values()))["results"])
+    if len(ours) != pings:
+        sys.exit(f"{len(ours)} components beside {pings} pings: make them as many in unchanged.yml")
+    peer = run.task("Peer kubernetes.core.k8s")
     return {
         "components": sum(ours),
-        "ping": seconds(tasks["Peer ping"]),
-        "k8s": seconds(tasks["Peer kubernetes.core.k8s"]),
-        "objects": len(next(iter(tasks["Peer kubernetes.core.k8s"]["hosts"].values()))["results"]),
+        "ping": ping.seconds,
+        "count": pings,
+        "k8s": peer.seconds,
+        "objects": len(next(iter(peer.results.values()))["results"]),
     }
 
 
 def main(rounds: int) -> None:
     runs = [one_run() for _ in range(rounds)]
-    print(f"{rounds} runs; median (min to max)")
+    count = f"{runs[0]['count']:.0f}"
+    print(f"Nothing is different: {rounds} runs; median (min to max)")
     for name, what in (
-        ("components", "4 unchanged thanos_component tasks"),
-        ("ping", "4 ansible.builtin.ping"),
+        ("components", f"{count} unchanged thanos_component tasks"),
+        ("ping", f"{count} ansible.builtin.ping"),
         ("k8s", f"{runs[0]['objects']:.0f} kubernetes.core.k8s, one for each object"),
     ):
         values = [run[name] for run in runs]

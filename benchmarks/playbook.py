@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a playbook on the lab and read what each task took and returned."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+INVENTORY = HERE.parent / "inventories" / "lab"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a role or play: its own name, seconds over all hosts, and the result of each host."""
+
+    name: str
+    seconds: float
+    results: dict[str, Any]
+
+    @property
+    def action(self) -> str:
+        """The module's name as the playbook has it."""
+        return next((str(result.get("action", "")) for result in self.results.values()), "")
+
+
+@dataclass(frozen=True)
+class Run:
+    """``seconds`` is the whole command, Ansible's start included."""
+
+    seconds: float
+    changed: int
+    tasks: list[Task]
+
+    def task(self, name: str) -> Task:
+        (found,) = [task for task in self.tasks if task.name == name]
+        return found
+
+
+def run(playbook: str, *options: str) -> Run:
+    """Run a playbook by path or FQCN; a failure ends the benchmark with what Ansible said."""
+    started = time.monotonic()
+    result = subprocess.run(
+        ["ansible-playbook", "--inventory", str(INVENTORY), playbook, *options],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    elapsed = time.monotonic() - started
+    if result.returncode != 0:
+        sys.exit(f"{playbook} failed:\n{result.stdout[-3000:]}\n{result.stderr[-2000:]}")
+    document = json.loads(result.stdout[result.stdout.index("{") :])
+    return Run(
+        elapsed,
+        sum(host["changed"] for host in document["stats"].values()),
+        [_task(task) for play in document["plays"] for task in play["tasks"]],
+    )
+
+
+def _task(document: dict[str, Any]) -> Task:
+    duration = document["task"]["duration"]
+    start, end = (datetime.fromisoformat(duration[name]) for name in ("start", "end"))
+    return Task(document["task"]["name"].split(" : ")[-1], (end - start).total_seconds(), document["hosts"])
