@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,28 +117,44 @@ def key(tool: Tool, module: bytes, sums: bytes, go: str) -> str:
     return f"{tool.module}-{digest.hexdigest()[:16]}"
 
 
-def go_version() -> str:
-    if not shutil.which("go"):
+# What every build has in its environment
+ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+
+
+@dataclass(frozen=True)
+class Go:
+    """A compiler: ``command`` gives what to call for a module's folder and the folder that programs go to."""
+
+    version: str
+    command: Callable[[Path, Path], list[str]]
+
+    @classmethod
+    def of_host(cls) -> Go | None:
+        """The one in PATH, None without."""
+        if not shutil.which("go"):
+            return None
+        result = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True)
+        return cls(result.stdout.strip(), lambda _folder, _output: ["go"])
+
+
+def ensure(progress: Progress, cache: Path, tools: Iterable[str] | None = None, go: Go | None = None) -> Path:
+    """Every program of the named tools (default: all) exists; gives the one directory that holds them all."""
+    names = list(TOOLS if tools is None else tools)
+    go = go or Go.of_host()
+    if go is None:
         raise LabError(
             "no container registry answers, so the lab builds its programs itself: that needs Go 1.26 or newer in PATH"
         )
-    return subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def ensure(progress: Progress, cache: Path, tools: Iterable[str] | None = None) -> Path:
-    """Every program of the named tools (default: all) exists; gives the one directory that holds them all."""
-    names = list(TOOLS if tools is None else tools)
-    go = go_version()
-    places = {name: cache / "bin" / _key_of(TOOLS[name], go) for name in names}
+    places = {name: cache / "bin" / _key_of(TOOLS[name], go.version) for name in names}
     missing = [name for name in names if not places[name].is_dir()]
     progress.expect(len(missing))
     for name in missing:
-        _build(progress, TOOLS[name], places[name])
+        _build(progress, TOOLS[name], places[name], go)
     current = cache / "bin" / "current"
     current.mkdir(parents=True, exist_ok=True)
     for name in names:
         for program in TOOLS[name].packages:
-            _link(current / program, places[name] / program)
+            link(current / program, places[name] / program)
     return current
 
 
@@ -148,7 +164,7 @@ def _key_of(tool: Tool, go: str) -> str:
     return key(tool, (folder / "go.mod").read_bytes() + sources, (folder / "go.sum").read_bytes(), go)
 
 
-def _build(progress: Progress, tool: Tool, place: Path) -> None:
+def _build(progress: Progress, tool: Tool, place: Path, go: Go) -> None:
     """Into a folder beside the place, then renamed: an interruption leaves nothing half."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -160,9 +176,12 @@ def _build(progress: Progress, tool: Tool, place: Path) -> None:
         fresh.mkdir()
         for program, package in tool.packages.items():
             result = subprocess.run(
-                ["go", "build", *tool.arguments(), "-o", str(fresh / program), package],
+                [
+                    *go.command(MODULES / tool.module, fresh),
+                    *("build", *tool.arguments(), "-o", str(fresh / program), package),
+                ],
                 cwd=MODULES / tool.module,
-                env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"},
+                env={**os.environ, **ENVIRONMENT},
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 check=False,
@@ -172,10 +191,11 @@ def _build(progress: Progress, tool: Tool, place: Path) -> None:
         fresh.rename(place)
 
 
-def _link(link: Path, target: Path) -> None:
-    if link.is_symlink() and link.readlink() == target:
+def link(place: Path, target: Path) -> None:
+    """Have a symbolic link there, replaced at once when it leads elsewhere."""
+    if place.is_symlink() and place.readlink() == target:
         return
-    fresh = link.with_name(f".{link.name}.new")
+    fresh = place.with_name(f".{place.name}.new")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
-    fresh.replace(link)
+    fresh.replace(place)

@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="remove exactly what the lab made; images and programs stay cached")
     commands.add_parser("status", help="table of the lab's parts; exit status 0 when all are up")
     commands.add_parser("env", help="shell exports of the lab's addresses, kubeconfigs and credential files")
-    commands.add_parser("images", help="only pull or build the images")
+    commands.add_parser(
+        "images", help="only pull or build the images, and the programs that the integration tests start"
+    )
     return whole
 
 
@@ -83,5 +85,5 @@ def run(options: argparse.Namespace, lab: Lab) -> int:
         lifecycle.down(lab, progress)
     else:
         lab.make_directory()
-        lifecycle.prepare(lab, progress)
+        lifecycle.prepare(lab, progress, tests=True)
     return 0

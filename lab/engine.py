@@ -136,10 +136,13 @@ def ensure(progress: Progress, cache: Path) -> Docker:
 
 
 def stop_if_ours(cache: Path) -> bool:
-    """End the engine that `ensure` started, if that still runs and nothing else runs in it; whether it did."""
+    """End the engine that `ensure` started, if that still runs and has no container; whether it did.
+
+    One that is stopped counts: it could not be started again without the runtime that goes with the engine.
+    """
     process = _ours(cache)
     docker = Docker(env=client_environment(os.environ))
-    if process is None or (docker.answers() and docker.run("ps", "--quiet").strip()):
+    if process is None or (docker.answers() and docker.run("ps", "--all", "--quiet").strip()):
         return False
     os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + 30

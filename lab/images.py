@@ -31,6 +31,7 @@ BUSYBOX = "docker.io/scs-lab/busybox:1"
 S3_UPSTREAM = "ghcr.io/versity/versitygw:v1.8.0"
 # KinD 0.33's own default, see pkg/apis/config/defaults/image.go there
 NODE_UPSTREAM = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
+HAPROXY = collection.HAPROXY
 BUILD_LABEL = "observability.scs.community/lab-build"
 _PROBE = "registry.k8s.io/pause:3.10.2"
 _PROBE_SECONDS = 20
@@ -88,7 +89,7 @@ CLUSTER_IMAGES = (
     Image(collection.PROMETHEUS, "prometheus", (("prometheus", "prometheus"), ("prometheus", "promtool")), (BASE,)),
     Image(collection.KUBE_STATE_METRICS, "kube-state-metrics", (("kube_state_metrics", "kube-state-metrics"),)),
     Image(collection.NODE_EXPORTER, "node-exporter", (("node_exporter", "node_exporter"),)),
-    Image(collection.HAPROXY, "haproxy", bases=(BASE,)),
+    Image(HAPROXY, "haproxy", bases=(BASE,)),
 )
 S3 = Image(S3_UPSTREAM, "versitygw", (("versitygw", "versitygw"),), (BASE,))
 REGISTRY = Image("scs-lab/registry:3.1.2", "registry", (("registry", "registry"),))
@@ -115,29 +116,36 @@ def kind_config() -> dict[str, Any]:
     return config
 
 
-def ensure(docker: Docker, progress: Progress, cache: Path) -> Images:
-    """Every image exists in the engine. LAB_IMAGES=pull or build decides; otherwise a registry that answers does."""
+def ensure(docker: Docker, progress: Progress, cache: Path, *, pull: bool) -> Images:
+    """Every image that this machine starts exists in the engine; what the clusters run, they pull themselves."""
     cluster = tuple(image.reference for image in CLUSTER_IMAGES)
-    if _pulling(docker, progress):
-        wanted = [NODE_UPSTREAM, S3_UPSTREAM, *cluster]
-        missing = [reference for reference in wanted if _label(docker, reference) is None]
-        progress.expect(len(missing))
-        for reference in missing:
-            with progress.step(f"pulling {reference}") as log:
-                docker.run("pull", reference, log=log)
+    if pull:
+        ensure_pulled(docker, progress, [NODE_UPSTREAM, S3_UPSTREAM])
         return Images(NODE_UPSTREAM, S3_UPSTREAM, "", cluster, mirrored=False)
     _build_all(docker, progress, cache)
     return Images(NODE, S3.reference, REGISTRY.reference, cluster, mirrored=True)
 
 
-def _pulling(docker: Docker, progress: Progress) -> bool:
+def ensure_pulled(docker: Docker, progress: Progress, references: Iterable[str]) -> None:
+    missing = [reference for reference in references if _label(docker, reference) is None]
+    progress.expect(len(missing))
+    for reference in missing:
+        with progress.step(f"pulling {reference}") as log:
+            docker.run("pull", reference, log=log)
+
+
+def are_pulled(docker: Docker, progress: Progress) -> bool:
+    """Whether upstream's images are used. LAB_IMAGES=pull or build decides; otherwise what was done before on this
+    machine, and the first time whether a registry answers."""
     choice = os.environ.get("LAB_IMAGES", "")
     if choice not in ("", "pull", "build"):
         raise LabError(f"LAB_IMAGES: {choice!r} is neither pull nor build")
     if choice:
         return choice == "pull"
     if _label(docker, NODE) is not None:
-        return False  # built before on this machine
+        return False
+    if _label(docker, NODE_UPSTREAM) is not None:
+        return True
     try:
         result = subprocess.run(
             [*docker.command, "pull", "--quiet", _PROBE],

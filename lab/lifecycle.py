@@ -15,7 +15,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from lab import builds, clusters, containers, engine, images, limits, network, registry, s3
+from lab import builds, clusters, containers, engine, images, limits, network, programs, registry, s3
 from lab.clusters import GATEWAY_NODE_PORT, QUERY_FRONTEND_NODE_PORT, Clusters
 from lab.containers import Container
 from lab.engine import Docker
@@ -62,12 +62,22 @@ def up(lab: Lab, kaas: int, progress: Progress) -> State:
         return state
 
 
-def prepare(lab: Lab, progress: Progress) -> tuple[Docker, Path, Images]:
-    """The engine, the directory of programs and the images, which every lab on this machine uses."""
+def prepare(lab: Lab, progress: Progress, *, tests: bool = False) -> tuple[Docker, Path, Images]:
+    """The engine, the directory of programs and the images, which every lab on this machine uses.
+
+    With tests, also what the integration tests start.
+    """
     with locked(lab.cache_lock_file, _waiting(progress, "another lab's images")):
         docker = engine.ensure(progress, lab.cache)
-        binaries = builds.ensure(progress, lab.cache, builds.HOST_TOOLS)
-        return docker, binaries, images.ensure(docker, progress, lab.cache)
+        pull = images.are_pulled(docker, progress)
+        if not pull:
+            binaries = builds.ensure(progress, lab.cache, builds.HOST_TOOLS)
+            return docker, binaries, images.ensure(docker, progress, lab.cache, pull=False)
+        found = images.ensure(docker, progress, lab.cache, pull=True)
+        if tests:
+            images.ensure_pulled(docker, progress, [images.HAPROXY])
+        binaries = programs.ensure(docker, progress, lab.cache, programs.SOURCES if tests else programs.FOR_CLUSTERS)
+        return docker, binaries, found
 
 
 def _bring_up(work: Clusters, found: Images, ports: Mapping[str, Mapping[int, int]], progress: Progress) -> None:
@@ -144,7 +154,7 @@ def down(lab: Lab, progress: Progress) -> None:
                 limits.restore_inotify(lab.cache)
             if engine.stop_if_ours(lab.cache):
                 progress.say("The container engine that the lab had started is stopped.")
-    progress.say(f"Nothing of lab {lab.prefix} is left; images and programs stay in the engine and in {lab.cache}.")
+    progress.say(f"Nothing of lab {lab.prefix} is left. Images, programs ({lab.cache}) and installed packages stay.")
 
 
 def _remove_everything(docker: Docker, lab: Lab, progress: Progress) -> None:

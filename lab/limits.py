@@ -36,11 +36,14 @@ def restore_inotify(cache: Path, setting: Path = INSTANCES) -> bool:
     before = _read(memory)
     if before is None:
         return False
-    changed = _read(setting) == ENOUGH
-    if changed:
-        setting.write_text(f"{before}\n")
     memory.unlink()
-    return changed
+    if _read(setting) != ENOUGH:
+        return False
+    try:
+        setting.write_text(f"{before}\n")
+    except OSError:
+        return False  # only root may, and it does no harm as it is
+    return True
 
 
 def _memory(cache: Path) -> Path:

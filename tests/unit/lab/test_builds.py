@@ -182,4 +182,4 @@ def test_a_failed_build_leaves_nothing_half(tmp_path: Path, compiler: Compiler) 
 def test_without_go_the_message_says_what_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match=r"needs Go 1\.26"):
-        builds.go_version()
+        ensure(tmp_path)

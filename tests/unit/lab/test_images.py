@@ -300,44 +300,59 @@ def pulls(tmp_path: Path) -> list[str]:
     return [line.split()[-1] for line in (tmp_path / "calls").read_text().splitlines() if line.startswith("pull")]
 
 
-def test_where_a_registry_answers_only_what_is_missing_is_pulled(tmp_path: Path) -> None:
-    docker = engine(tmp_path, collection.THANOS, registry=True)
-    found = images.ensure(docker, Progress(tmp_path, io.StringIO()), tmp_path / "cache")
-    assert not found.mirrored
-    assert found.node == images.NODE_UPSTREAM
-    _probe, *pulled = pulls(tmp_path)
-    assert collection.THANOS not in pulled
-    assert {images.NODE_UPSTREAM, found.s3, collection.PROMETHEUS} <= set(pulled)
-    assert not (tmp_path / "cache").exists()
+def chosen(docker: Docker, tmp_path: Path, stream: io.StringIO | None = None) -> bool:
+    return images.are_pulled(docker, Progress(tmp_path, stream or io.StringIO()))
 
 
-@pytest.mark.parametrize("registry", [True, False])
-def test_what_was_built_here_once_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: bool) -> None:
-    built: list[Path] = []
-    monkeypatch.setattr(images, "_build_all", lambda docker, progress, cache: built.append(cache))
-    docker = engine(tmp_path, images.NODE, registry=registry)
-    found = images.ensure(docker, Progress(tmp_path, io.StringIO()), tmp_path / "cache")
-    assert built == [tmp_path / "cache"]
-    assert pulls(tmp_path) == []
-    assert (found.mirrored, found.node) == (True, images.NODE)
+@pytest.mark.parametrize(
+    ("present", "registry", "pulled"),
+    [
+        ("", True, True),
+        ("", False, False),
+        (images.NODE, True, False),
+        (images.NODE, False, False),
+        (images.NODE_UPSTREAM, False, True),
+    ],
+    ids=["it answers", "it does not", "built before", "built before, and none", "pulled before, and none now"],
+)
+def test_what_was_done_here_before_goes_on_otherwise_a_registry_decides(
+    tmp_path: Path, present: str, registry: bool, pulled: bool
+) -> None:
+    assert chosen(engine(tmp_path, present, registry=registry), tmp_path) is pulled
+    asked = pulls(tmp_path)
+    assert len(asked) == (0 if present else 1)
 
 
-def test_without_a_registry_everything_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_build_all", lambda docker, progress, cache: None)
+def test_what_is_going_to_take_long_is_said(tmp_path: Path) -> None:
     stream = io.StringIO()
-    docker = engine(tmp_path, "", registry=False)
-    assert images.ensure(docker, Progress(tmp_path, stream), tmp_path / "cache").mirrored
+    chosen(engine(tmp_path, "", registry=False), tmp_path, stream)
     assert "No container registry answers" in stream.getvalue()
 
 
 def test_the_choice_can_be_made_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_build_all", lambda docker, progress, cache: None)
     docker = engine(tmp_path, images.NODE, registry=True)
-    progress = Progress(tmp_path, io.StringIO())
     monkeypatch.setenv("LAB_IMAGES", "pull")
-    assert not images.ensure(docker, progress, tmp_path).mirrored
+    assert chosen(docker, tmp_path)
     monkeypatch.setenv("LAB_IMAGES", "build")
-    assert images.ensure(docker, progress, tmp_path).mirrored
+    assert not chosen(docker, tmp_path)
     monkeypatch.setenv("LAB_IMAGES", "guess")
     with pytest.raises(LabError, match="LAB_IMAGES: 'guess' is neither pull nor build"):
-        images.ensure(docker, progress, tmp_path)
+        chosen(docker, tmp_path)
+
+
+def test_only_what_is_missing_on_this_machine_is_pulled(tmp_path: Path) -> None:
+    docker = engine(tmp_path, images.S3_UPSTREAM, registry=True)
+    found = images.ensure(docker, Progress(tmp_path, io.StringIO()), tmp_path / "cache", pull=True)
+    assert not found.mirrored
+    assert found.node == images.NODE_UPSTREAM
+    assert pulls(tmp_path) == [images.NODE_UPSTREAM]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_is_built_is_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Path] = []
+    monkeypatch.setattr(images, "_build_all", lambda docker, progress, cache: built.append(cache))
+    docker = engine(tmp_path, "", registry=False)
+    found = images.ensure(docker, Progress(tmp_path, io.StringIO()), tmp_path / "cache", pull=False)
+    assert built == [tmp_path / "cache"]
+    assert (found.mirrored, found.node) == (True, images.NODE)
