@@ -166,9 +166,7 @@ def test_health_does_not_depend_on_receive() -> None:
 
 
 def test_metrics_are_not_offered_where_the_door_is() -> None:
-    services = [
-        item for item in gateway.objects(replace(SETTINGS, service_type="NodePort", node_port=30443), AUTHORITIES)
-    ]
+    services = gateway.objects(replace(SETTINGS, service_type="NodePort", node_port=30443), AUTHORITIES)
     found = {item["metadata"]["name"]: item["spec"] for item in services if item["kind"] == "Service"}
     door, metrics = found["remote-write-gateway"], found["remote-write-gateway-metrics"]
     assert [(port["port"], port["targetPort"], port["nodePort"]) for port in door["ports"]] == [(443, "https", 30443)]
