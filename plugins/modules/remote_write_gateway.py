@@ -81,6 +81,9 @@ options:
     description: Limits of time, durations such as V(30s).
     type: dict
     suboptions:
+      handshake:
+        description: For a client to prove who it is (TLS). V(5s) unless given.
+        type: str
       connect:
         description: To connect to receive. V(5s) unless given.
         type: str
@@ -100,6 +103,7 @@ options:
     description:
       - Resources of the container, with C(requests) and C(limits) as Kubernetes has them. They replace the defaults as
         a whole.
+      - The memory limit decides how many requests are taken in at once; further ones wait.
     type: dict
   purge:
     description:
@@ -192,7 +196,7 @@ def main() -> None:
             "max_body_bytes": {"type": "int", "default": 2097152},
             "timeouts": {
                 "type": "dict",
-                "options": {name: {"type": "str"} for name in ("connect", "headers", "body", "response", "idle")},
+                "options": {name: {"type": "str"} for name in gateway.TIMEOUTS},
             },
             "resources": {"type": "dict"},
             "purge": {"type": "bool", "default": False},

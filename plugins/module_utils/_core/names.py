@@ -11,6 +11,12 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _QUANTITY = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
+_UNITS = {
+    "": 1.0,
+    **{unit: 1000.0**power for power, unit in enumerate("num", -3)},
+    **{unit: 1000.0**power for power, unit in enumerate("kMGTPE", 1)},
+    **{f"{unit}i": 1024.0**power for power, unit in enumerate("KMGTPE", 1)},
+}
 # Prometheus' and Thanos' notation: units at most once each, from the largest to the smallest.
 _DURATION = re.compile(
     r"((?P<y>[0-9]+)y)?((?P<w>[0-9]+)w)?((?P<d>[0-9]+)d)?((?P<h>[0-9]+)h)?((?P<m>[0-9]+)m)?((?P<s>[0-9]+)s)?((?P<ms>[0-9]+)ms)?"
@@ -39,6 +45,13 @@ def quantity(value: object, parameter: str) -> str:
             f"{value!r} is not a quantity", parameter=parameter, advice="Use for example 500m, 2, 512Mi or 10Gi"
         )
     return text
+
+
+def quantity_number(value: object) -> float:
+    """Return what a quantity that has been checked amounts to, for example 500m -> 0.5, 1Ki -> 1024."""
+    text = str(value)
+    digits = text.rstrip("numkMGTPEi") if not re.search(r"[eE][+-]?[0-9]", text) else text
+    return float(digits) * _UNITS[text[len(digits) :]]
 
 
 def duration(value: object, parameter: str) -> str:

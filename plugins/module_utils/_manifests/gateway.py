@@ -9,12 +9,16 @@ Nothing of a request reaches receive before the request is complete, so that slo
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._core.names import (
+    duration_seconds,
+    quantity_number,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images, workload
 
 Manifest = dict[str, Any]
@@ -35,15 +39,17 @@ RESOURCES: dict[str, Any] = {
     "requests": {"cpu": "100m", "memory": "128Mi"},
     "limits": {"memory": "1Gi"},
 }
-TIMEOUTS = {"connect": "5s", "headers": "10s", "body": "30s", "response": "30s", "idle": "2m"}
+TIMEOUTS = {"handshake": "5s", "connect": "5s", "headers": "10s", "body": "30s", "response": "30s", "idle": "2m"}
 
-# Agents use up to 50 connections (shards) at once when they catch up.
-CONNECTIONS_PER_CLUSTER = 100
+# Our agents use up to 10 (shards) when they catch up, and one that is replaced may still have its own.
+CONNECTIONS_PER_CLUSTER = 20
 CONNECTIONS = 4000
 THREADS = 4
-# Seconds from the end of a pod's address in the Service to its end, and for requests to be finished.
+# Seconds from the end of a pod's address in the Service to its end.
 DRAIN_SECONDS = 5
-STOP_SECONDS = 35
+# What of the memory limit bodies may fill. The rest is for connections (some 40 KiB each) and HAProxy itself.
+BUFFERS_SHARE = 0.6
+FEWEST_BUFFERS = 32
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,23 @@ class Settings:
     def host(self) -> str:
         """The DNS name of the gateway's Service."""
         return f"{self.name}.{self.namespace}.svc"
+
+    @property
+    def buffer_bytes(self) -> int:
+        """What a request takes while it comes in: the whole body and the headers."""
+        return self.max_body_bytes + 32 * 1024
+
+    @property
+    def buffers(self) -> int:
+        """How many requests may be held at once so that memory suffices; 0 is without a limit, as the memory is."""
+        limit = (self.resources.get("limits") or {}).get("memory")
+        return int(quantity_number(limit) * BUFFERS_SHARE / self.buffer_bytes) if limit else 0
+
+    @property
+    def stop_seconds(self) -> int:
+        """How long a request that has begun may go on."""
+        timeouts = {**TIMEOUTS, **self.timeouts}
+        return math.ceil(sum(duration_seconds(timeouts[name], "timeouts") for name in ("body", "response"))) + 5
 
 
 def labels(settings: Settings) -> dict[str, str]:
@@ -156,7 +179,7 @@ def _deployment(settings: Settings, object_labels: Mapping[str, str], checksums:
             workload.secret_volume("client", client_secret_name(settings)),
         ],
         checksums=checksums,
-        termination_grace_period=DRAIN_SECONDS + STOP_SECONDS + 5,
+        termination_grace_period=DRAIN_SECONDS + settings.stop_seconds + 5,
     )
     return workload.deployment(
         settings.name, settings.namespace, object_labels, template=template, replicas=settings.replicas
@@ -170,9 +193,9 @@ def haproxy_configuration(settings: Settings) -> str:
         threads=THREADS,
         connections=CONNECTIONS,
         connections_per_cluster=CONNECTIONS_PER_CLUSTER,
-        stop_seconds=STOP_SECONDS,
-        # The whole body and the headers have to fit.
-        buffer=settings.max_body_bytes + 32 * 1024,
+        stop_seconds=settings.stop_seconds,
+        buffer=settings.buffer_bytes,
+        buffers=settings.buffers,
         max_body_bytes=settings.max_body_bytes,
         max_message_units=_snappy_units(settings.max_message_bytes),
         https_port=HTTPS_PORT,
@@ -219,6 +242,8 @@ global
     hard-stop-after {stop_seconds}s
     # A request is passed on when it is complete, so it has to fit.
     tune.bufsize {buffer}
+    # Further requests wait until one is through, instead of taking all memory.
+    tune.buffers.limit {buffers}
     # tls.crt with tls.key beside it, as Kubernetes keeps them
     ssl-load-extra-del-ext
     ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets
@@ -231,6 +256,8 @@ defaults
     log global
     option dontlognull
     timeout connect {connect}
+    # Who has no certificate must not keep a connection that others need.
+    timeout client-hs {handshake}
     timeout client {response}
     timeout server {response}
     timeout http-request {headers}

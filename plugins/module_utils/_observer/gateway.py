@@ -33,6 +33,7 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.lifecy
 Manifest = dict[str, Any]
 
 DEFAULT_NAME = "remote-write-gateway"
+TIMEOUTS = tuple(gateway.TIMEOUTS)
 SMALLEST_BODY = 64 * 1024
 LARGEST_BODY = 16 * 1024**2
 LONGEST_TIMEOUT = 3600.0
@@ -94,7 +95,7 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
             parameter="max_body_bytes",
             advice="The gateway holds each request in memory until it is complete",
         )
-    return Settings(
+    settings = Settings(
         name=parameters.name(params, DEFAULT_NAME),
         namespace=parameters.namespace(params),
         receive_url=_receive_url(params.get("receive_url")),
@@ -108,6 +109,13 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
         timeouts=_timeouts(params.get("timeouts") or {}),
         resources=parameters.resources(params) or gateway.RESOURCES,
     )
+    if "memory" in (settings.resources.get("limits") or {}) and settings.buffers < gateway.FEWEST_BUFFERS:
+        raise InputError(
+            f"{settings.buffers} requests of {max_body_bytes} bytes fit in it, at least {gateway.FEWEST_BUFFERS} must",
+            parameter="resources.limits.memory",
+            advice="The gateway holds each request in memory until it is complete: raise it, or lower max_body_bytes",
+        )
+    return settings
 
 
 def hostnames_of(params: Mapping[str, Any]) -> tuple[str, ...]:

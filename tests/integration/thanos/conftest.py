@@ -219,7 +219,7 @@ def observer(tmp_path_factory: pytest.TempPathFactory, identities: Identities, s
         settings = gateway.settings_of(
             {
                 "receive_url": receive_endpoints["remote_write"],
-                "timeouts": {"headers": f"{BODY_SECONDS}s", "body": f"{BODY_SECONDS}s"},
+                "timeouts": dict.fromkeys(("handshake", "headers", "body"), f"{BODY_SECONDS}s"),
             }
         )
         observed = gateway.observe(identities.secrets, settings, identities.now)

@@ -51,18 +51,18 @@ def wait_for(condition: Callable[[], T], seconds: float, what: str, *, every: fl
 
 
 def program(name: str, folder: Path) -> list[str]:
-    """The command of a program: of the lab, for HAProxy (HAPROXY names another) of the system or its image."""
+    """The command of a program: of the lab, for HAProxy in the image that the collection deploys."""
     if name != "haproxy":
         return [binary(name)]
-    search = os.pathsep.join([os.environ.get("LAB_BIN", ""), os.environ.get("PATH", os.defpath), "/usr/sbin"])
-    found = os.environ.get("HAPROXY") or shutil.which(name, path=search)
-    if found:
+    if found := os.environ.get("HAPROXY"):
         return [found]
     docker = shutil.which("docker")
     if docker and _has_image(docker):
         options = ["--rm", "--network=host", f"--volume={folder}:{folder}:ro", f"--user={os.getuid()}"]
         return [docker, "run", *options, "--entrypoint=haproxy", images.HAPROXY]
-    pytest.fail(f"haproxy is missing: install it (2.6 or newer), or have the image {images.HAPROXY}")
+    pytest.fail(
+        f"the image {images.HAPROXY} is missing: `make lab` has it, or let HAPROXY name a program of version 3.0"
+    )
 
 
 def _has_image(docker: str) -> bool:

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 import urllib3
 
+from ansible_collections.scs.observability.plugins.module_utils._observer import gateway
 from tests.integration import remote_write
 from tests.integration.remote_write import Sample
 from tests.integration.thanos.conftest import (
@@ -188,6 +193,61 @@ def test_headers_that_do_not_come_end_the_connection_in_time(observer: Observer)
     start = time.monotonic()
     assert ask(observer, f"POST {PATH} HTTP/1.1", to_be_continued=True)[0] in (0, 408)
     assert BODY_SECONDS * 0.9 <= time.monotonic() - start < BODY_SECONDS * 3
+
+
+def test_who_does_not_say_who_it_is_keeps_no_connection(observer: Observer) -> None:
+    start = time.monotonic()
+    with socket.create_connection(("127.0.0.1", observer.gateway.ports["https"]), timeout=30) as silent:
+        assert silent.recv(1) == b""
+    assert BODY_SECONDS * 0.9 <= time.monotonic() - start < BODY_SECONDS * 3
+
+
+def resident_bytes(path: Path) -> int:
+    """Memory of the HAProxy processes with this configuration file, wherever they run."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if words[0].endswith(b"haproxy") and str(path).encode() in words:
+                total += int(re.findall(r"^RssAnon:\s+(\d+) kB", (folder / "status").read_text(), re.M)[0]) * 1024
+        except (OSError, IndexError):
+            continue
+    return total
+
+
+def test_requests_that_do_not_end_do_not_take_all_memory(observer: Observer, identities: Identities) -> None:
+    limit = 128 * 2**20
+    settings = gateway.settings_of(
+        {
+            "name": "small-gateway",
+            "receive_url": f"https://{RECEIVE_NAME}:19291{PATH}",
+            "timeouts": {"body": "8s"},
+            "resources": {"limits": {"memory": str(limit)}},
+        }
+    )
+    observed = gateway.observe(identities.secrets, settings, identities.now)
+    manifests = gateway.objects(settings, (), observed, identities.now)
+    size = settings.max_body_bytes
+    head = f"POST {PATH} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {size}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        pod = stack.enter_context(observer.node.run(manifests))
+
+        def begin(cluster: str) -> None:
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", pod.ports["https"]), timeout=30))
+            context = identities.client("tenants", cluster)
+            connection = stack.enter_context(context.wrap_socket(plain, server_hostname=settings.host))
+            connection.settimeout(0.5)
+            # All but the end of it; a gateway that holds enough takes no more.
+            with suppress(TimeoutError):
+                connection.sendall(head + bytes(size - 1))
+
+        with ThreadPoolExecutor(15) as executor:
+            list(executor.map(begin, [f"slow-{number % 3}" for number in range(60)]))
+        taken = resident_bytes(pod.folder / "configuration" / "haproxy.cfg")
+        assert settings.buffers * settings.buffer_bytes * 0.8 < taken < limit
+        # The others get their turn when the slow ones' time is over.
+        pool = connection(pod.ports["https"], identities.client("tenants", "kaas-1"), settings.host)
+        assert write(pool, "after_all").status == 200
 
 
 def test_the_log_tells_refusals_and_nothing_of_what_is_written(observer: Observer) -> None:

@@ -11,6 +11,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     duration,
     duration_seconds,
     quantity,
+    quantity_number,
 )
 
 
@@ -33,6 +34,14 @@ def test_what_is_no_dns_label_is_refused_by_the_name_of_the_parameter(value: obj
 @pytest.mark.parametrize("value", ["500m", "2", "0.5", ".5", "10Gi", "128Mi", "1e3", "1E-3", "100k", "+1", 4, 1.5])
 def test_quantities(value: object) -> None:
     assert quantity(value, "storage_size") == str(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("500m", 0.5), ("2", 2), (".5", 0.5), ("10Gi", 10 * 2**30), ("1E", 1e18), ("1E3", 1000), ("1e-3", 0.001), (4, 4)],
+)
+def test_what_a_quantity_amounts_to(value: object, number: float) -> None:
+    assert quantity_number(value) == pytest.approx(number)
 
 
 @pytest.mark.parametrize("value", ["", None, "-1", "10 Gi", "10GiB", "ten", "Gi", "1e", "10gi", True, ".", "1Gi\n"])
