@@ -51,13 +51,13 @@ def registrations_table(registrations: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _row(registration: Mapping[str, Any]) -> tuple[str, ...]:
-    series = registration["series"]
+    known = registration["state"] != "unknown"
     return (
         registration["name"],
         registration["phase"],
         registration["registered_since"] or "-",
-        age(registration["last_sample_age_seconds"]),
-        "-" if series is None else str(series),
+        age(registration["last_sample_age_seconds"]) if known else "-",
+        str(registration["series"]) if known else "-",
         ", ".join(job["job"] for job in registration["missing_jobs"]) or "-",
         state(registration),
         reason(registration),
