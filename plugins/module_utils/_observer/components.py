@@ -10,6 +10,7 @@ they see. What cannot be read of one of them is told as its error and hides noth
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -207,7 +208,11 @@ def _runs(pod: Mapping[str, Any]) -> bool:
 
 def describe(found: Sequence[Facts], now: datetime) -> list[dict[str, Any]]:
     """One dictionary per component, by name."""
-    expected = {facts.name: facts.component for facts in found if facts.component in STORE_APIS and facts.ready}
+    expected: Counter[str] = Counter()
+    for facts in found:
+        if facts.component in STORE_APIS:
+            # Pods of a StatefulSet are endpoints of their own, others one behind their Service.
+            expected[facts.component] += facts.ready if facts.workload["kind"] == "StatefulSet" else min(facts.ready, 1)
     return [_describe(facts, expected, now) for facts in sorted(found, key=lambda facts: facts.name)]
 
 
@@ -223,7 +228,7 @@ def problems(rows: Sequence[Mapping[str, Any]], needed: Sequence[str], namespace
     ]
 
 
-def _describe(facts: Facts, expected: Mapping[str, str], now: datetime) -> dict[str, Any]:
+def _describe(facts: Facts, expected: Mapping[str, int], now: datetime) -> dict[str, Any]:
     build_info = facts.software.build_info
     metrics, errors = _read(facts.metrics, partial(_metrics_with, build_info))
     stores, more_errors = _read(facts.stores, parse_stores)
@@ -240,16 +245,14 @@ def _describe(facts: Facts, expected: Mapping[str, str], now: datetime) -> dict[
         "error": "; ".join([*errors, *more_errors]) or None,
         "diagnosis": facts.diagnosis,
     }
-    seen = {endpoint["type"] for endpoint in row["endpoints"]}
-    unseen = [name for name, kind in expected.items() if kind not in seen] if stores else []
-    health = assess(row, _why_unready(facts), unseen, now)
+    health = assess(row, _why_unready(facts), _unseen(stores, expected), now)
     return {**row, "healthy": health.healthy, "state": health.state, "reason": health.reason}
 
 
 def assess(row: Mapping[str, Any], unready: str | None, unseen: Sequence[str], now: datetime) -> Health:
     """Everything that somebody has to act on, or else what will have to be done, or that there is nothing.
 
-    ``unseen`` are the names of ready components whose endpoints a query does not see at all.
+    ``unseen`` says which endpoints of ready components a query does not see at all.
     """
     troubles = [("unready", unready)] if unready else []
     if (row["compaction"] or {}).get("halted"):
@@ -266,7 +269,7 @@ def assess(row: Mapping[str, Any], unready: str | None, unseen: Sequence[str], n
         if item["error"]
     ]
     # An endpoint that never answered is in no list of query's.
-    troubles += [("failing", f"sees no endpoint of {name}") for name in unseen]
+    troubles += [("failing", text) for text in unseen]
     if row["error"]:
         troubles.append(("unknown", f"cannot be read: {row['error']}"))
     if troubles:
@@ -349,6 +352,16 @@ def _seen_by_any(stores: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, A
         if key not in merged or endpoint["error"]:
             merged[key] = endpoint
     return [merged[key] for key in sorted(merged)]
+
+
+def _unseen(stores: Sequence[Sequence[Mapping[str, Any]]], expected: Mapping[str, int]) -> list[str]:
+    """Of which type a pod of query sees fewer endpoints than there are."""
+    texts = []
+    for kind, count in expected.items():
+        seen = min((sum(endpoint["type"] == kind for endpoint in of_pod) for of_pod in stores), default=count)
+        if seen < count:
+            texts.append(f"sees {seen} of {count} endpoints of type {kind}")
+    return texts
 
 
 def _certificates(secrets: Sequence[Manifest]) -> list[dict[str, Any]]:

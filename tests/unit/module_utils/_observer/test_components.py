@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -226,10 +227,21 @@ def test_an_endpoint_that_query_has_never_reached_is_missed() -> None:
     receive, store, frontend = facts("receive"), facts("store"), facts("query-frontend")
     assert row(query, receive, frontend)["state"] == "ok"
     found = row(query, receive, store, frontend)
-    assert (found["state"], found["reason"]) == ("failing", "sees no endpoint of thanos-store")
+    assert (found["state"], found["reason"]) == ("failing", "sees 0 of 1 endpoints of type store")
     assert row(store, query, receive)["state"] == "ok", "it is query that lacks something"
     unready = facts("store", workload=workload("store", ready=0))
     assert row(query, receive, unready)["state"] == "ok", "nothing to be seen yet"
+
+
+def test_every_pod_of_query_shall_see_every_pod() -> None:
+    second = {**ENDPOINT, "name": "10.244.0.9:10901"}
+    both, one = stores(store=[ENDPOINT, second]), stores(store=[ENDPOINT])
+    two = facts("store", workload=workload("store", wanted=2))
+    assert row(facts("query", stores={"thanos-query-0": both, "thanos-query-1": both}), two)["state"] == "ok"
+    found = row(facts("query", stores={"thanos-query-0": both, "thanos-query-1": one}), two)
+    assert found["reason"] == "sees 1 of 2 endpoints of type store"
+    behind_a_service = facts("store", workload={**workload("store", wanted=2), "kind": "Deployment"})
+    assert row(facts("query", stores={"thanos-query-0": one}), behind_a_service)["state"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +303,7 @@ def test_all_reasons_are_told() -> None:
         "1 of 2 replicas are ready",
         "the certificate in Secret thanos-query-tls expired at 2026-01-01T00:00:00Z",
         "endpoint 10.244.0.7:10901 (receive): connection refused",
-        "sees no endpoint of thanos-store",
+        "sees 0 of 1 endpoints of type store",
         "cannot be read: thanos-query-1: i/o timeout",
     ]
 
@@ -310,6 +322,58 @@ def test_problems_name_what_is_wrong_and_what_is_missing() -> None:
         "component thanos-store: 0 of 1 replicas are ready\n  pod x",
         "component receive: not deployed in namespace monitoring, although clusters are registered",
     ]
+
+
+# What real programs say (Thanos 0.42.4, HAProxy 2.6), without the metrics of their libraries
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def sampled(component: str, sample: str, **changes: Any) -> dict[str, Any]:
+    return row(facts(component, metrics={"pod": (SAMPLES / f"{sample}.txt").read_bytes()}, **changes))
+
+
+@pytest.mark.parametrize(
+    ("sample", "state", "compaction"),
+    [
+        (
+            "compact",
+            "ok",
+            {"iterations": 4, "compactions": 0, "compaction_blocks": 0, "downsample_blocks": 0, "deletion_blocks": 0},
+        ),
+        (
+            "compact_halted",
+            "halted",
+            {"iterations": 0, "compactions": 1, "compaction_blocks": 2, "downsample_blocks": 0, "deletion_blocks": 0},
+        ),
+    ],
+)
+def test_a_real_compactor(sample: str, state: str, compaction: dict[str, int]) -> None:
+    found = sampled("compact", sample)
+    assert (found["version"], found["state"], found["last_upload"], found["error"]) == ("0.42.4", state, None, None)
+    told = found["compaction"]
+    assert {"iterations": told["iterations"], **told["todo"]} == compaction
+    assert (told["halted"], told["retries"]) == (state == "halted", 0)
+
+
+def test_a_real_receive() -> None:
+    found = sampled("receive", "receive")
+    assert (found["version"], found["state"], found["compaction"]) == ("0.42.4", "ok", None)
+
+
+def test_a_real_query_whose_store_gateway_went_away() -> None:
+    found = sampled("query", "query", stores={"pod": (SAMPLES / "stores.json").read_bytes()})
+    receive, store = found["endpoints"]
+    assert (receive["type"], receive["error"], receive["min_time"]) == ("receive", None, None)
+    assert receive["label_sets"] == [{"cluster": "default-tenant", "receive_replica": "0"}]
+    assert "connect: connection refused" in store["error"]
+    assert (found["version"], found["state"]) == ("0.42.4", "failing")
+
+
+def test_a_real_gateway() -> None:
+    gateway = workload("remote-write-gateway", software="haproxy")
+    found = sampled("remote-write-gateway", "haproxy", workload=gateway)
+    assert (found["version"], found["state"]) == ("2.6.12-1+deb12u4", "ok")
 
 
 # What is asked
