@@ -127,9 +127,9 @@ class Site:
         live = self.workload(pod.name)
         template = live["spec"]["template"]
         (container,) = template["spec"]["containers"]
-        ports = [{**item, "containerPort": port} for item in container["ports"] if item["name"] == port_name]
         core, name = kubernetes.client.CoreV1Api(self.other), f"{pod.name}-0"
-        spec = {**template["spec"], "containers": [{**container, "ports": ports}]}
+        ports = [{"name": port_name, "containerPort": port}]
+        spec = {"containers": [{"name": container["name"], "image": container["image"], "ports": ports}]}
         core.create_namespaced_pod(NAMESPACE, {"metadata": {**template["metadata"], "name": name}, "spec": spec})
         state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
         fixed = {"image": container["image"], "imageID": "", "ready": True, "restartCount": 0, "state": state}
