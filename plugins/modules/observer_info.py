@@ -153,9 +153,13 @@ components:
       type: str
       sample: "2026-02-02T09:00:41Z"
     compaction:
-      description: The compactor's progress since its start; none for other components.
+      description: The compactor's progress since its start; none for other components, or when it cannot be read.
       type: dict
       contains:
+        since:
+          description: When it was started.
+          type: str
+          sample: "2026-02-02T04:11:09Z"
         halted:
           description: Whether it has stopped working, because of an error that needs a decision.
           type: bool

@@ -52,6 +52,7 @@ STORE_APIS = ("receive", "rule", "store")
 NEEDED = ("receive", "query", "query_frontend")
 
 LAST_UPLOAD = "thanos_objstore_bucket_last_successful_upload_time"
+STARTED = "process_start_time_seconds"
 HALTED = "thanos_compact_halted"
 ITERATIONS = "thanos_compact_iterations_total"
 RETRIES = "thanos_compact_retries_total"
@@ -81,7 +82,10 @@ SOFTWARE = {
     "haproxy": Software("metrics", {"scope": "global"}, "haproxy_process_build_info"),
 }
 _METRICS = frozenset(
-    {LAST_UPLOAD, HALTED, ITERATIONS, RETRIES, *TODO.values(), *(software.build_info for software in SOFTWARE.values())}
+    {
+        *(LAST_UPLOAD, STARTED, HALTED, ITERATIONS, RETRIES, *TODO.values()),
+        *(software.build_info for software in SOFTWARE.values()),
+    }
 )
 
 
@@ -336,6 +340,7 @@ def _compaction(metrics: Sequence[Mapping[str, list[Metric]]]) -> dict[str, Any]
     if not halted:
         return None
     return {
+        "since": _moment(min((found.value for found in _all(metrics, STARTED)), default=0.0)),
         "halted": any(found.value for found in halted),
         "iterations": _total(metrics, ITERATIONS),
         "retries": _total(metrics, RETRIES),

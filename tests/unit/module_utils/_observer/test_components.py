@@ -51,14 +51,14 @@ def workload(component: str, *, software: str = "thanos", wanted: int = 1, ready
     ready = wanted if ready is None else ready
     revisions = dict.fromkeys(("currentRevision", "updateRevision"), "new")
     all_labels = labels(component, software)
-    selector = {name: all_labels[f"app.kubernetes.io/{name}"] for name in ("name", "instance")}
+    selector = {name: all_labels[name] for name in ("app.kubernetes.io/name", "app.kubernetes.io/instance")}
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
         "metadata": {"name": f"{software}-{component}", "namespace": "ns", "labels": all_labels},
         "spec": {
             "replicas": wanted,
-            "selector": {"matchLabels": {f"app.kubernetes.io/{name}": value for name, value in selector.items()}},
+            "selector": {"matchLabels": selector},
             "template": {"spec": {"containers": [{"image": f"quay.io/{software}:v1"}]}},
         },
         "status": {"replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, **revisions},
@@ -147,6 +147,7 @@ def test_progress_of_a_compactor() -> None:
         )
     )
     assert found["compaction"] == {
+        "since": None,
         "halted": False,
         "iterations": 12,
         "retries": 2,
@@ -353,7 +354,7 @@ def test_a_real_compactor(sample: str, state: str, compaction: dict[str, int]) -
     assert (found["version"], found["state"], found["last_upload"], found["error"]) == ("0.42.4", state, None, None)
     told = found["compaction"]
     assert {"iterations": told["iterations"], **told["todo"]} == compaction
-    assert (told["halted"], told["retries"]) == (state == "halted", 0)
+    assert (told["halted"], told["retries"], told["since"]) == (state == "halted", 0, "2026-11-25T22:47:44Z")
 
 
 def test_a_real_receive() -> None:
