@@ -49,6 +49,8 @@ def compactor(folder: Path, blocks: Sequence[str] = ()) -> Iterator[int]:
     with process("thanos", arguments, log) as running:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), running, log)
         yield port
+        # One that has halted does not end when it is asked to.
+        running.kill()
 
 
 def told(port: int) -> dict[str, Any]:
