@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
+from ansible_collections.scs.observability.plugins.plugin_utils._table import reason, state, table
 
 DOCUMENTATION = r"""
 name: registrations_table
@@ -47,36 +47,21 @@ HEADINGS = ("CLUSTER", "PHASE", "REGISTERED", "LAST SAMPLE", "SERIES", "MISSING 
 
 def registrations_table(registrations: Iterable[Mapping[str, Any]]) -> str:
     """Return an aligned table of what observer_info returns."""
-    if isinstance(registrations, (str, Mapping)) or not isinstance(registrations, Iterable):
-        raise AnsibleFilterError(
-            "registrations_table takes the list of registrations that scs.observability.observer_info returns"
-        )
-    rows = [_row(registration) for registration in registrations]
-    if not rows:
-        return "no cluster is registered"
-    table = [HEADINGS, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
-    return "\n".join(line.rstrip() for line in lines)
+    return table("registrations", HEADINGS, registrations, _row, empty="no cluster is registered")
 
 
 def _row(registration: Mapping[str, Any]) -> tuple[str, ...]:
-    try:
-        return (
-            registration["name"],
-            registration["phase"],
-            registration["registered_since"] or "-",
-            age(registration["last_sample_age_seconds"]),
-            str(registration["series"]),
-            ", ".join(job["job"] for job in registration["missing_jobs"]) or "-",
-            registration["state"] if registration["healthy"] else registration["state"].upper(),
-            # When all is well there is nothing to explain.
-            "" if registration["state"] == "ok" else registration["reason"],
-        )
-    except (KeyError, TypeError) as error:
-        raise AnsibleFilterError(
-            f"registrations_table: not a registration of scs.observability.observer_info: {error!r}"
-        ) from error
+    known = registration["state"] != "unknown"
+    return (
+        registration["name"],
+        registration["phase"],
+        registration["registered_since"] or "-",
+        age(registration["last_sample_age_seconds"]) if known else "-",
+        str(registration["series"]) if known else "-",
+        ", ".join(job["job"] for job in registration["missing_jobs"]) or "-",
+        state(registration),
+        reason(registration),
+    )
 
 
 def age(seconds: float | None) -> str:

@@ -6,16 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: observer_info
-short_description: Tell which KaaS clusters are registered with an observer and whether their metrics arrive
+short_description: Tell whether an observer's components work and whether its clusters' metrics arrive
 version_added: 0.1.0
 author:
   - SCS Observability contributors (@SovereignCloudStack)
 description:
-  - Reads the registrations (C(KaaSCluster)) of an observer and compares them with the samples that its query-frontend
-    has.
-  - The same few queries serve any number of clusters.
+  - Reads the components of an observer, from their workloads, from the metrics of their pods and, for query, from the
+    endpoints that it sees.
+  - Reads the registrations (C(KaaSCluster)) of the observer and compares them with the samples that its query-frontend
+    has. The same few queries serve any number of clusters.
   - Only a cluster in the phase C(active) can fail. Silence of one that is being provisioned, maintained or deleted is
     no failure.
+  - What does not answer is told as a problem, and hides nothing of the rest. The module fails only when it cannot read
+    registrations, workloads or pods.
+  - Everything goes through the API server, nothing has to be exposed for it.
 extends_documentation_fragment:
   - scs.observability.attributes.info_module
   - scs.observability.kubernetes
@@ -28,27 +32,193 @@ options:
     description: Name of the Service in O(namespace) whose query API is asked.
     type: str
     default: thanos-query-frontend
+  components:
+    description: Whether components are looked at. Clusters alone need fewer rights and fewer requests.
+    type: bool
+    default: true
+notes:
+  - For clusters the module needs the verb C(list) on C(kaasclusters.observability.scs.community), and in O(namespace)
+    C(get) on C(services/proxy).
+  - For components it needs, in O(namespace), C(list) on C(deployments.apps), C(statefulsets.apps) and C(pods), and
+    C(get) on C(pods/proxy).
+  - To tell why a component is not ready, C(get) on C(deployments.apps), C(statefulsets.apps) and C(pods/log), and
+    C(list) on C(events) and C(replicasets.apps). Without one of these the diagnosis is shorter.
+  - To tell when certificates expire, C(list) on C(secrets). Only their metadata are asked for, but Kubernetes knows no
+    such right without that to read their content. Without it there is a warning, and no certificates in the result.
 seealso:
   - module: scs.observability.agent_registration
+  - module: scs.observability.remote_write_gateway
+  - module: scs.observability.thanos_component
 """
 
 EXAMPLES = r"""
-- name: See which clusters are registered and what arrives
+- name: See what works, which clusters are registered and what arrives
   scs.observability.observer_info:
     kubeconfig: /etc/kubernetes/observer.kubeconfig
   register: observer
 
-- name: Show it as a table
+- name: Show the components as a table
+  ansible.builtin.debug:
+    msg: "{{ observer.components | scs.observability.components_table }}"
+
+- name: Show the clusters as a table
   ansible.builtin.debug:
     msg: "{{ observer.registrations | scs.observability.registrations_table }}"
 
-- name: Fail when a cluster is silent
+- name: Fail when something does not work, saying what
   ansible.builtin.assert:
     that: observer.healthy
-    fail_msg: "{{ observer.registrations | rejectattr('healthy') | map(attribute='reason') | list }}"
+    fail_msg: "{{ observer.problems | join('\n') }}"
+
+- name: Look at the clusters only
+  scs.observability.observer_info:
+    kubeconfig: /etc/kubernetes/observer.kubeconfig
+    components: false
 """
 
 RETURN = r"""
+components:
+  description: The components that are deployed, by name; empty when they are not looked at.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of its workload.
+      type: str
+      sample: thanos-query
+    component:
+      description: What it is, as M(scs.observability.thanos_component) calls it, or C(remote_write_gateway).
+      type: str
+      sample: query
+    version:
+      description: The version that runs, while pods differ all of theirs; none when no pod tells.
+      type: str
+      sample: 0.42.4
+    image:
+      description: The image that is wanted.
+      type: str
+      sample: quay.io/thanos/thanos:v0.42.4
+    replicas:
+      description: Its pods.
+      type: dict
+      contains:
+        wanted:
+          description: How many there shall be.
+          type: int
+          sample: 1
+        ready:
+          description: How many are ready.
+          type: int
+          sample: 1
+    endpoints:
+      description: The StoreAPI endpoints that a query sees, by type and name; empty for other components.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Its address.
+          type: str
+          sample: 10.244.0.7:10901
+        type:
+          description: What it is, such as C(receive), C(store), C(rule) or C(sidecar).
+          type: str
+          sample: store
+        label_sets:
+          description: External labels of the data that it has.
+          type: list
+          elements: dict
+          sample:
+            - cluster: shop-prod
+              receive_replica: thanos-receive-0
+        min_time:
+          description: Begin of what it has; none when there is no limit or nothing yet.
+          type: str
+          sample: "2026-02-01T10:00:00Z"
+        max_time:
+          description: End of what it has; none when there is no limit or nothing yet.
+          type: str
+          sample: "2026-02-02T10:00:00Z"
+        last_check:
+          description: When it last answered.
+          type: str
+          sample: "2026-02-02T10:00:03.123456789Z"
+        error:
+          description: Why it does not answer; none while it does.
+          type: str
+    last_upload:
+      description:
+        - When it last wrote an object to the bucket; none when it has not since its start, or never does.
+        - For the compactor the last time that it compacted, downsampled or marked something.
+      type: str
+      sample: "2026-02-02T09:00:41Z"
+    compaction:
+      description: The compactor's progress since its start; none for other components, or when it cannot be read.
+      type: dict
+      contains:
+        since:
+          description: When it was started.
+          type: str
+          sample: "2026-02-02T04:11:09Z"
+        halted:
+          description: Whether it has stopped working, because of an error that needs a decision.
+          type: bool
+          sample: false
+        iterations:
+          description: How many runs over the bucket succeeded.
+          type: int
+          sample: 12
+        retries:
+          description: How many runs failed for a reason that may pass.
+          type: int
+          sample: 0
+        todo:
+          description:
+            - What is left to do as far as the compactor has counted it, which it does every few minutes.
+            - C(compactions) and the C(compaction_blocks) in them, C(downsample_blocks), C(deletion_blocks).
+          type: dict
+          sample: {compactions: 1, compaction_blocks: 3, downsample_blocks: 0, deletion_blocks: 2}
+    certificates:
+      description: Its certificates, by Secret; none when Secrets may not be listed.
+      type: list
+      elements: dict
+      contains:
+        secret:
+          description: Name of the Secret.
+          type: str
+          sample: thanos-query-tls
+        expires:
+          description: When the certificate expires.
+          type: str
+          sample: "2026-05-02T10:00:00Z"
+        renew_after:
+          description: From when on a run of the component's module renews it.
+          type: str
+          sample: "2026-04-14T10:00:00Z"
+    error:
+      description: What could not be read of which pod, and why; none when all could.
+      type: str
+      sample: "thanos-query-7d4b9-x2x7z: error trying to reach service: dial tcp 10.244.0.9:10902: i/o timeout"
+    diagnosis:
+      description:
+        - Of a component that is not ready, the state of its pods and containers, warnings and last log lines.
+        - Empty for one that is ready.
+      type: str
+    healthy:
+      description: V(false) when somebody has to act.
+      type: bool
+    state:
+      description:
+        - C(ok); C(due) when a certificate is due to be renewed.
+        - When it is not healthy, the first that holds of C(unready), C(halted) (a compactor), C(expired) (a
+          certificate), C(failing) (a query with an endpoint that does not answer or is missing), C(unknown) (something
+          cannot be read).
+      type: str
+      sample: ok
+    reason:
+      description: The state in words, with everything that is wrong.
+      type: str
+      sample: ready
 registrations:
   description: The registered clusters, by name.
   returned: success
@@ -77,11 +247,11 @@ registrations:
       type: str
       sample: "2026-02-01T10:00:00Z"
     last_sample_age_seconds:
-      description: Age of its newest sample; none when there was none within a day.
+      description: Age of its newest sample; none when there was none within a day, or when the query API is away.
       type: float
       sample: 12.3
     series:
-      description: Number of series it sends.
+      description: Number of series it sends; none when the query API is away.
       type: int
       sample: 2713
     missing_jobs:
@@ -112,12 +282,12 @@ registrations:
     healthy:
       description:
         - V(false) for an active cluster without a fresh sample (older than two minutes and than three scrape
-          intervals), or whose targets are all down.
+          intervals), whose targets are all down, or of which nothing is known because the query API is away.
       type: bool
     state:
       description:
         - For an active cluster C(ok), C(incomplete) when jobs are missing, C(silent) without fresh samples, C(down)
-          when every target is down. For another its phase.
+          when every target is down, C(unknown) when the query API is away. For another its phase.
       type: str
       sample: ok
     reason:
@@ -140,16 +310,27 @@ orphans:
       description: Number of series it sends.
       type: int
 healthy:
-  description: Whether all registered clusters are healthy.
+  description: Whether there are no problems.
   returned: success
   type: bool
+problems:
+  description:
+    - What is wrong in words, components first - components and clusters that are not healthy with their reasons and
+      diagnosis, a query API that does not answer, and C(receive), C(query) or C(query_frontend) when clusters are
+      registered and it is not deployed.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "component thanos-store: 0 of 1 replicas are ready"
+    - "cluster shop-prod: active, but its last sample is 312 s old, more than 120 s"
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
 from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES
-from ansible_collections.scs.observability.plugins.module_utils._registration.overview import registrations
+from ansible_collections.scs.observability.plugins.module_utils._registration.overview import overview
 
 
 def main() -> None:
@@ -157,11 +338,12 @@ def main() -> None:
         argument_spec={
             "namespace": {"type": "str", "default": "scs-observability"},
             "query_frontend": {"type": "str", "default": "thanos-query-frontend"},
+            "components": {"type": "bool", "default": True},
             **KUBERNETES,
         },
         supports_check_mode=True,
     )
-    outcome.run(module, registrations)
+    outcome.run(module, overview)
 
 
 if __name__ == "__main__":

@@ -167,9 +167,15 @@ class KubernetesClient:
 
         ``service`` is a name, or "https:name" for a service with TLS; ``port`` a name or number.
         """
-        name = f"{service}:{port}"
-        target = f"{_path('v1', 'Service', namespace, name)}/proxy/{quote(path.lstrip('/'))}"
-        request = _Request("get", f"services/proxy {namespace}/{name}")
+        return self._proxied("Service", namespace, f"{service}:{port}", path, query)
+
+    def pod_get(self, namespace: str, pod: str, port: int, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        """Return what one pod answers to a GET, through the API server's proxy, which knows ports by number only."""
+        return self._proxied("Pod", namespace, f"{pod}:{port}", path, query)
+
+    def _proxied(self, kind: str, namespace: str, name: str, path: str, query: Mapping[str, str] | None) -> bytes:
+        target = f"{_path('v1', kind, namespace, name)}/proxy/{quote(path.lstrip('/'))}"
+        request = _Request("get", f"{resource_of('v1', kind).plural}/proxy {namespace}/{name}")
         response = self._send(request, "GET", target, query or {}, retry_status=False)
         if response.status != 200:
             self._fail(request, response)

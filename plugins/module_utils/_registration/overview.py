@@ -1,18 +1,28 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All registrations against what really arrives: which clusters are silent that should not be, and who is unknown."""
+"""An observer's components, and all registrations against what really arrives.
+
+Which components do not work, which clusters are silent that should not be, and who is unknown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_receive import DEFAULT_TENANT
+from ansible_collections.scs.observability.plugins.module_utils._observer import components
+from ansible_collections.scs.observability.plugins.module_utils._observer.components import Health
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import (
+    DEFAULT_SERVICE,
+    QueryApi,
+    QueryError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import (
     ClusterSamples,
     Freshness,
@@ -27,47 +37,67 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.se
 INTERVALS_UNTIL_SILENT = 3
 SECONDS_UNTIL_SILENT = 120.0
 # Where receive puts what comes without a tenant: nobody's cluster.
-NO_CLUSTERS = frozenset({"default-tenant"})
+NO_CLUSTERS = frozenset({DEFAULT_TENANT})
 
 
-@dataclass(frozen=True)
-class Health:
-    """How a cluster is: ``state`` is one word, ``reason`` says why, ``healthy`` is false when somebody has to act."""
+def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Return the result of observer_info.
 
-    state: str
-    healthy: bool
-    reason: str
-
-
-def registrations(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Return the result of observer_info: five requests, six when a cluster is silent, however many there are."""
+    For clusters five requests, six when one is silent, however many there are; for components see their observe().
+    A query API that does not answer is a problem among others: what is registered and deployed is told all the same.
+    """
     observer = KubernetesClient.from_parameters(params)
     api = QueryApi(observer, namespace(params, "namespace"), params.get("query_frontend") or DEFAULT_SERVICE)
     ours = f"{kaas_cluster.OBSERVER_LABEL}={api.namespace}"
     found = observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=ours)
     registered = [Registration.of(item) for item in found]
-    now = freshness(api)
-    silent = {item.name for item in registered if item.phase == "active"} - set(now.clusters)
-    rows = describe(registered, now, last_seen(api) if silent else {})
-    unknown = orphans(registered, now)
+    problems: list[str] = []
+    warnings: list[str] = []
+    deployed: list[dict[str, Any]] = []
+    if params.get("components") is not False:
+        facts, warnings = components.observe(observer, api.namespace)
+        deployed = components.describe(facts, datetime.now(UTC))
+        # Who asks another Service does without a query_frontend.
+        needed = [name for name in components.NEEDED if name != "query_frontend" or api.service == DEFAULT_SERVICE]
+        problems += components.problems(deployed, needed if registered else (), api.namespace)
+    now = None
+    seen: Mapping[str, float] = {}
+    try:
+        now = freshness(api)
+        if {item.name for item in registered if item.phase == "active"} - set(now.clusters):
+            seen = last_seen(api)
+    except QueryError as error:
+        problems.append(str(error))
+    rows = describe(registered, now, seen)
+    problems += [f"cluster {row['name']}: {row['reason']}" for row in rows if not row["healthy"] and now]
     return {
         "changed": False,
+        "components": deployed,
         "registrations": rows,
-        "orphans": unknown,
-        "healthy": all(row["healthy"] for row in rows),
-        "warnings": list(now.warnings),
+        "orphans": orphans(registered, now) if now else [],
+        "healthy": not problems,
+        "problems": problems,
+        "warnings": [*warnings, *(now.warnings if now else ())],
     }
 
 
-def describe(registered: Iterable[Registration], now: Freshness, seen: Mapping[str, float]) -> list[dict[str, Any]]:
-    """One dictionary per registration, by name; ``seen`` has the last samples of clusters that are silent now."""
+def describe(
+    registered: Iterable[Registration], now: Freshness | None, seen: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """One dictionary per registration, by name.
+
+    ``seen`` has the last samples of clusters that are silent now; without ``now`` nothing is known of samples.
+    """
     rows = []
     for registration in sorted(registered, key=lambda item: item.name):
-        samples = now.clusters.get(registration.name)
+        samples = now.clusters.get(registration.name) if now else None
         last = samples.last if samples else seen.get(registration.name)
-        age = None if last is None else round(max(now.time - last, 0.0), 1)
-        missing = missing_jobs(samples.jobs if samples else {}, registration.jobs, now.time - allowed_age(registration))
-        health = assess(registration, samples, age, missing, now.time)
+        age, missing = None, {}
+        if now:
+            age = None if last is None else round(max(now.time - last, 0.0), 1)
+            since = now.time - allowed_age(registration)
+            missing = missing_jobs(samples.jobs if samples else {}, registration.jobs, since)
+        health = assess(registration, samples, age, missing, now.time if now else None)
         rows.append(
             {
                 "name": registration.name,
@@ -77,7 +107,7 @@ def describe(registered: Iterable[Registration], now: Freshness, seen: Mapping[s
                 "contact": registration.contact,
                 "registered_since": registration.since,
                 "last_sample_age_seconds": age,
-                "series": samples.series if samples else 0,
+                "series": samples.series if samples else (0 if now else None),
                 "missing_jobs": [{"job": job, "reason": reason} for job, reason in missing.items()],
                 "certificate_expires": registration.certificate.expires if registration.certificate else None,
                 "certificate_fingerprint": registration.certificate.fingerprint if registration.certificate else None,
@@ -101,16 +131,22 @@ def assess(
     samples: ClusterSamples | None,
     age: float | None,
     missing: Mapping[str, str],
-    now: float,
+    now: float | None,
 ) -> Health:
-    """Only a cluster that is active can fail. One whose targets are all down fails too, although its agent writes."""
+    """Only a cluster that is active can fail. One whose targets are all down fails too, although its agent writes.
+
+    ``now`` is the time of what is known of samples, None when nothing is.
+    """
     if registration.phase != "active":
         return Health(registration.phase, True, f"{registration.phase}: silence would be no failure")
+    if now is None:
+        return Health("unknown", False, "active, but the query API did not tell whether its samples arrive")
     allowed = allowed_age(registration)
-    if age is None:
-        return Health("silent", False, "active, but no sample within a day")
-    if age > allowed:
-        return Health("silent", False, f"active, but its last sample is {age:.0f} s old, more than {allowed:.0f} s")
+    if age is None or age > allowed:
+        last = "no sample within a day"
+        if age is not None:
+            last = f"its last sample is {age:.0f} s old, more than {allowed:.0f} s"
+        return Health("silent", False, f"active, but {last}")
     if samples is None or samples.last_up is None or now - samples.last_up > allowed:
         return Health("down", False, "its agent writes, but every target is down")
     if missing:

@@ -57,6 +57,12 @@ def test_a_row_tells_what_is_wrong_and_is_silent_when_all_is_well() -> None:
     assert second.endswith("active, but no sample within a day")
 
 
+def test_what_is_not_known_is_a_dash() -> None:
+    unknown = registration(series=None, last_sample_age_seconds=None, state="unknown", healthy=False, reason="away")
+    _heading, row = table([unknown]).splitlines()
+    assert row.split()[3:] == ["-", "-", "-", "UNKNOWN", "away"]
+
+
 def test_without_registrations_it_says_so() -> None:
     assert table([]) == "no cluster is registered"
 

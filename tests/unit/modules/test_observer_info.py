@@ -10,7 +10,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.modules import observer_info
 
 
@@ -29,7 +29,7 @@ def test_it_reads_in_check_mode_too_and_never_changes(
         seen.append(params)
         return {"changed": False, "registrations": [], "warnings": ["a store is down"]}
 
-    monkeypatch.setattr(observer_info, "registrations", look)
+    monkeypatch.setattr(observer_info, "overview", look)
     # Ansible itself sends a warning to its display instead of the result where a process has one
     warned: list[str] = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warned.append(text))
@@ -37,18 +37,18 @@ def test_it_reads_in_check_mode_too_and_never_changes(
         status, result = run(capsys, {"namespace": "", "_ansible_check_mode": check_mode})
         assert (status, result["changed"], result["registrations"]) == (0, False, [])
         assert warned.pop() == "a store is down"
-    assert [params["namespace"] for params in seen] == ["scs-observability"] * 2
+    assert [(params["namespace"], params["components"]) for params in seen] == [("scs-observability", True)] * 2
 
 
-def test_a_query_that_fails_is_an_error_that_says_which(
+def test_an_api_server_that_refuses_is_an_error_that_says_what_it_did_not_do(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
-        raise QueryError("no endpoints available", details={"expression": "time()"})
+        raise ApiError("https://observer:6443", "list", "pods in namespace monitoring", 403, "forbidden")
 
-    monkeypatch.setattr(observer_info, "registrations", fail)
+    monkeypatch.setattr(observer_info, "overview", fail)
     status, result = run(capsys, {})
-    assert (status, result["error"], result["expression"]) == (1, "query_error", "time()")
+    assert (status, result["error"], result["resource"]) == (1, "api_error", "pods in namespace monitoring")
 
 
 def test_a_kubeconfig_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,6 +119,16 @@ class TestRequests:
             client.service_get("ns", "https:query", "http", "api/v1/query")
         assert pauses == []
 
+    def test_a_pod_behind_the_proxy(self, api: ScriptedApi, client: KubernetesClient, pauses: list[float]) -> None:
+        path = "/api/v1/namespaces/ns/pods/query-0:10902/proxy/metrics"
+        api.on("GET", path, Answer(body=b"up 1\n"), Answer(503, b"connection refused"))
+        assert client.pod_get("ns", "query-0", 10902, "/metrics", {"scope": "global"}) == b"up 1\n"
+        assert api.requests[0].query == {"scope": "global"}
+        with pytest.raises(ApiError, match="connection refused") as refused:
+            client.pod_get("ns", "query-0", 10902, "/metrics")
+        assert refused.value.resource == "pods/proxy ns/query-0:10902"
+        assert pauses == []
+
     def test_what_a_namespace_can_hold(self, api: ScriptedApi, client: KubernetesClient) -> None:
         def resource(name: str, kind: str, scope: str = "Namespaced", verbs: str = "list delete") -> dict[str, Any]:
             return {"resource": name, "responseKind": {"kind": kind}, "scope": scope, "verbs": verbs.split()}

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_receive import DEFAULT_TENANT
+from ansible_collections.scs.observability.plugins.module_utils._observer import components
+from ansible_collections.scs.observability.plugins.module_utils._observer.components import Facts
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import (
     ClusterSamples,
     Freshness,
@@ -19,7 +21,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.on
 from ansible_collections.scs.observability.plugins.module_utils._registration.overview import (
     describe,
     orphans,
-    registrations,
+    overview,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
@@ -145,51 +147,133 @@ def test_orphans_write_without_being_registered() -> None:
         {
             "alpha": samples(kubelet=1),
             "gone": samples(kubelet=40),
-            "default-tenant": samples(kubelet=1),
+            DEFAULT_TENANT: samples(kubelet=1),
         },
     )
     assert orphans([registration()], now) == [{"name": "gone", "last_sample_age_seconds": 40.0, "series": 100}]
 
 
-def test_a_whole_observer(lab: Any) -> None:
+def look(**changes: Any) -> dict[str, Any]:
+    return overview({"kubeconfig": "observer", "components": False, **changes}, False)
+
+
+def deployed(component: str, *, ready: int = 1) -> Facts:
+    """A component as it is found, without pods to be asked."""
+    labels = {
+        "app.kubernetes.io/name": "thanos",
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/instance": f"thanos-{component}",
+    }
+    template = {"spec": {"containers": [{"image": "thanos:v1"}]}}
+    return Facts(
+        {
+            "kind": "StatefulSet",
+            "metadata": {"name": f"thanos-{component}", "labels": labels},
+            "spec": {"replicas": 1, "template": template},
+            "status": {"replicas": 1, "readyReplicas": ready, "availableReplicas": ready},
+        },
+        diagnosis="" if ready else "  pod thanos-0 (Pending)",
+    )
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> list[Facts]:
+    """What is deployed in the observer."""
+    result = [deployed(component) for component in ("receive", "query", "query-frontend")]
+    monkeypatch.setattr(components, "observe", lambda *_arguments: (result, ["a right is missing"]))
+    return result
+
+
+def test_a_whole_observer(lab: Any, found: list[Facts]) -> None:
     register(lab.params(customer="Example Shop"), False)
     lab.thanos.asked.clear()
-    result = registrations({"kubeconfig": "observer"}, False)
-    (found,) = result["registrations"]
-    assert (result["changed"], result["healthy"], result["orphans"]) == (False, True, [])
-    assert (found["name"], found["customer"], found["state"], found["series"]) == ("alpha", "Example Shop", "ok", 700)
+    result = look(components=True)
+    (cluster,) = result["registrations"]
+    assert (result["changed"], result["healthy"], result["problems"], result["orphans"]) == (False, True, [], [])
+    assert (cluster["name"], cluster["customer"], cluster["state"]) == ("alpha", "Example Shop", "ok")
+    assert cluster["series"] == 700
+    assert [(row["name"], row["state"]) for row in result["components"]] == [
+        ("thanos-query", "ok"),
+        ("thanos-query-frontend", "ok"),
+        ("thanos-receive", "ok"),
+    ]
+    assert result["warnings"] == ["a right is missing"]
     assert len(lab.thanos.asked) == 4
+
+
+def test_a_component_that_does_not_work_is_a_problem_with_its_diagnosis(lab: Any, found: list[Facts]) -> None:
+    register(lab.params(), False)
+    found.append(deployed("store", ready=0))
+    result = look(components=True)
+    assert result["healthy"] is False
+    assert result["problems"] == ["component thanos-store: 0 of 1 replicas are ready\n  pod thanos-0 (Pending)"]
+
+
+def test_registered_clusters_need_components(lab: Any, found: list[Facts]) -> None:
+    found[:] = [deployed("query")]
+    assert look(components=True)["healthy"] is True, "nobody is registered"
+    register(lab.params(), False)
+    assert [text.partition(":")[0] for text in look(components=True)["problems"]] == [
+        "component receive",
+        "component query_frontend",
+    ]
+    assert look()["healthy"] is True, "nobody looked"
+
+
+def test_who_asks_query_itself_needs_no_query_frontend(lab: Any, found: list[Facts]) -> None:
+    register(lab.params(), False)
+    found[:] = [deployed("query"), deployed("receive")]
+    assert look(components=True, query_frontend="thanos-query")["problems"] == []
 
 
 def test_a_silent_cluster_is_looked_for_in_the_past_with_one_more_query(lab: Any) -> None:
     register(lab.params(), False)
     lab.kaas.delete("apps/v1", "Deployment", "scs-observability-agent", "scs-observability")
     lab.thanos.asked.clear()
-    result = registrations({"kubeconfig": "observer"}, True)
-    (found,) = result["registrations"]
-    assert (result["healthy"], found["state"]) == (False, "silent")
-    assert 3599 < found["last_sample_age_seconds"] < 3610
+    result = look()
+    (cluster,) = result["registrations"]
+    assert (result["healthy"], cluster["state"]) == (False, "silent")
+    assert result["problems"] == [f"cluster alpha: {cluster['reason']}"]
+    assert 3599 < cluster["last_sample_age_seconds"] < 3610
     assert len(lab.thanos.asked) == 5
 
 
-def test_an_observer_without_query_path_is_an_error(lab: Any) -> None:
+def test_without_query_path_components_and_registrations_are_told_all_the_same(lab: Any, found: list[Facts]) -> None:
+    register(lab.params(), False)
+    register(lab.params(phase="maintenance"), False)
     lab.observer.thanos = None
-    with pytest.raises(QueryError, match="thanos-query-frontend"):
-        registrations({"kubeconfig": "observer"}, False)
+    found[1] = deployed("query", ready=0)
+    result = look(components=True)
+    assert result["healthy"] is False
+    query, api = result["problems"]
+    assert query.startswith("component thanos-query: 0 of 1")
+    assert "scs-observability/thanos-query-frontend" in api
+    (cluster,) = result["registrations"]
+    assert (cluster["state"], cluster["healthy"]) == ("maintenance", True)
+
+
+def test_without_query_path_nothing_is_known_of_an_active_cluster(lab: Any) -> None:
+    register(lab.params(), False)
+    lab.observer.thanos = None
+    result = look()
+    (cluster,) = result["registrations"]
+    assert (cluster["state"], cluster["healthy"], cluster["series"]) == ("unknown", False, None)
+    assert (cluster["last_sample_age_seconds"], cluster["missing_jobs"]) == (None, [])
+    assert len(result["problems"]) == 1, "not again for each cluster"
 
 
 def test_an_observer_without_registrations_shows_who_writes_all_the_same(lab: Any) -> None:
     register(lab.params(), False)
     lab.observer.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, "alpha")
-    result = registrations({"kubeconfig": "observer"}, False)
+    result = look()
     assert (result["registrations"], result["healthy"]) == ([], True)
     assert [item["name"] for item in result["orphans"]] == ["alpha"]
 
 
 def test_registrations_of_another_observer_in_the_same_cluster_are_not_ours(lab: Any) -> None:
     register(lab.params(observer_namespace="other-observer"), False)
-    result = registrations({"kubeconfig": "observer"}, False)
+    result = look()
     assert result["registrations"] == []
     assert [item["name"] for item in result["orphans"]] == ["alpha"]
-    (theirs,) = registrations({"kubeconfig": "observer", "namespace": "other-observer"}, False)["registrations"]
+    (theirs,) = look(namespace="other-observer")["registrations"]
     assert theirs["state"] == "ok"

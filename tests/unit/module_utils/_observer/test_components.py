@@ -1,0 +1,467 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._observer.components import (
+    Facts,
+    describe,
+    observe,
+    parse_stores,
+    problems,
+)
+from tests.unit.module_utils._kubernetes import conftest as scripted
+from tests.unit.module_utils._kubernetes.conftest import Answer, ScriptedApi, failure
+from tests.unit.module_utils._kubernetes.workloads import PULLING, RUNNING, Manifest, container, crashing
+
+api, client, pauses = scripted.api, scripted.client, scripted.pauses
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BUILD = 'thanos_build_info{branch="HEAD",version="0.42.4"} 1\n'
+ENDPOINT = {
+    "name": "10.244.0.7:10901",
+    "lastCheck": "2026-03-01T11:59:58.123456789Z",
+    "lastError": None,
+    "labelSets": [{"cluster": "alpha", "receive_replica": "thanos-receive-0"}],
+    "minTime": 1772280000000,
+    "maxTime": 1772366400000,
+}
+
+
+def labels(component: str, software: str = "thanos") -> dict[str, str]:
+    return {
+        "app.kubernetes.io/managed-by": "scs.observability",
+        "app.kubernetes.io/name": software,
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/instance": f"{software}-{component}",
+    }
+
+
+def workload(component: str, *, software: str = "thanos", wanted: int = 1, ready: int | None = None) -> Manifest:
+    """A StatefulSet as its controller leaves it."""
+    ready = wanted if ready is None else ready
+    revisions = dict.fromkeys(("currentRevision", "updateRevision"), "new")
+    all_labels = labels(component, software)
+    selector = {name: all_labels[name] for name in ("app.kubernetes.io/name", "app.kubernetes.io/instance")}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": f"{software}-{component}", "namespace": "ns", "labels": all_labels},
+        "spec": {
+            "replicas": wanted,
+            "selector": {"matchLabels": selector},
+            "template": {"spec": {"containers": [{"image": f"quay.io/{software}:v1"}]}},
+        },
+        "status": {"replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, **revisions},
+    }
+
+
+def pod(component: str, number: int = 0, status: Manifest = RUNNING, *, software: str = "thanos") -> Manifest:
+    port = {"thanos": {"name": "http", "containerPort": 10902}, "haproxy": {"name": "metrics", "containerPort": 8404}}
+    return {
+        "metadata": {
+            "name": f"{software}-{component}-{number}",
+            "namespace": "ns",
+            "labels": labels(component, software),
+        },
+        "spec": {"containers": [{"ports": [{"name": "grpc", "containerPort": 10901}, port[software]]}]},
+        "status": {"phase": "Running", "containerStatuses": [status]},
+    }
+
+
+def secret(name: str, expires: str = "2026-05-30T12:00:00Z", renew_after: str = "2026-05-10T12:00:00Z") -> Manifest:
+    prefix = "observability.scs.community/certificate"
+    annotations = {f"{prefix}-expires": expires, f"{prefix}-renew-after": renew_after}
+    return {"metadata": {"name": name, "labels": labels("query"), "annotations": annotations}}
+
+
+def stores(**endpoints: Any) -> bytes:
+    return json.dumps({"status": "success", "data": endpoints}).encode()
+
+
+def facts(component: str, *bodies: str, **changes: Any) -> Facts:
+    """A component that is ready, with pods that answer with their version and more metrics."""
+    metrics = {f"thanos-{component}-{number}": (BUILD + body).encode() for number, body in enumerate(bodies or [""])}
+    return Facts(**{"workload": workload(component), "metrics": metrics, **changes})
+
+
+def row(item: Facts, *others: Facts) -> dict[str, Any]:
+    (found,) = (found for found in describe([item, *others], NOW) if found["name"] == item.name)
+    return found
+
+
+# Facts in, status out
+
+
+def test_a_component_that_works() -> None:
+    assert row(facts("query-frontend")) == {
+        "name": "thanos-query-frontend",
+        "component": "query_frontend",
+        "version": "0.42.4",
+        "image": "quay.io/thanos:v1",
+        "replicas": {"wanted": 1, "ready": 1},
+        "endpoints": [],
+        "last_upload": None,
+        "compaction": None,
+        "certificates": [],
+        "error": None,
+        "diagnosis": "",
+        "healthy": True,
+        "state": "ok",
+        "reason": "ready",
+    }
+
+
+def test_components_come_by_name() -> None:
+    names = [found["name"] for found in describe([facts("store"), facts("compact")], NOW)]
+    assert names == ["thanos-compact", "thanos-store"]
+
+
+def test_versions_of_pods_may_differ_while_they_are_replaced() -> None:
+    older = BUILD.replace("0.42.4", "0.41.0").encode()
+    assert row(facts("store", metrics={"a": BUILD.encode(), "b": older, "c": older}))["version"] == "0.41.0, 0.42.4"
+
+
+def test_the_newest_upload_of_all_pods_counts() -> None:
+    name = 'thanos_objstore_bucket_last_successful_upload_time{bucket="metrics"}'
+    found = row(facts("receive", f"{name} 1.772362841e+09\n", f"{name} 1.7723628e+09\n", f"{name} 0\n"))
+    assert found["last_upload"] == "2026-03-01T11:00:41Z"
+    assert row(facts("receive", f"{name} 0\n"))["last_upload"] is None, "never"
+
+
+def test_progress_of_a_compactor() -> None:
+    found = row(
+        facts(
+            "compact",
+            "thanos_compact_halted 0\nthanos_compact_iterations_total 12\nthanos_compact_retries_total 2\n"
+            "thanos_compact_todo_compactions 1\nthanos_compact_todo_compaction_blocks 3\n",
+        )
+    )
+    assert found["compaction"] == {
+        "since": None,
+        "halted": False,
+        "iterations": 12,
+        "retries": 2,
+        "todo": {"compactions": 1, "compaction_blocks": 3},
+    }
+    assert found["healthy"] is True
+
+
+def test_a_compactor_that_has_halted_is_not_healthy_although_it_is_ready() -> None:
+    found = row(facts("compact", "thanos_compact_halted 1\n"))
+    assert (found["state"], found["healthy"]) == ("halted", False)
+    assert found["replicas"] == {"wanted": 1, "ready": 1}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "pods", "reason"),
+    [
+        ({"wanted": 2, "ready": 1}, [], "1 of 2 replicas are ready"),
+        ({"wanted": 0}, [], "scaled to 0 replicas"),
+        (
+            {"ready": 0},
+            [pod("store", status=PULLING)],
+            '0 of 1 replicas are ready (thanos-store-0: ImagePullBackOff: Back-off pulling image "quay.io/thanos',
+        ),
+        (
+            {"ready": 0},
+            [pod("store", 0), pod("store", 1, crashing(5))],
+            "0 of 1 replicas are ready (thanos-store-1: CrashLoopBackOff: back-off 40s restarting failed "
+            "container=receive; before: ended with 1 (Error): unknown flag --tsdb; 5 restarts)",
+        ),
+    ],
+)
+def test_why_a_component_is_not_ready(replicas: dict[str, int], pods: list[Manifest], reason: str) -> None:
+    found = row(facts("store", workload=workload("store", **replicas), pods=pods, diagnosis="  more"))
+    assert (found["state"], found["healthy"], found["diagnosis"]) == ("unready", False, "  more")
+    assert found["reason"].startswith(reason)
+    assert "\n" not in found["reason"]
+
+
+def test_endpoints_that_query_sees() -> None:
+    empty = {**ENDPOINT, "name": "10.244.0.8:10901", "labelSets": [], "minTime": 2**63 - 1, "maxTime": -(2**63)}
+    found = row(facts("query", stores={"thanos-query-0": stores(store=[empty], receive=[ENDPOINT])}))
+    assert found["endpoints"] == [
+        {
+            "name": "10.244.0.7:10901",
+            "type": "receive",
+            "label_sets": [{"cluster": "alpha", "receive_replica": "thanos-receive-0"}],
+            "min_time": "2026-02-28T12:00:00Z",
+            "max_time": "2026-03-01T12:00:00Z",
+            "last_check": "2026-03-01T11:59:58.123456789Z",
+            "error": None,
+        },
+        {
+            "name": "10.244.0.8:10901",
+            "type": "store",
+            "label_sets": [],
+            "min_time": None,
+            "max_time": None,
+            "last_check": "2026-03-01T11:59:58.123456789Z",
+            "error": None,
+        },
+    ]
+    assert found["healthy"] is True
+
+
+def test_an_endpoint_with_an_error_is_told_whichever_pod_has_it() -> None:
+    failing = {**ENDPOINT, "lastError": "connection refused"}
+    for order in ([ENDPOINT, failing], [failing, ENDPOINT]):
+        answers = {f"thanos-query-{number}": stores(receive=[item]) for number, item in enumerate(order)}
+        found = row(facts("query", stores=answers))
+        assert [item["error"] for item in found["endpoints"]] == ["connection refused"]
+        assert (found["state"], found["healthy"]) == ("failing", False)
+        assert found["reason"] == "endpoint 10.244.0.7:10901 (receive): connection refused"
+
+
+def test_an_endpoint_that_query_has_never_reached_is_missed() -> None:
+    query = facts("query", stores={"thanos-query-0": stores(receive=[ENDPOINT])})
+    receive, store, frontend = facts("receive"), facts("store"), facts("query-frontend")
+    assert row(query, receive, frontend)["state"] == "ok"
+    found = row(query, receive, store, frontend)
+    assert (found["state"], found["reason"]) == ("failing", "sees 0 of 1 endpoints of type store")
+    assert row(store, query, receive)["state"] == "ok", "it is query that lacks something"
+    unready = facts("store", workload=workload("store", ready=0))
+    assert row(query, receive, unready)["state"] == "ok", "nothing to be seen yet"
+
+
+def test_every_pod_of_query_shall_see_every_pod() -> None:
+    second = {**ENDPOINT, "name": "10.244.0.9:10901"}
+    both, one = stores(store=[ENDPOINT, second]), stores(store=[ENDPOINT])
+    two = facts("store", workload=workload("store", wanted=2))
+    assert row(facts("query", stores={"thanos-query-0": both, "thanos-query-1": both}), two)["state"] == "ok"
+    found = row(facts("query", stores={"thanos-query-0": both, "thanos-query-1": one}), two)
+    assert found["reason"] == "sees 1 of 2 endpoints of type store"
+    behind_a_service = facts("store", workload={**workload("store", wanted=2), "kind": "Deployment"})
+    assert row(facts("query", stores={"thanos-query-0": one}), behind_a_service)["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("dates", "state", "healthy"),
+    [
+        ({}, "ok", True),
+        ({"renew_after": "2026-03-01T12:00:00Z"}, "due", True),
+        ({"renew_after": "2026-02-01T00:00:00Z", "expires": "2026-03-01T12:00:01Z"}, "due", True),
+        ({"renew_after": "2026-02-01T00:00:00Z", "expires": "2026-03-01T12:00:00Z"}, "expired", False),
+        ({"renew_after": "", "expires": "written by hand"}, "ok", True),
+    ],
+)
+def test_certificates(dates: dict[str, str], state: str, healthy: bool) -> None:
+    plain = {"metadata": {"name": "thanos-query-objstore", "labels": labels("query")}}
+    given = secret("thanos-query-tls", **dates)
+    found = row(facts("query", secrets=[plain, given]))
+    assert [item["secret"] for item in found["certificates"]] == ["thanos-query-tls"]
+    assert (found["state"], found["healthy"]) == (state, healthy)
+    if state != "ok":
+        assert "thanos-query-tls" in found["reason"]
+
+
+def test_certificates_that_may_not_be_read_are_no_failure() -> None:
+    found = row(facts("query", secrets=None))
+    assert (found["certificates"], found["state"]) == (None, "ok")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("dial tcp 10.244.0.9:10902: i/o timeout", "dial tcp 10.244.0.9:10902: i/o timeout"),
+        (b"<html>", "line 1 is not in Prometheus' text format: '<html>'"),
+        (b"go_goroutines 12\n", "thanos_build_info is not among its metrics"),
+    ],
+)
+def test_a_pod_that_cannot_be_read_is_an_error_and_hides_no_other(answer: bytes | str, error: str) -> None:
+    found = row(facts("store", metrics={"thanos-store-0": answer, "thanos-store-1": BUILD.encode()}))
+    assert found["error"] == f"thanos-store-0: {error}"
+    assert (found["state"], found["healthy"], found["version"]) == ("unknown", False, "0.42.4")
+    assert error in found["reason"]
+
+
+def test_a_query_whose_endpoints_cannot_be_read_is_not_said_to_lack_them() -> None:
+    found = row(facts("query", stores={"thanos-query-0": "forbidden"}), facts("receive"))
+    assert (found["state"], found["reason"]) == ("unknown", "cannot be read: thanos-query-0: forbidden")
+
+
+def test_all_reasons_are_told() -> None:
+    failing = {**ENDPOINT, "lastError": "connection refused"}
+    item = facts(
+        "query",
+        workload=workload("query", wanted=2, ready=1),
+        secrets=[secret("thanos-query-tls", expires="2026-01-01T00:00:00Z")],
+        stores={"thanos-query-0": stores(receive=[failing]), "thanos-query-1": "i/o timeout"},
+    )
+    found = row(item, facts("store"))
+    assert found["state"] == "unready"
+    assert found["reason"].split("; ") == [
+        "1 of 2 replicas are ready",
+        "the certificate in Secret thanos-query-tls expired at 2026-01-01T00:00:00Z",
+        "endpoint 10.244.0.7:10901 (receive): connection refused",
+        "sees 0 of 1 endpoints of type store",
+        "cannot be read: thanos-query-1: i/o timeout",
+    ]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"data":[]}', b'{"data":{"store":[{}]}}', b'{"data":{"store":1}}']
+)
+def test_what_is_no_list_of_endpoints_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match="no list of endpoints"):
+        parse_stores(body)
+
+
+def test_problems_name_what_is_wrong_and_what_is_missing() -> None:
+    rows = describe([facts("query"), facts("store", workload=workload("store", ready=0), diagnosis="  pod x")], NOW)
+    assert problems(rows, ("receive", "query"), "monitoring") == [
+        "component thanos-store: 0 of 1 replicas are ready\n  pod x",
+        "component receive: not deployed in namespace monitoring, although clusters are registered",
+    ]
+
+
+# What real programs say (Thanos 0.42.4, HAProxy 2.6), without the metrics of their libraries
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def sampled(component: str, sample: str, **changes: Any) -> dict[str, Any]:
+    return row(facts(component, metrics={"pod": (SAMPLES / f"{sample}.txt").read_bytes()}, **changes))
+
+
+@pytest.mark.parametrize(
+    ("sample", "state", "compaction"),
+    [
+        (
+            "compact",
+            "ok",
+            {"iterations": 4, "compactions": 0, "compaction_blocks": 0, "downsample_blocks": 0, "deletion_blocks": 0},
+        ),
+        (
+            "compact_halted",
+            "halted",
+            {"iterations": 0, "compactions": 1, "compaction_blocks": 2, "downsample_blocks": 0, "deletion_blocks": 0},
+        ),
+    ],
+)
+def test_a_real_compactor(sample: str, state: str, compaction: dict[str, int]) -> None:
+    found = sampled("compact", sample)
+    assert (found["version"], found["state"], found["last_upload"], found["error"]) == ("0.42.4", state, None, None)
+    told = found["compaction"]
+    assert {"iterations": told["iterations"], **told["todo"]} == compaction
+    assert (told["halted"], told["retries"], told["since"]) == (state == "halted", 0, "2026-11-25T22:47:44Z")
+
+
+def test_a_real_receive() -> None:
+    found = sampled("receive", "receive")
+    assert (found["version"], found["state"], found["compaction"]) == ("0.42.4", "ok", None)
+
+
+def test_a_real_query_whose_store_gateway_went_away() -> None:
+    found = sampled("query", "query", stores={"pod": (SAMPLES / "stores.json").read_bytes()})
+    receive, store = found["endpoints"]
+    assert (receive["type"], receive["error"], receive["min_time"]) == ("receive", None, None)
+    assert receive["label_sets"] == [{"cluster": "default-tenant", "receive_replica": "0"}]
+    assert "connect: connection refused" in store["error"]
+    assert (found["version"], found["state"]) == ("0.42.4", "failing")
+
+
+def test_a_real_gateway() -> None:
+    gateway = workload("remote-write-gateway", software="haproxy")
+    found = sampled("remote-write-gateway", "haproxy", workload=gateway)
+    assert (found["version"], found["state"]) == ("2.6.12-1+deb12u4", "ok")
+
+
+# What is asked
+
+APPS = "/apis/apps/v1/namespaces/ns"
+CORE = "/api/v1/namespaces/ns"
+
+
+@pytest.fixture
+def observer(api: ScriptedApi) -> ScriptedApi:
+    """An observer with query, two pods of the gateway, and things that are no components of it."""
+    other = {**labels("agent", "prometheus-agent")}
+    agent = {**workload("store"), "metadata": {"name": "agent", "namespace": "ns", "labels": other}}
+    api.on("GET", f"{APPS}/deployments", {"items": [agent]})
+    gateway = workload("remote-write-gateway", software="haproxy", wanted=2)
+    api.on("GET", f"{APPS}/statefulsets", {"items": [workload("query"), gateway]})
+    pods = [pod("remote-write-gateway", number, software="haproxy") for number in (0, 1)]
+    api.on("GET", f"{CORE}/pods", {"items": [pod("query"), *pods]})
+    api.on("GET", f"{CORE}/secrets", {"items": [secret("thanos-query-tls")]})
+    api.on("GET", f"{CORE}/pods/thanos-query-0:10902/proxy/metrics", Answer(body=BUILD.encode()))
+    api.on("GET", f"{CORE}/pods/thanos-query-0:10902/proxy/api/v1/stores", Answer(body=stores(receive=[ENDPOINT])))
+    for number in (0, 1):
+        path = f"{CORE}/pods/haproxy-remote-write-gateway-{number}:8404/proxy/metrics"
+        api.on("GET", path, Answer(body=b'haproxy_process_build_info{version="3.0.11"} 1\n'))
+    return api
+
+
+def test_each_pod_is_asked_once_and_query_once_more(observer: ScriptedApi, client: KubernetesClient) -> None:
+    found, warnings = observe(client, "ns")
+    assert warnings == []
+    gateway, query = describe(found, NOW)
+    assert (query["name"], query["version"], len(query["endpoints"])) == ("thanos-query", "0.42.4", 1)
+    assert [item["secret"] for item in query["certificates"]] == ["thanos-query-tls"]
+    assert (gateway["component"], gateway["version"]) == ("remote_write_gateway", "3.0.11")
+    assert (gateway["certificates"], gateway["state"], query["state"]) == ([], "ok", "ok")
+    assert observer.asked("GET") == [
+        f"{CORE}/pods",
+        f"{CORE}/pods/haproxy-remote-write-gateway-0:8404/proxy/metrics",
+        f"{CORE}/pods/haproxy-remote-write-gateway-1:8404/proxy/metrics",
+        f"{CORE}/pods/thanos-query-0:10902/proxy/api/v1/stores",
+        f"{CORE}/pods/thanos-query-0:10902/proxy/metrics",
+        f"{CORE}/secrets",
+        f"{APPS}/deployments",
+        f"{APPS}/statefulsets",
+    ]
+    (listed,) = [request for request in observer.requests if request.path == f"{CORE}/secrets"]
+    assert "PartialObjectMetadataList" in listed.headers["accept"], "what is in them is of no interest"
+
+
+def test_a_pod_that_does_not_answer_is_told_in_the_words_of_the_api_server(
+    observer: ScriptedApi, client: KubernetesClient, pauses: list[float]
+) -> None:
+    refused = failure(503, "ServiceUnavailable", "error trying to reach service: connection refused")
+    observer.on("GET", f"{CORE}/pods/haproxy-remote-write-gateway-1:8404/proxy/metrics", refused)
+    gateway, query = describe(observe(client, "ns")[0], NOW)
+    assert gateway["error"] == "haproxy-remote-write-gateway-1: error trying to reach service: connection refused"
+    assert (gateway["state"], gateway["version"], query["state"]) == ("unknown", "3.0.11", "ok")
+    assert pauses == []
+
+
+def test_a_component_that_is_not_ready_is_diagnosed_and_only_pods_that_run_are_asked(
+    observer: ScriptedApi, client: KubernetesClient
+) -> None:
+    observer.on("GET", f"{APPS}/statefulsets", {"items": [workload("query", ready=0)]})
+    observer.on("GET", f"{APPS}/statefulsets/thanos-query", workload("query", ready=0))
+    leaving = pod("query", 2)
+    leaving["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    starting = pod("query", 1, container("query", waiting={"reason": "ContainerCreating"}))
+    starting["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    observer.on("GET", f"{CORE}/pods", {"items": [starting, leaving]})
+    (query,) = describe(observe(client, "ns")[0], NOW)
+    assert (query["state"], query["error"]) == ("unready", None)
+    assert "container query: ContainerCreating" in query["diagnosis"]
+    assert [path for path in observer.asked("GET") if "proxy" in path] == []
+
+
+def test_secrets_that_may_not_be_listed_are_a_warning(observer: ScriptedApi, client: KubernetesClient) -> None:
+    text = 'secrets is forbidden: User "eve" cannot list resource "secrets" in API group "" in the namespace "ns"'
+    observer.on("GET", f"{CORE}/secrets", failure(403, "Forbidden", text))
+    found, warnings = observe(client, "ns")
+    assert warnings == [
+        'when certificates expire is not known: user "eve" is forbidden: needs verb list on secrets in namespace ns'
+    ]
+    assert [item["certificates"] for item in describe(found, NOW)] == [None, None]
+
+
+def test_workloads_that_may_not_be_listed_are_an_error(observer: ScriptedApi, client: KubernetesClient) -> None:
+    observer.on("GET", f"{APPS}/statefulsets", failure(403, "Forbidden", "no"))
+    with pytest.raises(ApiError, match=r"statefulsets\.apps"):
+        observe(client, "ns")
