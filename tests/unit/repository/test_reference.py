@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -240,13 +239,3 @@ class TestCheck:
 def test_the_pages_of_this_collection_are_current() -> None:
     check = subprocess.run([sys.executable, SOURCE, "--check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stderr
-
-
-@pytest.mark.parametrize("folder", ["roles", "playbooks", "modules", "filters"])
-def test_links_into_pages_lead_to_a_line(folder: str) -> None:
-    pages = sorted((CHECKOUT / "docs" / folder).glob("*.md"))
-    assert pages
-    for page in pages:
-        for path, fragment in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text()):
-            target = (page.parent / path) if path else page
-            assert f'<a id="{fragment}">' in target.read_text(), f"{page.name}: {path}#{fragment}"
