@@ -283,7 +283,10 @@ def plugin_page(kind: str, plugin: Path) -> Page:
     extended = documentation.get("extends_documentation_fragment") or []
     for fragment in [extended] if isinstance(extended, str) else extended:
         shared = shared_documentation(fragment)
-        options = {**(shared.get("options") or {}), **options}
+        options = {
+            **options,
+            **{key: value for key, value in (shared.get("options") or {}).items() if key not in options},
+        }
         requirements += shared.get("requirements") or []
     page.add(
         page.markdown(documentation["short_description"]) + ".",

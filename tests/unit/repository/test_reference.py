@@ -189,8 +189,8 @@ class TestModule:
         assert "Default: `true`" in row(page, "gas")
         assert "- Needs a chimney\n- Needs an axe" in page
 
-    def test_what_is_required_comes_first(self, page: str) -> None:
-        assert page.index('id="lid"') < page.index('id="litres"')
+    def test_what_is_required_comes_first_and_what_is_shared_last(self, page: str) -> None:
+        assert page.index('id="lid"') < page.index('id="litres"') < page.index('id="gas"')
 
     def test_return_values_are_nested_and_linked(self, page: str) -> None:
         assert "[`heat.seconds`](#return.heat.seconds)" in row(page, "litres")
