@@ -295,12 +295,24 @@ def plugin_page(kind: str, plugin: Path) -> Page:
         "## Parameters",
     )
     page.options("parameter", dict(sorted(options.items(), key=lambda item: not item[1].get("required"))), {})
+    if notes := documentation.get("notes"):
+        page.add("## Notes", "\n".join(f"- {page.markdown(note)}" for note in notes))
     if texts.get("EXAMPLES"):
         page.add("## Examples", f"```yaml\n{texts['EXAMPLES'].strip()}\n```")
     if values := yaml.load(texts.get("RETURN", ""), Loader=LOADER):
         page.add("## Return values")
         page.return_values(values)
+    if others := documentation.get("seealso"):
+        page.add("## See also", "\n".join(f"- {seen(page, other)}" for other in others))
     return page
+
+
+def seen(page: Page, other: Mapping[str, str]) -> str:
+    """An entry of seealso: a module, a plugin or a link."""
+    if "link" in other:
+        return f"[{other['name']}]({other['link']})"
+    markup = f"M({other['module']})" if "module" in other else f"P({other['plugin']}#{other['plugin_type']})"
+    return page.markdown(markup)
 
 
 def shared_documentation(fragment: str) -> dict[str, Any]:

@@ -56,6 +56,10 @@ options:
     description: Whether there is one.
     type: bool
     required: true
+notes: [Mind the steam of O(lid).]
+seealso:
+  - module: scs.observability.kettle
+  - {name: Boiling, description: How it boils., link: "https://example.org/"}
 """
 EXAMPLES = r"""
 - name: Heat
@@ -199,6 +203,10 @@ class TestModule:
 
     def test_examples_are_shown_as_they_are(self, page: str) -> None:
         assert "```yaml\n- name: Heat\n  scs.observability.kettle:\n    lid: true\n```" in page
+
+    def test_notes_and_what_to_see_also(self, page: str) -> None:
+        assert "## Notes\n\n- Mind the steam of [`lid`](#lid)." in page
+        assert "- [`scs.observability.kettle`](../modules/kettle.md)\n- [Boiling](https://example.org/)" in page
 
     def test_a_fragment_of_another_collection_is_refused(self, reference: ModuleType) -> None:
         with pytest.raises(ValueError, match=r"fragment other\.collection\.x"):
