@@ -75,10 +75,16 @@ venv: ## The Python environment (.venv) from the lock
 tree: venv ## The collection tree (.build/collections) from the checkout
 	@python dev/collection_tree.py >/dev/null
 
-lock: venv ## Resolve requirements/dev.in anew into the hashed lock
-	@env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --upgrade --universal --generate-hashes \
-		--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
-		requirements/dev.in --output-file requirements/dev.txt
+reference: venv ## The pages about roles, playbooks, modules and filters (docs/) from what describes them
+	@python dev/reference.py
+
+COMPILE = env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --upgrade --universal --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+
+lock: venv ## Resolve requirements/*.in anew into the hashed locks
+	@$(COMPILE) --python-version 3.11 requirements/dev.in --output-file requirements/dev.txt
+	@$(COMPILE) --python-version 3.11 requirements/ansible-core-2.18.in --output-file requirements/ansible-core-2.18.txt
+	@$(COMPILE) --python-version 3.12 requirements/ansible-core-newest.in --output-file requirements/ansible-core-newest.txt
 
 format: venv ## Format the Python code
 	@ruff check --fix --quiet . ; ruff format .
@@ -94,4 +100,4 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z].*:.*## / {printf "  %-36s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo observer onboard offboard verify lab lab-down lab-status lab-env lint sanity test-unit test-integration molecule benchmark \
-	test venv tree lock format build clean help
+	test venv tree reference lock format build clean help

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images
 from lab import images as lab_images
@@ -54,8 +56,9 @@ def test_no_path_of_a_developers_machine() -> None:
     assert [path for path, text in texts().items() if DEVELOPERS_HOME.search(text)] == []
 
 
-def test_the_lock_holds_only_hashed_packages() -> None:
-    lines = (CHECKOUT / "requirements" / "dev.txt").read_text().splitlines()
+@pytest.mark.parametrize("lock", sorted((CHECKOUT / "requirements").glob("*.txt")), ids=lambda lock: lock.name)
+def test_the_lock_holds_only_hashed_packages(lock: Path) -> None:
+    lines = lock.read_text().splitlines()
     assert [line for line in lines if not re.match(r"[a-z0-9][\w.-]*==|    --hash=sha256:|\s*#", line)] == []
     packages = "\n".join(lines).split("\n")
     pinned = [number for number, line in enumerate(packages) if "==" in line and not line.lstrip().startswith("#")]
@@ -66,6 +69,25 @@ def test_the_lock_is_complete() -> None:
     # dev/bootstrap installs it as it is, without looking for what packages need.
     check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout
+
+
+def test_the_ansible_core_that_is_promised_is_the_one_that_is_tested() -> None:
+    promised = SpecifierSet(yaml.safe_load((CHECKOUT / "meta" / "runtime.yml").read_text())["requires_ansible"])
+    locks = sorted((CHECKOUT / "requirements").glob("ansible-core-*.txt"))
+    tested = [re.search(r"^ansible-core==(\S+)", lock.read_text(), flags=re.MULTILINE) for lock in locks]
+    versions = sorted(Version(match[1]) for match in tested if match)
+    assert len(versions) == len(locks) == 2
+    oldest, newest = versions
+    assert oldest.release[:2] < newest.release[:2]
+    assert oldest in promised
+    assert newest in promised
+    # Not a release before the oldest tested one
+    first = f"{oldest.major}.{oldest.minor}"
+    assert f"{first}.0" in promised
+    assert f"{oldest.major}.{oldest.minor - 1}.99" not in promised
+    roles = [yaml.safe_load(path.read_text()) for path in CHECKOUT.glob("roles/*/meta/main.yml")]
+    assert {role["galaxy_info"]["min_ansible_version"] for role in roles} == {first}
+    assert f"| ansible-core | {first} or newer" in texts()["README.md"]
 
 
 def test_the_artifact_is_the_collection_alone() -> None:
@@ -106,10 +128,27 @@ def test_the_readme_names_everything(kind: str) -> None:
     assert {name for name in names if f"`{name}`" not in readme} == set()
 
 
+def anchors(page: str) -> set[str]:
+    """What a link into a page can name: its headings as they are addressed, and its marked lines."""
+    headings = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
+    slugs = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)">', page))
+
+
 @pytest.mark.parametrize("page", sorted(path for path in tracked() if path.endswith(".md")))
 def test_links_between_pages_lead_somewhere(page: str) -> None:
-    targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)", texts()[page])
-    assert [target for target in targets if not ((CHECKOUT / page).parent / target).exists()] == []
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", texts()[page])
+    assert [path for path, _anchor in links if not ((CHECKOUT / page).parent / path).exists()] == []
+    named = [((CHECKOUT / page).parent / path if path else CHECKOUT / page, anchor) for path, anchor in links if anchor]
+    assert [(path.name, anchor) for path, anchor in named if anchor not in anchors(path.read_text())] == []
+
+
+def test_what_is_to_be_found_is_there() -> None:
+    page = CHECKOUT / "docs" / "how-it-is-built.md"
+    rows = re.findall(r"^\| .* \| \[`[^`]+`\]\(([^)]+)\) \| `(\w+)` \|$", page.read_text(), flags=re.MULTILINE)
+    assert rows
+    defined = re.compile(r"^(?:def |class )?(\w+)\b(?=[ (:=])", flags=re.MULTILINE)
+    assert [(path, name) for path, name in rows if name not in defined.findall((page.parent / path).read_text())] == []
 
 
 def test_make_targets_in_pages_exist() -> None:

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The artifact, installed into an empty path, deploys an observer, with the oldest and with the newest ansible-core."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from tests.integration.apiserver.conftest import ApiServer
+from tests.integration.artifact.conftest import Core
+from tests.integration.s3.conftest import S3Server
+
+
+def recap(output: str) -> dict[str, int]:
+    """The numbers in the last lines of a run on one host."""
+    lines = re.findall(r"^observer-1 +: (.*)$", output, flags=re.MULTILINE)
+    assert len(lines) == 1, output
+    return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", lines[0])}
+
+
+def test_the_installed_artifact_deploys_an_observer_and_changes_nothing_again(
+    core: Core, artifact: Path, api_server: ApiServer, s3: S3Server, tmp_path: Path
+) -> None:
+    name = f"artifact-{core.name.replace('.', '-')}"
+    inventory = tmp_path / "hosts.yml"
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "observer_kubeconfig": str(api_server.kubeconfig()),
+        "observer_namespace": name,
+        "observer_bucket_name": name,
+        "observer_bucket_endpoint": s3.url,
+        "observer_bucket_ca": s3.ca.read_text(),
+        "observer_bucket_access_key": s3.owner.access_key,
+        "observer_bucket_secret_key": s3.owner.secret_key,
+        "observer_gateway_hostnames": ["metrics.example.org"],
+        # There is no kubelet, so no pod ever runs.
+        "observer_wait": False,
+    }
+    inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": variables}}}))
+    assert f"[core {core.version}]" in core.run("ansible", "--version", home=tmp_path)
+    core.run("ansible-galaxy", "collection", "install", "--offline", artifact, home=tmp_path)
+    assert [path.name for path in (tmp_path / "collections" / "ansible_collections").glob("*/*")] == ["observability"]
+
+    deploy = ("ansible-playbook", "--inventory", inventory, "scs.observability.observer")
+    first = core.run(*deploy, home=tmp_path)
+    assert recap(first)["changed"] > 0, first
+    assert name in s3.buckets()
+    client = api_server.client()
+    workloads = {
+        str(item["metadata"]["name"])
+        for kind in ("Deployment", "StatefulSet")
+        for item in client.list("apps/v1", kind, namespace=name)
+    }
+    assert {"thanos-receive", "thanos-store", "thanos-query", "thanos-query-frontend"} <= workloads
+
+    second = core.run(*deploy, home=tmp_path)
+    assert recap(second)["changed"] == 0, second
+    assert s3.owner.secret_key not in first + second
+    # What a newer ansible-core is going to refuse is said by the newest one.
+    assert "DEPRECATION" not in first + second
