@@ -41,6 +41,8 @@ def _check(settings: Settings) -> None:
 def _arguments(settings: Settings) -> list[str]:
     result = [
         f"--remote-write.address=0.0.0.0:{REMOTE_WRITE_PORT}",
+        # It asks nobody who they are, takes samples for every tenant, and cannot be turned off.
+        "--receive.capnproto-address=127.0.0.1:0",
         f"--tsdb.path={DATA_PATH}",
         f"--tsdb.retention={settings.retention or RETENTION[settings.objstore]}",
         '--label=receive_replica="$(POD_NAME)"',
@@ -95,6 +97,7 @@ COMPONENT = Component(
         "--receive.relabel-config": "It keeps series from carrying the labels of a cluster",
         "--receive.hashrings": "One receive, no ring",
         "--receive.local-endpoint": "One receive, no ring",
+        "--receive.capnproto-address": "It takes samples without asking for a certificate",
         "--remote-write.address": "The gateway relies on this port",
         "--remote-write.server-tls": instead("tls"),
     },

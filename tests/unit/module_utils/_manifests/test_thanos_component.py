@@ -432,6 +432,7 @@ CONTRADICTIONS = [
     (thanos_receive.COMPONENT, RECEIVE, "--receive.split-tenant-label-name=cluster", "cluster"),
     (thanos_receive.COMPONENT, RECEIVE, "--receive.relabel-config=[]", "labels"),
     (thanos_receive.COMPONENT, RECEIVE, "--receive.hashrings=[]", "ring"),
+    (thanos_receive.COMPONENT, RECEIVE, "--receive.capnproto-address=0.0.0.0:19391", "certificate"),
     (thanos_receive.COMPONENT, RECEIVE, '--label=replica="x"', "label"),
     (thanos_receive.COMPONENT, RECEIVE, "--remote-write.server-tls-client-ca=/x", "tls"),
     (thanos_query_frontend.COMPONENT, FRONTEND, "--query-frontend.downstream-url=http://x", "endpoints"),
