@@ -32,7 +32,8 @@ options:
       - V(rule) evaluates Prometheus rules over what query sees, keeps what they record, and tells Alertmanagers what
         fires.
       - V(compact) joins and downsamples the blocks in the bucket, and removes what is older than its retention. A
-        bucket must have no other compactor.
+        bucket must have no other compactor. Blocks of replicas become one, sample by sample; where pairs of Prometheus
+        upload to the bucket, put C(--deduplication.func=penalty) into O(extra_args).
       - V(bucket_web) shows which blocks are in the bucket.
     type: str
     required: true
@@ -137,7 +138,7 @@ options:
   retention:
     description:
       - How long O(component=receive) and O(component=rule) keep blocks on their own volume, a duration such as V(2d),
-        for receive at least V(6h).
+        at least V(6h).
       - V(2d) with an object store, where blocks stay, and for receive V(15d) without, unless given.
     type: str
   retention_raw:

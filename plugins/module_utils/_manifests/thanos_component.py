@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import service_of
 
@@ -211,6 +212,16 @@ def http_url(value: str, parameter: str, advice: str) -> None:
         valid = False
     if not valid or any(character.isspace() for character in value):
         raise InputError("is not an http or https URL without credentials", parameter=parameter, advice=advice)
+
+
+def local_retention(settings: Settings) -> None:
+    """Refuse a retention that removes blocks before they are uploaded."""
+    if settings.retention and 0 < duration_seconds(settings.retention, "retention") < 6 * 3600:
+        raise InputError(
+            f"{settings.retention} is too short",
+            parameter="retention",
+            advice="Blocks are 2h long and are uploaded when they are complete: keep at least 6h",
+        )
 
 
 def quoted(value: str) -> str:

@@ -106,6 +106,7 @@ def _client(endpoint: ExternalEndpoint, settings: Settings) -> dict[str, Any]:
     own = f"{SECRETS_PATH}/{_file_name(endpoint)}"
     tls = {
         "enabled": True,
+        # Others may not have 1.3 yet.
         "min_version": "1.2",
         "ca_file": f"{own}.ca.crt" if endpoint.ca else f"{TLS_PATH}/ca.crt",
     }

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
     CONFIGURATION_PATH,
     TLS_PATH,
     Component,
     Settings,
     instead,
+    local_retention,
 )
 
 REMOTE_WRITE_PORT = 19291
@@ -25,17 +24,6 @@ DEFAULT_TENANT = "_unassigned"
 
 # With an object store the local blocks only bridge the time until the store gateway serves them.
 RETENTION = {True: "2d", False: "15d"}
-
-
-def _check(settings: Settings) -> None:
-    if settings.retention:
-        seconds = duration_seconds(settings.retention, "retention")
-        if 0 < seconds < 6 * 3600:
-            raise InputError(
-                f"{settings.retention} is too short",
-                parameter="retention",
-                advice="Blocks are 2h long and are uploaded when they are complete: keep at least 6h",
-            )
 
 
 def _arguments(settings: Settings) -> list[str]:
@@ -77,7 +65,7 @@ COMPONENT = Component(
     command=("receive",),
     resources={"requests": {"cpu": "200m", "memory": "512Mi"}, "limits": {"memory": "4Gi"}},
     takes=("retention", "objstore", "storage_size", "storage_class"),
-    check=_check,
+    check=local_retention,
     arguments=_arguments,
     tuning=(
         # An agent that was cut off sends its backlog late and out of order.

@@ -13,6 +13,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
     Settings,
     http_url,
     instead,
+    local_retention,
     quoted,
 )
 
@@ -32,14 +33,14 @@ def _check(settings: Settings) -> None:
             http_url(url, parameter, hint)
         if len(set(urls)) != len(urls):
             raise InputError("has a URL twice", parameter=parameter)
+    local_retention(settings)
     for label in (REPLICA_LABEL, "cluster", settings.tenant_label):
         if label in settings.external_labels:
+            advice = "It would replace that label of every series that a rule records; use for example observer"
             raise InputError(
                 f"{label} is not for a ruler to set",
                 parameter="external_labels",
-                advice="It would replace that label of every series that a rule records; use for example observer"
-                if label != REPLICA_LABEL
-                else "It is the name of the pod",
+                advice=advice if label != REPLICA_LABEL else "It is the name of the pod",
             )
 
 

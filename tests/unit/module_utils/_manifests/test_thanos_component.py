@@ -354,6 +354,7 @@ REFUSED = [
     ),
     (thanos_bucket_web.COMPONENT, replace(BUCKET_WEB, objstore=False), "objstore"),
     (thanos_bucket_web.COMPONENT, replace(BUCKET_WEB, storage_size="1Gi"), "storage_size"),
+    (thanos_rule.COMPONENT, replace(RULE, retention="2h"), "retention"),
     (thanos_rule.COMPONENT, replace(RULE, endpoints=()), "endpoints"),
     (thanos_rule.COMPONENT, replace(RULE, endpoints=("thanos-query:10901",)), "endpoints"),
     (thanos_rule.COMPONENT, replace(RULE, endpoints=("http://a", "http://a")), "endpoints"),
