@@ -25,6 +25,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 
 ENDPOINTS_FILE = "endpoints.json"
 
+_OWN = {"ca_file": f"{TLS_PATH}/ca.crt", "cert_file": f"{TLS_PATH}/tls.crt", "key_file": f"{TLS_PATH}/tls.key"}
+
 _HOST = r"(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?|\[[0-9a-fA-F:.]+\])"
 _ENDPOINT = re.compile(rf"(?P<lookup>dns\+|dnssrv\+|dnssrvnoa\+)?{_HOST}(?P<port>:[0-9]{{1,5}})?")
 
@@ -74,46 +76,44 @@ def _check_external(endpoint: ExternalEndpoint, settings: Settings) -> None:
         )
 
 
-def _arguments(settings: Settings) -> list[str]:
-    result = [
+def _arguments(_settings: Settings) -> list[str]:
+    return [
         f"--endpoint.sd-config-file={CONFIGURATION_PATH}/{ENDPOINTS_FILE}",
         "--endpoint.sd-config-reload-interval=10s",
+        *(f"--query.replica-label={label}" for label in REPLICA_LABELS),
     ]
-    if settings.tls:
-        result += [
-            "--grpc-client-tls-secure",
-            f"--grpc-client-tls-cert={TLS_PATH}/tls.crt",
-            f"--grpc-client-tls-key={TLS_PATH}/tls.key",
-            f"--grpc-client-tls-ca={TLS_PATH}/ca.crt",
-            "--grpc-client-tls-min-version=1.3",
-            # Endpoints are addresses of pods by then: all components share a name to be verified by.
-            f"--grpc-client-server-name={shared_server_name(settings.namespace)}",
-        ]
-    return [*result, *(f"--query.replica-label={label}" for label in REPLICA_LABELS)]
 
 
 def _files(settings: Settings) -> dict[str, str]:
-    endpoints: list[dict[str, Any]] = [{"address": endpoint} for endpoint in settings.endpoints]
-    for external in settings.external_endpoints:
-        endpoints.append({"address": external.address, "client_config": _client(external, settings)})
-    return {ENDPOINTS_FILE: json.dumps({"endpoints": endpoints}, indent=2) + "\n"}
+    content: dict[str, Any] = {
+        "endpoints": [
+            *({"address": endpoint} for endpoint in settings.endpoints),
+            *(
+                {"address": endpoint.address, "client_config": _external_client(endpoint, settings)}
+                for endpoint in settings.external_endpoints
+            ),
+        ]
+    }
+    if settings.tls:
+        content["default_client_config"] = {
+            "tls_config": {"enabled": True, "min_version": "1.3", **_OWN},
+            # Endpoints are addresses of pods by then: all components share a name to be verified by.
+            "server_name": shared_server_name(settings.namespace),
+        }
+    return {ENDPOINTS_FILE: json.dumps(content, indent=2) + "\n"}
 
 
-def _client(endpoint: ExternalEndpoint, settings: Settings) -> dict[str, Any]:
+def _external_client(endpoint: ExternalEndpoint, settings: Settings) -> dict[str, Any]:
     """How query speaks to an endpoint that is not ours: what is not given is as with ours, but for the name."""
     if not settings.tls and not endpoint.ca:
         return {"tls_config": {"enabled": False}}
-    own = f"{SECRETS_PATH}/{_file_name(endpoint)}"
-    tls = {
-        "enabled": True,
-        # Others may not have 1.3 yet.
-        "min_version": "1.2",
-        "ca_file": f"{own}.ca.crt" if endpoint.ca else f"{TLS_PATH}/ca.crt",
-    }
+    # Others may not have 1.3 yet.
+    tls = {"enabled": True, "min_version": "1.2", **(_OWN if settings.tls else {})}
+    files = f"{SECRETS_PATH}/{_file_name(endpoint)}"
+    if endpoint.ca:
+        tls["ca_file"] = f"{files}.ca.crt"
     if endpoint.certificate:
-        tls |= {"cert_file": f"{own}.crt", "key_file": f"{own}.key"}
-    elif settings.tls:
-        tls |= {"cert_file": f"{TLS_PATH}/tls.crt", "key_file": f"{TLS_PATH}/tls.key"}
+        tls |= {"cert_file": f"{files}.crt", "key_file": f"{files}.key"}
     return {"tls_config": tls, **({"server_name": endpoint.server_name} if endpoint.server_name else {})}
 
 

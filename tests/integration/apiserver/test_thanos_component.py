@@ -242,6 +242,42 @@ def test_an_older_version_is_refused_before_anything_is_touched(ensure: Ensure, 
     assert run_as_announced(ensure, look, "bucket_web", image=older, allow_downgrade=True)["changed"]
 
 
+def test_rights_in_the_namespace_suffice(api_server: Any, admin: KubernetesClient, namespace: str) -> None:
+    """An operator who may not even ask for ServiceMonitors, in a namespace that was made for them."""
+    groups = ["", "apps", "policy"]
+    verbs = ["get", "list", "create", "patch", "delete"]
+    rbac = "rbac.authorization.k8s.io"
+    for kind, place, rule in (
+        ("Role", {"namespace": namespace}, {"apiGroups": groups, "resources": ["*"], "verbs": verbs}),
+        (
+            "ClusterRole",
+            {},
+            {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [namespace], "verbs": ["get", "patch"]},
+        ),
+    ):
+        metadata = {"name": namespace, **place}
+        admin.apply({"apiVersion": f"{rbac}/v1", "kind": kind, "metadata": metadata, "rules": [rule]})
+        admin.apply(
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": f"{kind}Binding",
+                "metadata": metadata,
+                "roleRef": {"apiGroup": rbac, "kind": kind, "name": namespace},
+                "subjects": [{"apiGroup": rbac, "kind": "User", "name": f"operator-of-{namespace}"}],
+            }
+        )
+    params = {
+        "kubeconfig": str(api_server.kubeconfig(f"operator-of-{namespace}", ())),
+        "namespace": namespace,
+        "wait": False,
+        "component": "store",
+        **GIVEN["store"],
+    }
+    assert thanos.ensure(params, False)["changed"]
+    assert not thanos.ensure(params, False)["changed"]
+    assert thanos.ensure({**params, "state": "absent"}, False)["changed"]
+
+
 # ServiceMonitors, where the cluster has the Prometheus Operator
 
 

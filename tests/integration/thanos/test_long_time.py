@@ -161,10 +161,25 @@ def site(tmp_path_factory: pytest.TempPathFactory, identities: Identities, s3: S
             found.write(receive, "kaas-1", samples)
             # At its end it uploads what it has.
             receive.stop()
-        found.run("store", extra_args=["--sync-block-duration=1s"], **found.objstore)
+        found.run(
+            "store",
+            cache={"type": "IN-MEMORY", "config": {"max_size": "50MB", "max_item_size": "5MB"}, "ttl": "1h"},
+            bucket_cache={
+                "type": "IN-MEMORY",
+                "config": {"max_size": "50MB", "max_item_size": "5MB"},
+                # Or it would not hear of new blocks for as long as they are cached.
+                **dict.fromkeys(("blocks_iter_ttl", "metafile_exists_ttl", "metafile_doesnt_exist_ttl"), "1s"),
+            },
+            extra_args=["--sync-block-duration=1s"],
+            **found.objstore,
+        )
         found.run("bucket_web", extra_args=["--refresh=1s", "--timeout=1m"], **found.objstore)
         found.run("query", endpoints=[found.endpoints["thanos-store"]["grpc"]])
-        found.run("query_frontend", endpoints=[found.endpoints["thanos-query"]["http"]])
+        found.run(
+            "query_frontend",
+            endpoints=[found.endpoints["thanos-query"]["http"]],
+            cache={"type": "in-memory", "config": {"max_size": "50MB", "validity": "1h"}},
+        )
         yield found
 
 
@@ -228,6 +243,8 @@ def test_the_store_gateway_answers_at_the_resolution_that_is_enough(site: Site) 
 
     hours = wait_for(lambda: len(samples("1h")) == 24 and samples("1h"), 30, "samples of one hour")
     assert len(samples("0s")) == DAY / STEP
+    assert site.metric("thanos-store", "thanos_store_index_cache_hits_total") > 0
+    assert site.metric("thanos-store", "thanos_store_bucket_cache_operation_hits_total") > 0
     (moment, value) = hours[0]
     assert float(value) == pytest.approx(wave(float(moment) - HOUR / 2), abs=0.01)
 

@@ -34,15 +34,20 @@ def manifests(settings: Settings) -> dict[str, Any]:
     return {item["kind"]: item for item in found}
 
 
-def read(settings: Settings) -> list[dict[str, Any]]:
-    """The endpoints in the file that query is told to read."""
+def configuration(settings: Settings) -> dict[str, Any]:
+    """The file of endpoints that query is told to read."""
     arguments = thanos_component.arguments(thanos_query.COMPONENT, settings)
     (path,) = [
         argument.partition("=")[2] for argument in arguments if argument.startswith("--endpoint.sd-config-file=")
     ]
     folder, _, name = path.rpartition("/")
     assert folder == thanos_component.CONFIGURATION_PATH
-    endpoints: list[dict[str, Any]] = json.loads(manifests(settings)["ConfigMap"]["data"][name])["endpoints"]
+    content: dict[str, Any] = json.loads(manifests(settings)["ConfigMap"]["data"][name])
+    return content
+
+
+def read(settings: Settings) -> list[dict[str, Any]]:
+    endpoints: list[dict[str, Any]] = configuration(settings)["endpoints"]
     return endpoints
 
 
@@ -167,13 +172,19 @@ def test_replicas_of_every_kind_of_writer_are_deduplicated() -> None:
 
 
 def test_query_proves_itself_and_expects_the_name_that_all_components_share() -> None:
-    arguments = thanos_component.arguments(thanos_query.COMPONENT, QUERY)
-    assert "--grpc-client-tls-secure" in arguments
-    assert "--grpc-client-tls-cert=/etc/thanos/tls/tls.crt" in arguments
-    assert "--grpc-client-server-name=thanos-grpc.observer.svc" in arguments
+    client = configuration(QUERY)["default_client_config"]
+    assert client["tls_config"] == {
+        "enabled": True,
+        "min_version": "1.3",
+        "ca_file": "/etc/thanos/tls/ca.crt",
+        "cert_file": "/etc/thanos/tls/tls.crt",
+        "key_file": "/etc/thanos/tls/tls.key",
+    }
+    assert client["server_name"] == "thanos-grpc.observer.svc"
     assert thanos_query.COMPONENT.client
-    plain = thanos_component.arguments(thanos_query.COMPONENT, replace(QUERY, tls=False))
-    assert not [argument for argument in plain if "tls" in argument or "server-name" in argument]
+    plain = replace(QUERY, tls=False)
+    assert "default_client_config" not in configuration(plain)
+    assert not [argument for argument in thanos_component.arguments(thanos_query.COMPONENT, plain) if "tls" in argument]
 
 
 @pytest.mark.parametrize("endpoint", ["http://thanos-query.observer.svc:10902", "https://query.example.org/thanos"])
