@@ -38,20 +38,26 @@ OBJSTORE = {
     "objstore_secret_key": "swordfish",
 }
 RULES = {"own.yml": {"groups": [{"name": "own", "rules": [{"record": "a:b", "expr": "up"}]}]}}
+SIDECAR = {
+    "server_name": "sidecar",
+    "certificate": "-----BEGIN CERTIFICATE-----\n",
+    "key": "-----BEGIN PRIVATE KEY-----\nswordfish\n",
+}
+REDIS = {"cache": {"type": "REDIS", "config": {"addr": "redis:6379"}}, "cache_password": "swordfish"}
 GIVEN: dict[str, Result] = {
     "bucket_web": OBJSTORE,
     "compact": {**OBJSTORE, "retention_raw": "30d"},
     "query": {
         "replicas": 2,
         "endpoints": ["store:10901"],
-        "external_endpoints": [{"address": "sidecar.example.org:10901", "server_name": "sidecar"}],
+        "external_endpoints": [{"address": "sidecar.example.org:10901", **SIDECAR}],
         "node_selector": {"disk": "fast"},
         "tolerations": [{"key": "observer", "operator": "Exists"}],
     },
     "query_frontend": {"endpoints": ["http://thanos-query:10902"], "cache": {"type": "IN-MEMORY"}},
     "receive": OBJSTORE,
     "rule": {**OBJSTORE, "replicas": 2, "endpoints": ["http://thanos-query:10902"], "rules": RULES},
-    "store": {**OBJSTORE, "replicas": 3, "storage_size": "1Gi"},
+    "store": {**OBJSTORE, **REDIS, "replicas": 3, "storage_size": "1Gi"},
 }
 
 # Key pairs are made anew until they are stored, and what is told of them differs.

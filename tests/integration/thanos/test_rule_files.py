@@ -16,7 +16,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from tests.integration.apiserver.conftest import binary
 from tests.unit.module_utils._manifests.test_thanos_rule import ALERT, RECORD, REFUSED, file_of
 
-# Where we are stricter: names of files are keys of a ConfigMap, half of the data is no data, an empty file was forgotten.
+# Where we are stricter: names of files are keys of a ConfigMap, half of the data is no data, an empty file a mistake.
 # A name twice is seen by the ruler, not by this check of Thanos.
 OURS = {"path", "ending", "hidden", "partial response", "too much", "empty", "a tag", "a name twice"}
 
