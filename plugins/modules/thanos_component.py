@@ -29,9 +29,15 @@ options:
       - V(store) serves the blocks in the bucket.
       - V(query) is one view over receive, store gateways and sidecars, replicas deduplicated.
       - V(query_frontend) is what people and dashboards ask; it splits long queries and caches their parts.
+      - V(rule) evaluates Prometheus rules over what query sees, keeps what they record, and tells Alertmanagers what
+        fires.
+      - V(compact) joins and downsamples the blocks in the bucket, and removes what is older than its retention. A
+        bucket must have no other compactor. Blocks of replicas become one, sample by sample; where pairs of Prometheus
+        upload to the bucket, put C(--deduplication.func=penalty) into O(extra_args).
+      - V(bucket_web) shows which blocks are in the bucket.
     type: str
     required: true
-    choices: [query, query_frontend, receive, store]
+    choices: [bucket_web, compact, query, query_frontend, receive, rule, store]
   name:
     description:
       - What the component's objects are called, a DNS label. V(thanos-) and the component, with dashes, unless given.
@@ -51,8 +57,17 @@ options:
   image:
     description: Image reference of Thanos 0.42 or newer. The version that this release was tested with unless given.
     type: str
+  allow_downgrade:
+    description:
+      - Whether the version in the tag of O(image) may be older than that of the running component. A newer Thanos may
+        have written what an older one cannot read.
+    type: bool
+    default: false
   replicas:
-    description: Number of pods. There can be only one receive.
+    description:
+      - Number of pods. There can be only one receive and one compact.
+      - Of several, a PodDisruptionBudget keeps all but one during the maintenance of nodes, and they are on different
+        nodes where there are enough, unless O(affinity) says otherwise.
     type: int
     default: 1
   resources:
@@ -62,8 +77,9 @@ options:
     type: dict
   storage_size:
     description:
-      - Size of the volume of each pod, for V(receive) (V(10Gi) unless given) and V(store), whose cache goes with the
-        pod unless given.
+      - Size of the volume of each pod, for V(receive) (V(10Gi) unless given), V(compact) (V(20Gi)), V(rule) (V(5Gi))
+        and V(store), whose cache goes with the pod unless given.
+      - Compact needs room for the blocks that it joins, of the largest cluster about twice what two weeks of it are.
       - It cannot be changed later on.
     type: str
   storage_class:
@@ -73,14 +89,41 @@ options:
     description:
       - For O(component=query), the StoreAPI endpoints to read from, as RV(endpoints.grpc) returns them. That is
         C(host:port), or a name to look up like C(dns+host:port) or C(dnssrv+name), without a scheme.
-      - For O(component=query_frontend), the one URL of query, as RV(endpoints.http) returns it.
+      - A change of query's endpoints arrives in its pods within two minutes, without a restart.
+      - For O(component=query_frontend), the one URL of query, as RV(endpoints.http) returns it. For O(component=rule),
+        one or several of them.
+      - Components that would ask one another in a circle are refused.
     type: list
     elements: str
+  external_endpoints:
+    description:
+      - For O(component=query), StoreAPI endpoints with another TLS than the components of this observer, such as the
+        sidecars of the IaaS layer or another observer. They arrive like O(endpoints).
+      - Certificates of an endpoint that is there already are used for its next connection.
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: Of the form C(host:port). A name is connected to as it is, it does not stand for several.
+        type: str
+        required: true
+      server_name:
+        description: Name in the endpoint's certificate, where it is not the host of the address.
+        type: str
+      ca:
+        description: Certificates (PEM) by which the endpoint is known. The authority C(internal) unless given.
+        type: str
+      certificate:
+        description: Certificate (PEM) that is shown to the endpoint. The component's own unless given.
+        type: str
+      key:
+        description: Key (PEM) of the certificate.
+        type: str
   objstore:
     description:
-      - The object store for O(component=store), which needs one, and O(component=receive), which keeps its blocks to
-        itself without. As C(objstore) is returned by M(scs.observability.bucket), that is Thanos' own format without
-        credentials.
+      - The object store for V(store), V(compact) and V(bucket_web), which need one, and for V(receive) and V(rule),
+        which keep their blocks to themselves without.
+      - As M(scs.observability.bucket) returns it, that is Thanos' own format without credentials.
     type: dict
   objstore_access_key:
     description: Access key of the object store. Needs O(objstore_secret_key).
@@ -94,8 +137,65 @@ options:
     type: str
   retention:
     description:
-      - How long O(component=receive) keeps blocks on its own volume, a duration such as V(2d), at least V(6h).
-      - V(2d) with an object store, where blocks stay, and V(15d) without, unless given.
+      - How long O(component=receive) and O(component=rule) keep blocks on their own volume, a duration such as V(2d),
+        at least V(6h).
+      - V(2d) with an object store, where blocks stay, and for receive V(15d) without, unless given.
+    type: str
+  retention_raw:
+    description:
+      - How long O(component=compact) keeps samples as they were written, a duration such as V(30d). For ever unless
+        given, and for V(0).
+      - With O(downsampling) at least V(40h), because blocks are downsampled when they span that.
+    type: str
+  retention_5m:
+    description:
+      - How long O(component=compact) keeps samples of five minutes. For ever unless given, and for V(0).
+      - With O(downsampling) at least V(10d), and not shorter than O(retention_raw).
+    type: str
+  retention_1h:
+    description:
+      - How long O(component=compact) keeps samples of one hour. For ever unless given, and for V(0).
+      - Not shorter than O(retention_5m).
+    type: str
+  downsampling:
+    description: Whether O(component=compact) makes samples of five minutes and of one hour, for queries over long time.
+    type: bool
+    default: true
+  delete_delay:
+    description:
+      - How long O(component=compact) leaves a block that it replaced or that is too old, so that nobody who reads it is
+        interrupted. V(48h) unless given.
+    type: str
+  rules:
+    description:
+      - What O(component=rule) evaluates, as names of files (C(kaas.yml)) with their content in Prometheus' format, as
+        text or as structure. A rule that cannot be loaded is refused.
+      - Texts with templates like C({{ $labels.cluster }}) stay as they are when they come from a lookup.
+    type: dict
+  evaluation_interval:
+    description: How often O(component=rule) evaluates groups that do not say so themselves. V(1m) unless given.
+    type: str
+  external_labels:
+    description:
+      - Labels that O(component=rule) puts to what it records and to alerts, such as C(observer), beside
+        C(ruler_replica), which is always there.
+      - The label of clusters (O(tenant_label)) is refused, as it would replace that of every recorded series.
+    type: dict
+  alertmanagers:
+    description: URLs of the Alertmanagers that O(component=rule) tells about alerts, of all replicas of each.
+    type: list
+    elements: str
+  cache:
+    description:
+      - The cache of O(component=store) for indexes (Thanos' index cache) and of O(component=query_frontend) for
+        answers (its response cache), with C(type) (V(IN-MEMORY), V(MEMCACHED) or V(REDIS)) and C(config) as Thanos has
+        them. In memory unless given.
+    type: dict
+  bucket_cache:
+    description: The cache of O(component=store) for chunks and lists of blocks, in Thanos' format. None unless given.
+    type: dict
+  cache_password:
+    description: Password of the Redis of O(cache) and O(bucket_cache).
     type: str
   tls:
     description:
@@ -124,12 +224,32 @@ options:
   service_type:
     description:
       - Type of the Service, one of V(ClusterIP), V(NodePort) and V(LoadBalancer). Others than V(ClusterIP) are for
-        V(query) and V(query_frontend) only. These speak plain HTTP and ask nobody who they are.
+        V(query), V(query_frontend) and V(bucket_web) only. These speak plain HTTP and ask nobody who they are.
     type: str
     default: ClusterIP
   node_port:
     description: Node port for HTTP. V(0) lets the cluster choose.
     type: int
+  node_selector:
+    description: Labels of the nodes that pods may run on.
+    type: dict
+  tolerations:
+    description: Taints of nodes that pods put up with, as Kubernetes has them.
+    type: list
+    elements: dict
+  affinity:
+    description: Affinity of the pods as Kubernetes has it. It replaces the default, see O(replicas).
+    type: dict
+  priority_class:
+    description: Priority class of the pods.
+    type: str
+  service_monitor:
+    description:
+      - Whether there is a ServiceMonitor, by which a Prometheus of the Prometheus Operator finds the component.
+      - One of V(auto), V(always) and V(never). V(auto) makes one where the cluster knows that kind, V(always) fails
+        elsewhere.
+    type: str
+    default: auto
   purge:
     description:
       - With O(state=absent), remove the volumes with their data too.
@@ -193,6 +313,59 @@ EXAMPLES = r"""
     endpoints:
       - "{{ query.endpoints.http }}"
 
+- name: Query reads the sidecars of the IaaS layer too, which have an authority of their own
+  scs.observability.thanos_component:
+    component: query
+    replicas: 2
+    endpoints:
+      - "{{ receive.endpoints.grpc }}"
+      - "{{ store.endpoints.grpc }}"
+    external_endpoints:
+      - address: control-1.example.org:10901
+        ca: "{{ lookup('ansible.builtin.file', 'iaas-ca.pem', rstrip=false) }}"
+
+- name: Compact keeps two months as they were written, and two years downsampled
+  scs.observability.thanos_component:
+    component: compact
+    storage_size: 200Gi
+    retention_raw: 60d
+    retention_5m: 180d
+    retention_1h: 2y
+    objstore: "{{ bucket.objstore }}"
+    objstore_access_key: "{{ s3_access_key }}"
+    objstore_secret_key: "{{ s3_secret_key }}"
+
+- name: Rule evaluates what is in a file beside the playbook
+  scs.observability.thanos_component:
+    component: rule
+    endpoints:
+      - "{{ query.endpoints.http }}"
+    alertmanagers:
+      - http://alertmanager.monitoring.svc:9093
+    external_labels:
+      observer: site-1
+    rules:
+      kaas.yml: "{{ lookup('ansible.builtin.file', 'rules/kaas.yml') }}"
+      own.yml:
+        groups:
+          - name: own
+            rules:
+              - record: cluster:up:count
+                expr: count by (cluster) (up)
+
+- name: Store gateway shares a cache with its replicas
+  scs.observability.thanos_component:
+    component: store
+    replicas: 2
+    cache:
+      type: REDIS
+      config:
+        addr: redis.caches.svc:6379
+    cache_password: "{{ redis_password }}"
+    objstore: "{{ bucket.objstore }}"
+    objstore_access_key: "{{ s3_access_key }}"
+    objstore_secret_key: "{{ s3_secret_key }}"
+
 - name: Remove the store gateway with its cache
   scs.observability.thanos_component:
     component: store
@@ -225,7 +398,7 @@ endpoints:
       sample: http://thanos-query.scs-observability.svc:10902
     grpc:
       description: Endpoint of the StoreAPI in the notation of Thanos, for O(endpoints) of query.
-      returned: not for query_frontend
+      returned: for query, receive, rule and store
       type: str
       sample: dnssrv+_grpc._tcp.thanos-receive-headless.scs-observability.svc
     remote_write:
@@ -256,17 +429,41 @@ def main() -> None:
             "namespace": {"type": "str", "default": "scs-observability"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "image": {"type": "str"},
+            "allow_downgrade": {"type": "bool", "default": False},
             "replicas": {"type": "int", "default": 1},
             "resources": {"type": "dict"},
             "storage_size": {"type": "str"},
             "storage_class": {"type": "str"},
             "endpoints": {"type": "list", "elements": "str"},
+            "external_endpoints": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "address": {"type": "str", "required": True},
+                    "server_name": {"type": "str"},
+                    "ca": {"type": "str"},
+                    "certificate": {"type": "str"},
+                    "key": {"type": "str", "no_log": True},
+                },
+            },
             "objstore": {"type": "dict"},
             # Names a key. Hidden, it would also be blotted out where it is part of another name.
             "objstore_access_key": {"type": "str", "no_log": False},
             "objstore_secret_key": {"type": "str", "no_log": True},
             "objstore_ca": {"type": "str"},
             "retention": {"type": "str"},
+            "retention_raw": {"type": "str"},
+            "retention_5m": {"type": "str"},
+            "retention_1h": {"type": "str"},
+            "downsampling": {"type": "bool", "default": True},
+            "delete_delay": {"type": "str"},
+            "rules": {"type": "dict"},
+            "evaluation_interval": {"type": "str"},
+            "external_labels": {"type": "dict"},
+            "alertmanagers": {"type": "list", "elements": "str"},
+            "cache": {"type": "dict"},
+            "bucket_cache": {"type": "dict"},
+            "cache_password": {"type": "str", "no_log": True},
             "tls": {"type": "bool", "default": True},
             "tenant_header": {"type": "str", "default": "THANOS-TENANT"},
             "tenant_label": {"type": "str", "default": "cluster"},
@@ -274,6 +471,11 @@ def main() -> None:
             "log_level": {"type": "str", "default": "info"},
             "service_type": {"type": "str", "default": "ClusterIP"},
             "node_port": {"type": "int"},
+            "node_selector": {"type": "dict"},
+            "tolerations": {"type": "list", "elements": "dict"},
+            "affinity": {"type": "dict"},
+            "priority_class": {"type": "str"},
+            "service_monitor": {"type": "str", "default": "auto"},
             "purge": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             **KUBERNETES,

@@ -181,6 +181,17 @@ class KubernetesClient:
             self._fail(request, response)
         return response.body
 
+    # What the API server has
+
+    def serves(self, api_version: str, kind: str) -> bool:
+        """Tell whether the API server has a kind of a group. Everybody may ask that."""
+        path = f"/apis/{api_version}"
+        request = _Request("get", path)
+        response = self._send(request, "GET", path)
+        if response.status == 404:
+            return False
+        return any(resource["kind"] == kind for resource in self._object(request, response).get("resources") or [])
+
     # What else a namespace holds
 
     def namespaced_kinds(self) -> builtins.list[tuple[str, str, str]]:

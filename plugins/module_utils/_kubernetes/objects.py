@@ -63,6 +63,7 @@ KINDS: dict[tuple[str, str], Resource] = {
     ("rbac.authorization.k8s.io/v1", "Role"): Resource("roles", True),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): Resource("rolebindings", True),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): Resource("customresourcedefinitions", False),
+    ("monitoring.coreos.com/v1", "ServiceMonitor"): Resource("servicemonitors", True),
     ("observability.scs.community/v1alpha1", "KaaSCluster"): Resource("kaasclusters", False),
 }
 

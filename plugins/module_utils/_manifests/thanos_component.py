@@ -9,13 +9,17 @@ own. A new component is such a file and its line in the table of ``_observer/tha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import service_of
 
 Manifest = dict[str, Any]
 
@@ -26,6 +30,7 @@ GRPC_PORT = 10901
 OBJSTORE_PATH = "/etc/thanos/objstore"
 TLS_PATH = "/etc/thanos/tls"
 CONFIGURATION_PATH = "/etc/thanos/configuration"
+SECRETS_PATH = "/etc/thanos/secrets"
 OBJSTORE_CA_FILE = f"{OBJSTORE_PATH}/ca.crt"
 
 # How long a start may take: receive replays its write-ahead log before it is ready, and must not be killed meanwhile.
@@ -34,7 +39,27 @@ START_SECONDS = 3600
 # What one container reads at its start only, and therefore has to be restarted for.
 Checksums = Mapping[str, str]
 
+# By these labels replicas are told apart: what differs in nothing else is the same series.
+REPLICA_LABELS = ("receive_replica", "ruler_replica", "prometheus_replica", "replica")
+
+# What a component reads from, on its workload: so that circles can be seen.
+READS_ANNOTATION = "observability.scs.community/reads"
+
 _FLAG = re.compile(r"--([a-z][a-z0-9.-]*)(?:=.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ExternalEndpoint:
+    """A StoreAPI (host:port) that is not of this observer, with what its TLS needs where that differs from ours.
+
+    ``ca``, ``certificate`` and ``key`` are PEM texts.
+    """
+
+    address: str
+    server_name: str = ""
+    ca: str = ""
+    certificate: str = ""
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -42,6 +67,8 @@ class Settings:
     """A component as it is wanted; empty means the component's default.
 
     ``objstore`` tells whether there is an object store, ``checksums`` are those of the Secrets that are not made here.
+    ``cache`` and ``bucket_cache`` are configurations in Thanos' format (YAML, may hold passwords), ``rules`` maps names
+    of files to their texts, ``placement`` has arguments of workload.pod_template.
     """
 
     name: str
@@ -52,11 +79,25 @@ class Settings:
     storage_size: str = ""
     storage_class: str = ""
     endpoints: tuple[str, ...] = ()
+    external_endpoints: tuple[ExternalEndpoint, ...] = ()
     objstore: bool = False
     tls: bool = True
     tenant_header: str = "THANOS-TENANT"
     tenant_label: str = "cluster"
     retention: str = ""
+    retention_raw: str = ""
+    retention_5m: str = ""
+    retention_1h: str = ""
+    downsampling: bool = True
+    delete_delay: str = ""
+    cache: str = field(default="", repr=False)
+    bucket_cache: str = field(default="", repr=False)
+    rules: Mapping[str, str] = field(default_factory=dict)
+    external_labels: Mapping[str, str] = field(default_factory=dict)
+    alertmanagers: tuple[str, ...] = ()
+    evaluation_interval: str = ""
+    placement: Mapping[str, Any] = field(default_factory=dict)
+    service_monitor: bool = False
     extra_args: tuple[str, ...] = ()
     log_level: str = "info"
     service_type: str = "ClusterIP"
@@ -88,7 +129,9 @@ class Component:
 
     ``arguments`` are what parameters, wiring and security rest on; ``tuning`` are values that an operator may replace
     by an extra argument. ``reserved`` maps beginnings of flags that an extra argument must not have to advice.
-    ``takes`` names the parameters that not every component has.
+    ``takes`` names the parameters that not every component has. ``files`` and ``secret_files`` are what it reads beside
+    its arguments; a change of them restarts it, unless it ``rereads`` them by itself. What ``passes_on`` answers a
+    query by asking its endpoints.
     """
 
     name: str
@@ -100,6 +143,9 @@ class Component:
     tuning: Sequence[str] = ()
     reserved: Mapping[str, str] = field(default_factory=dict)
     files: Callable[[Settings], Mapping[str, str]] = _nothing
+    secret_files: Callable[[Settings], Mapping[str, str]] = _nothing
+    rereads: bool = False
+    passes_on: bool = False
     ports: Mapping[str, int] = field(default_factory=dict)
     endpoints: Callable[[Settings], Mapping[str, str]] = _nothing
     grpc: bool = True
@@ -138,6 +184,10 @@ def objstore_secret_name(settings: Settings) -> str:
     return f"{settings.name}-objstore"
 
 
+def secrets_name(settings: Settings) -> str:
+    return f"{settings.name}-secrets"
+
+
 def endpoints(component: Component, settings: Settings) -> dict[str, str]:
     """Where others reach the component: by ``http``, as StoreAPI (``grpc``, in Thanos' notation), and what it adds."""
     result = {"http": f"http://{settings.host}:{HTTP_PORT}"}
@@ -148,6 +198,37 @@ def endpoints(component: Component, settings: Settings) -> dict[str, str]:
     return {**result, **component.endpoints(settings)}
 
 
+def reads(settings: Settings) -> tuple[str, ...]:
+    """All endpoints that the component asks."""
+    return (*settings.endpoints, *(endpoint.address for endpoint in settings.external_endpoints))
+
+
+def http_url(value: str, parameter: str, advice: str) -> None:
+    """Refuse what is not an http or https URL, or has credentials, which would be seen in the arguments."""
+    try:
+        url = urlsplit(value)
+        valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and "@" not in url.netloc
+    except ValueError:
+        valid = False
+    if not valid or any(character.isspace() for character in value):
+        raise InputError("is not an http or https URL without credentials", parameter=parameter, advice=advice)
+
+
+def local_retention(settings: Settings) -> None:
+    """Refuse a retention that removes blocks before they are uploaded."""
+    if settings.retention and 0 < duration_seconds(settings.retention, "retention") < 6 * 3600:
+        raise InputError(
+            f"{settings.retention} is too short",
+            parameter="retention",
+            advice="Blocks are 2h long and are uploaded when they are complete: keep at least 6h",
+        )
+
+
+def quoted(value: str) -> str:
+    """The value of a label as an argument has it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def check(component: Component, settings: Settings) -> None:
     """Refuse settings that cannot work; InputError names the parameter."""
     if settings.replicas != 1 and component.single:
@@ -156,15 +237,9 @@ def check(component: Component, settings: Settings) -> None:
             parameter="replicas",
             advice=component.single,
         )
-    given = {
-        "endpoints": settings.endpoints,
-        "retention": settings.retention,
-        "objstore": settings.objstore,
-        "storage_size": settings.storage_size,
-        "storage_class": settings.storage_class,
-    }
-    for parameter in (parameter for parameter, value in given.items() if value):
-        if parameter not in component.takes:
+    without = Settings(settings.name, settings.namespace)
+    for parameter in _NOT_FOR_ALL:
+        if getattr(settings, parameter) != getattr(without, parameter) and parameter not in component.takes:
             raise InputError(f"{component.name} has no use for it", parameter=parameter)
     if component.needs_objstore and not settings.objstore:
         raise InputError(
@@ -180,6 +255,13 @@ def check(component: Component, settings: Settings) -> None:
         )
     if settings.node_port is not None and settings.service_type == "ClusterIP":
         raise InputError("needs service_type NodePort or LoadBalancer", parameter="node_port")
+    for endpoint in settings.endpoints:
+        if service_of(endpoint, settings.namespace) == settings.name:
+            raise InputError(
+                f"{endpoint!r} is this very component",
+                parameter="endpoints",
+                advice="Give what another component returned as its endpoints",
+            )
     component.check(settings)
     arguments(component, settings)
 
@@ -213,7 +295,7 @@ def arguments(component: Component, settings: Settings) -> list[str]:
 
 
 def objects(component: Component, settings: Settings) -> list[Manifest]:
-    """All objects of a component but its Secrets, which hold what is not in the settings."""
+    """All objects of a component but the Secrets that hold what is not in the settings: certificate and objstore."""
     object_labels = labels(component, settings)
     result = [
         workload.namespace(settings.namespace),
@@ -233,9 +315,16 @@ def objects(component: Component, settings: Settings) -> list[Manifest]:
                 _headless_name(settings), settings.namespace, object_labels, ports=component.all_ports, headless=True
             )
         )
-    files = component.files(settings)
-    if files:
+    if settings.replicas > 1:
+        result.append(workload.disruption_budget(settings.name, settings.namespace, object_labels))
+    if settings.service_monitor:
+        result.append(workload.service_monitor(settings.name, settings.namespace, object_labels, port="http"))
+    # What is read again has its volumes from the start, or the first file in it would be a restart.
+    files, secret_files = component.files(settings), component.secret_files(settings)
+    if files or component.rereads:
         result.append(workload.config_map(_configuration_name(settings), settings.namespace, object_labels, files))
+    if secret_files or component.rereads:
+        result.append(workload.secret(secrets_name(settings), settings.namespace, object_labels, secret_files))
     return [*result, _workload(component, settings, object_labels)]
 
 
@@ -256,6 +345,27 @@ def _headless_name(settings: Settings) -> str:
 def _configuration_name(settings: Settings) -> str:
     return f"{settings.name}-configuration"
 
+
+# Parameters that a component has to take; what they are without being given is said in Settings.
+_NOT_FOR_ALL = (
+    "endpoints",
+    "external_endpoints",
+    "objstore",
+    "storage_size",
+    "storage_class",
+    "retention",
+    "retention_raw",
+    "retention_5m",
+    "retention_1h",
+    "downsampling",
+    "delete_delay",
+    "cache",
+    "bucket_cache",
+    "rules",
+    "external_labels",
+    "alertmanagers",
+    "evaluation_interval",
+)
 
 # Common to all: where it listens, how it is probed, whom it trusts. Extra arguments must leave these alone.
 _RESERVED = {
@@ -308,12 +418,20 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
     if settings.objstore:
         mounts.append(workload.mount("objstore", OBJSTORE_PATH))
         volumes.append(workload.secret_volume("objstore", objstore_secret_name(settings)))
-    files = component.files(settings)
     checksums = dict(settings.checksums)
-    if files:
+    files, secret_files = component.files(settings), component.secret_files(settings)
+    if files or component.rereads:
         mounts.append(workload.mount("configuration", CONFIGURATION_PATH))
         volumes.append(workload.config_map_volume("configuration", _configuration_name(settings)))
-        checksums["configuration"] = workload.checksum(dict(files))
+    if secret_files or component.rereads:
+        mounts.append(workload.mount("secrets", SECRETS_PATH))
+        volumes.append(workload.secret_volume("secrets", secrets_name(settings)))
+    for what, content in (("configuration", files), ("secrets", secret_files)):
+        if content and not component.rereads:
+            checksums[what] = workload.checksum(dict(content))
+    placement = dict(settings.placement)
+    if settings.replicas > 1:
+        placement.setdefault("affinity", workload.apart(object_labels))
     template = workload.pod_template(
         object_labels,
         [
@@ -336,18 +454,23 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
         volumes=volumes,
         checksums=checksums,
         termination_grace_period=component.termination_grace_period,
+        **placement,
     )
-    if not component.stateful:
-        return workload.deployment(
+    if component.stateful:
+        claims = [workload.volume_claim("data", object_labels, size=size, storage_class=settings.storage_class)]
+        result = workload.statefulset(
+            settings.name,
+            settings.namespace,
+            object_labels,
+            service_name=_headless_name(settings),
+            template=template,
+            replicas=settings.replicas,
+            volume_claims=claims if size else [],
+        )
+    else:
+        result = workload.deployment(
             settings.name, settings.namespace, object_labels, template=template, replicas=settings.replicas
         )
-    claims = [workload.volume_claim("data", object_labels, size=size, storage_class=settings.storage_class)]
-    return workload.statefulset(
-        settings.name,
-        settings.namespace,
-        object_labels,
-        service_name=_headless_name(settings),
-        template=template,
-        replicas=settings.replicas,
-        volume_claims=claims if size else [],
-    )
+    if component.passes_on:
+        result["metadata"]["annotations"] = {READS_ANNOTATION: " ".join(reads(settings))}
+    return result

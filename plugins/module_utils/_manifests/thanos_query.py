@@ -5,18 +5,27 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import shared_server_name
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
+    CONFIGURATION_PATH,
+    REPLICA_LABELS,
+    SECRETS_PATH,
     TLS_PATH,
     Component,
+    ExternalEndpoint,
     Settings,
     instead,
+    reads,
 )
 
-REPLICA_LABELS = ("receive_replica", "ruler_replica", "prometheus_replica", "replica")
+ENDPOINTS_FILE = "endpoints.json"
+
+_OWN = {"ca_file": f"{TLS_PATH}/ca.crt", "cert_file": f"{TLS_PATH}/tls.crt", "key_file": f"{TLS_PATH}/tls.key"}
 
 _HOST = r"(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?|\[[0-9a-fA-F:.]+\])"
 _ENDPOINT = re.compile(rf"(?P<lookup>dns\+|dnssrv\+|dnssrvnoa\+)?{_HOST}(?P<port>:[0-9]{{1,5}})?")
@@ -40,28 +49,92 @@ def _check(settings: Settings) -> None:
             )
     if len(set(settings.endpoints)) != len(settings.endpoints):
         raise InputError("has an endpoint twice", parameter="endpoints")
+    for external in settings.external_endpoints:
+        _check_external(external, settings)
+    if len(set(reads(settings))) != len(reads(settings)):
+        raise InputError("has an endpoint twice, or one of endpoints", parameter="external_endpoints")
 
 
-def _arguments(settings: Settings) -> list[str]:
-    result = [f"--endpoint={endpoint}" for endpoint in settings.endpoints]
-    if settings.tls:
-        result += [
-            "--grpc-client-tls-secure",
-            f"--grpc-client-tls-cert={TLS_PATH}/tls.crt",
-            f"--grpc-client-tls-key={TLS_PATH}/tls.key",
-            f"--grpc-client-tls-ca={TLS_PATH}/ca.crt",
-            "--grpc-client-tls-min-version=1.3",
-            # Endpoints are addresses of pods by then: all components share a name to be verified by.
-            f"--grpc-client-server-name={shared_server_name(settings.namespace)}",
+def _check_external(endpoint: ExternalEndpoint, settings: Settings) -> None:
+    match = _ENDPOINT.fullmatch(endpoint.address)
+    if match is None or match["lookup"] or not match["port"]:
+        raise InputError(
+            f"{endpoint.address!r} is not host:port",
+            parameter="external_endpoints",
+            advice="Thanos looks names up for endpoints with our own certificates only; give one entry for each host",
+        )
+    if bool(endpoint.certificate) != bool(endpoint.key):
+        missing = "key" if endpoint.certificate else "certificate"
+        raise InputError(
+            f"{endpoint.address}: {missing} is required with the other one of the pair", parameter="external_endpoints"
+        )
+    if not settings.tls and not endpoint.ca and (endpoint.certificate or endpoint.server_name):
+        raise InputError(
+            f"{endpoint.address}: without tls there is no authority to know it by",
+            parameter="external_endpoints",
+            advice="Give its ca",
+        )
+
+
+def _arguments(_settings: Settings) -> list[str]:
+    return [
+        f"--endpoint.sd-config-file={CONFIGURATION_PATH}/{ENDPOINTS_FILE}",
+        "--endpoint.sd-config-reload-interval=10s",
+        *(f"--query.replica-label={label}" for label in REPLICA_LABELS),
+    ]
+
+
+def _files(settings: Settings) -> dict[str, str]:
+    content: dict[str, Any] = {
+        "endpoints": [
+            *({"address": endpoint} for endpoint in settings.endpoints),
+            *(
+                {"address": endpoint.address, "client_config": _external_client(endpoint, settings)}
+                for endpoint in settings.external_endpoints
+            ),
         ]
-    return [*result, *(f"--query.replica-label={label}" for label in REPLICA_LABELS)]
+    }
+    if settings.tls:
+        content["default_client_config"] = {
+            "tls_config": {"enabled": True, "min_version": "1.3", **_OWN},
+            # Endpoints are addresses of pods by then: all components share a name to be verified by.
+            "server_name": shared_server_name(settings.namespace),
+        }
+    return {ENDPOINTS_FILE: json.dumps(content, indent=2) + "\n"}
+
+
+def _external_client(endpoint: ExternalEndpoint, settings: Settings) -> dict[str, Any]:
+    """How query speaks to an endpoint that is not ours: what is not given is as with ours, but for the name."""
+    if not settings.tls and not endpoint.ca:
+        return {"tls_config": {"enabled": False}}
+    # Others may not have 1.3 yet.
+    tls = {"enabled": True, "min_version": "1.2", **(_OWN if settings.tls else {})}
+    files = f"{SECRETS_PATH}/{_file_name(endpoint)}"
+    if endpoint.ca:
+        tls["ca_file"] = f"{files}.ca.crt"
+    if endpoint.certificate:
+        tls |= {"cert_file": f"{files}.crt", "key_file": f"{files}.key"}
+    return {"tls_config": tls, **({"server_name": endpoint.server_name} if endpoint.server_name else {})}
+
+
+def _secret_files(settings: Settings) -> dict[str, str]:
+    return {
+        f"{_file_name(endpoint)}.{suffix}": text
+        for endpoint in settings.external_endpoints
+        for suffix, text in (("ca.crt", endpoint.ca), ("crt", endpoint.certificate), ("key", endpoint.key))
+        if text
+    }
+
+
+def _file_name(endpoint: ExternalEndpoint) -> str:
+    return re.sub(r"[^a-zA-Z0-9.-]", "_", endpoint.address)
 
 
 COMPONENT = Component(
     name="query",
     command=("query",),
     resources={"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
-    takes=("endpoints",),
+    takes=("endpoints", "external_endpoints"),
     check=_check,
     arguments=_arguments,
     tuning=(
@@ -70,6 +143,10 @@ COMPONENT = Component(
         "--store.sd-dns-interval=10s",
     ),
     reserved={"--endpoint": instead("endpoints"), "--store.sd-files": instead("endpoints")},
+    files=_files,
+    secret_files=_secret_files,
+    rereads=True,
+    passes_on=True,
     client=True,
     exposable=True,
 )

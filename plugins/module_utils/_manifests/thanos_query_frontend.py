@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
-    CONFIGURATION_PATH,
+    SECRETS_PATH,
     Component,
     Settings,
+    http_url,
     instead,
 )
 
-_CACHE_FILE = f"{CONFIGURATION_PATH}/response-cache.yml"
+_CACHE_FILE = f"{SECRETS_PATH}/response-cache.yml"
+_CACHE = "type: IN-MEMORY\nconfig:\n  max_size: 250MB\n  max_size_items: 0\n  validity: 6h\n"
 
 
 def _check(settings: Settings) -> None:
@@ -24,16 +24,7 @@ def _check(settings: Settings) -> None:
         raise InputError(
             f"query_frontend takes exactly one, not {len(settings.endpoints)}", parameter="endpoints", advice=advice
         )
-    endpoint = settings.endpoints[0]
-    try:
-        url = urlsplit(endpoint)
-        valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and "@" not in url.netloc
-    except ValueError:
-        valid = False
-    if not valid or any(character.isspace() for character in endpoint):
-        raise InputError("is not an http or https URL without credentials", parameter="endpoints", advice=advice)
-    if url.hostname == settings.host:
-        raise InputError("is this very query_frontend", parameter="endpoints", advice=advice)
+    http_url(settings.endpoints[0], "endpoints", advice)
 
 
 def _arguments(settings: Settings) -> list[str]:
@@ -44,15 +35,15 @@ def _arguments(settings: Settings) -> list[str]:
     ]
 
 
-def _files(_settings: Settings) -> dict[str, str]:
-    return {"response-cache.yml": "type: IN-MEMORY\nconfig:\n  max_size: 250MB\n  max_size_items: 0\n  validity: 6h\n"}
+def _secret_files(settings: Settings) -> dict[str, str]:
+    return {"response-cache.yml": settings.cache or _CACHE}
 
 
 COMPONENT = Component(
     name="query_frontend",
     command=("query-frontend",),
     resources={"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
-    takes=("endpoints",),
+    takes=("endpoints", "cache"),
     check=_check,
     arguments=_arguments,
     tuning=(
@@ -64,10 +55,11 @@ COMPONENT = Component(
     ),
     reserved={
         "--query-frontend.downstream-url": instead("endpoints"),
-        "--query-range.response-cache-config": "The cache is part of this component",
-        "--labels.response-cache-config": "The cache is part of this component",
+        "--query-range.response-cache-config": instead("cache"),
+        "--labels.response-cache-config": instead("cache"),
     },
-    files=_files,
+    secret_files=_secret_files,
+    passes_on=True,
     grpc=False,
     exposable=True,
 )

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
     CONFIGURATION_PATH,
     TLS_PATH,
     Component,
     Settings,
     instead,
+    local_retention,
 )
 
 REMOTE_WRITE_PORT = 19291
@@ -27,20 +26,11 @@ DEFAULT_TENANT = "_unassigned"
 RETENTION = {True: "2d", False: "15d"}
 
 
-def _check(settings: Settings) -> None:
-    if settings.retention:
-        seconds = duration_seconds(settings.retention, "retention")
-        if 0 < seconds < 6 * 3600:
-            raise InputError(
-                f"{settings.retention} is too short",
-                parameter="retention",
-                advice="Blocks are 2h long and are uploaded when they are complete: keep at least 6h",
-            )
-
-
 def _arguments(settings: Settings) -> list[str]:
     result = [
         f"--remote-write.address=0.0.0.0:{REMOTE_WRITE_PORT}",
+        # It asks nobody who they are, takes samples for every tenant, and cannot be turned off.
+        "--receive.capnproto-address=127.0.0.1:0",
         f"--tsdb.path={DATA_PATH}",
         f"--tsdb.retention={settings.retention or RETENTION[settings.objstore]}",
         '--label=receive_replica="$(POD_NAME)"',
@@ -75,7 +65,7 @@ COMPONENT = Component(
     command=("receive",),
     resources={"requests": {"cpu": "200m", "memory": "512Mi"}, "limits": {"memory": "4Gi"}},
     takes=("retention", "objstore", "storage_size", "storage_class"),
-    check=_check,
+    check=local_retention,
     arguments=_arguments,
     tuning=(
         # An agent that was cut off sends its backlog late and out of order.
@@ -95,6 +85,7 @@ COMPONENT = Component(
         "--receive.relabel-config": "It keeps series from carrying the labels of a cluster",
         "--receive.hashrings": "One receive, no ring",
         "--receive.local-endpoint": "One receive, no ring",
+        "--receive.capnproto-address": "It takes samples without asking for a certificate",
         "--remote-write.address": "The gateway relies on this port",
         "--remote-write.server-tls": instead("tls"),
     },

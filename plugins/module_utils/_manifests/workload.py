@@ -20,6 +20,8 @@ Manifest = dict[str, Any]
 MANAGED_BY = "scs.observability"
 PART_OF = "scs-observability"
 CHECKSUM_ANNOTATION = "observability.scs.community/checksum-"
+# Tells the headless Service from the other one with the same pods: both would be scraped.
+HEADLESS_LABEL = "observability.scs.community/headless"
 
 
 def owner(instance: str) -> dict[str, str]:
@@ -358,6 +360,7 @@ def service(
         offered.append(port)
     spec: Manifest = {"selector": selector(object_labels), "ports": offered}
     if headless:
+        object_labels = {**object_labels, HEADLESS_LABEL: "true"}
         spec.update(type="ClusterIP", clusterIP="None", publishNotReadyAddresses=True)
     else:
         spec["type"] = service_type
@@ -366,4 +369,40 @@ def service(
         "kind": "Service",
         "metadata": metadata(name, namespace, object_labels),
         "spec": spec,
+    }
+
+
+def disruption_budget(name: str, namespace: str, object_labels: Mapping[str, str]) -> Manifest:
+    """A PodDisruptionBudget: a node that is drained takes one pod at a time."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(name, namespace, object_labels),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(object_labels)}},
+    }
+
+
+def service_monitor(name: str, namespace: str, object_labels: Mapping[str, str], *, port: str) -> Manifest:
+    """A ServiceMonitor of the Prometheus Operator, for the Service with the same labels."""
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": metadata(name, namespace, object_labels),
+        "spec": {
+            "selector": {
+                "matchLabels": selector(object_labels),
+                "matchExpressions": [{"key": HEADLESS_LABEL, "operator": "DoesNotExist"}],
+            },
+            "endpoints": [{"port": port}],
+        },
+    }
+
+
+def apart(object_labels: Mapping[str, str]) -> Manifest:
+    """An affinity: pods of a workload on different nodes, where there are enough."""
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": selector(object_labels)}}
+    return {
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]
+        }
     }

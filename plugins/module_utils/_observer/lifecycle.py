@@ -25,6 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_gone, wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
+    Kind,
     apply_plan,
     plan_namespace_removal,
     plan_objects,
@@ -41,7 +42,10 @@ KINDS = (
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
     ("v1", "ServiceAccount"),
+    ("policy/v1", "PodDisruptionBudget"),
 )
+# Where the cluster has the Prometheus Operator. Elsewhere, whoever has rights in one namespace may not even ask for it.
+SERVICE_MONITOR = ("monitoring.coreos.com/v1", "ServiceMonitor")
 VOLUMES = ("v1", "PersistentVolumeClaim")
 _WORKLOADS = ("Deployment", "StatefulSet")
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
@@ -56,11 +60,13 @@ def deploy(
     *,
     params: Mapping[str, Any],
     check_mode: bool,
+    kinds: Sequence[Kind] = KINDS,
 ) -> Plan:
     """Have the wanted objects, and of the instance no others; return what that changed (would change in check mode).
 
-    ``authorities`` are the Secrets to create, never to overwrite. ``params`` are force, wait and wait_timeout. Raises
-    ConflictError for fields of other managers without force, NotReadyError when a workload does not become ready.
+    ``authorities`` are the Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
+    force, wait and wait_timeout. Raises ConflictError for fields of other managers without force, NotReadyError when a
+    workload does not become ready.
     """
     timeout, force = parameters.wait_timeout(params), bool(params.get("force"))
     plan = plan_objects(
@@ -68,7 +74,7 @@ def deploy(
         [*wanted, *authorities],
         owner=workload.owner(instance),
         owner_namespace=namespace,
-        prune_kinds=KINDS,
+        prune_kinds=kinds,
         force=force,
         create_only=[identity(secret) for secret in authorities],
     )
@@ -89,7 +95,8 @@ def remove(
     it. Raises NotReadyError when something is still there after wait_timeout.
     """
     timeout, wait, purge = parameters.wait_timeout(params), params.get("wait") is not False, bool(params.get("purge"))
-    plan = plan_removal(client, workload.owner(instance), namespace, (*KINDS, *([VOLUMES] if purge else [])))
+    kinds = [*KINDS, *([SERVICE_MONITOR] if client.serves(*SERVICE_MONITOR) else []), *([VOLUMES] if purge else [])]
+    plan = plan_removal(client, workload.owner(instance), namespace, kinds)
     if purge:
         plan += _plan_last_of_observer(client, namespace, plan)
     if check_mode:

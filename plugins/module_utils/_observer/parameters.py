@@ -28,6 +28,8 @@ _IMAGE = re.compile(
     r"(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_TOLERATION = {"key", "operator", "value", "effect", "tolerationSeconds"}
+_AFFINITY = {"nodeAffinity", "podAffinity", "podAntiAffinity"}
 
 
 def name(params: Mapping[str, Any], default: str) -> str:
@@ -77,6 +79,33 @@ def resources(params: Mapping[str, Any]) -> dict[str, dict[str, str]] | None:
             raise InputError("must be a dictionary of quantities", parameter=f"resources.{what}")
         result[what] = {key: quantity(value, f"resources.{what}.{key}") for key, value in amounts.items()}
     return result
+
+
+def placement(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Where pods may run, as arguments of workload.pod_template; what is not given is left out."""
+    result: dict[str, Any] = {}
+    selector, tolerations = params.get("node_selector") or {}, params.get("tolerations") or []
+    affinity, priority_class = params.get("affinity") or {}, params.get("priority_class")
+    if any(not isinstance(value, str) for value in selector.values()):
+        raise InputError("must be labels with texts", parameter="node_selector", advice="Put numbers and yes in quotes")
+    for toleration in tolerations:
+        _known(toleration, _TOLERATION, "tolerations")
+    _known(affinity, _AFFINITY, "affinity")
+    for argument, value in (
+        ("node_selector", selector),
+        ("tolerations", tolerations),
+        ("affinity", affinity),
+        ("priority_class", dns_label(priority_class, "priority_class") if priority_class else ""),
+    ):
+        if value:
+            result[argument] = value
+    return result
+
+
+def _known(given: Mapping[str, Any], known: set[str], parameter: str) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise InputError(f"{', '.join(unknown)} is none of {', '.join(sorted(known))}", parameter=parameter)
 
 
 def service(params: Mapping[str, Any]) -> tuple[str, int | None]:

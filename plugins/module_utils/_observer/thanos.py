@@ -22,29 +22,61 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import MANAGED_BY, MANAGED_BY_LABEL
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     images,
+    thanos_bucket_web,
+    thanos_compact,
     thanos_component,
     thanos_query,
     thanos_query_frontend,
     thanos_receive,
+    thanos_rule,
+    thanos_rule_files,
     thanos_store,
     workload,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Component, Settings
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
+    READS_ANNOTATION,
+    Component,
+    ExternalEndpoint,
+    Settings,
+    reads,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, service_of
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml, with_credentials
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
-from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import deploy, remove
+from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import (
+    KINDS,
+    SERVICE_MONITOR,
+    deploy,
+    remove,
+)
 
 Manifest = dict[str, Any]
 
 COMPONENTS: dict[str, Component] = {
     module.COMPONENT.name: module.COMPONENT
-    for module in (thanos_query_frontend, thanos_query, thanos_receive, thanos_store)
+    for module in (
+        thanos_bucket_web,
+        thanos_compact,
+        thanos_query_frontend,
+        thanos_query,
+        thanos_receive,
+        thanos_rule,
+        thanos_store,
+    )
 }
 
 _LOG_LEVELS = ("debug", "info", "warn", "error")
 _LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
+_DURATIONS = ("retention", "retention_raw", "retention_5m", "retention_1h", "delete_delay", "evaluation_interval")
+_VERSION = re.compile(r":v?([0-9]+)\.([0-9]+)\.([0-9]+)(?![0-9])")
+
+_SERVICE_MONITORS = ("auto", "always", "never")
+
+# Types of caches, and what a type cannot do without.
+_CACHES = {"IN-MEMORY": "", "MEMCACHED": "addresses", "REDIS": "addr"}
 
 
 @dataclass(frozen=True)
@@ -57,11 +89,17 @@ class ObjectStore:
 
 @dataclass(frozen=True)
 class Observed:
-    """What is there and cannot be made anew: key pairs. ``missing`` are the Secrets of authorities to create."""
+    """What is there and cannot be made anew: key pairs. ``missing`` are the Secrets of authorities to create.
+
+    ``workloads`` are those of all Thanos components of the namespace, ``has_operator`` tells whether there are
+    ServiceMonitors.
+    """
 
     authorities: Mapping[str, KeyPair]
     missing: tuple[Manifest, ...]
     certificate: Manifest | None
+    workloads: tuple[Manifest, ...] = ()
+    has_operator: bool = False
 
 
 def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -74,9 +112,17 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     client = KubernetesClient.from_parameters(params)
     now = datetime.now(UTC)
     observed = observe(client, component, settings, now)
+    refuse(component, settings, observed, params)
     wanted = objects(component, settings, store, observed, now)
     plan = deploy(
-        client, settings.name, settings.namespace, wanted, observed.missing, params=params, check_mode=check_mode
+        client,
+        settings.name,
+        settings.namespace,
+        wanted,
+        observed.missing,
+        params=params,
+        check_mode=check_mode,
+        kinds=[*KINDS, *([SERVICE_MONITOR] if observed.has_operator else [])],
     )
     return {
         **plan.result(),
@@ -107,7 +153,8 @@ def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settin
     log_level = params.get("log_level") or "info"
     if log_level not in _LOG_LEVELS:
         raise InputError(f"{log_level!r} is none of {', '.join(_LOG_LEVELS)}", parameter="log_level")
-    storage_size, retention = params.get("storage_size"), params.get("retention")
+    storage_size = params.get("storage_size")
+    durations: dict[str, Any] = {name: duration(params[name], name) for name in _DURATIONS if params.get(name)}
     settings = Settings(
         name=parameters.name(params, component.default_name),
         namespace=parameters.namespace(params),
@@ -117,15 +164,24 @@ def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settin
         storage_size=quantity(storage_size, "storage_size") if storage_size else "",
         storage_class=params.get("storage_class") or "",
         endpoints=tuple(params.get("endpoints") or ()),
+        external_endpoints=tuple(_external_endpoint(item) for item in params.get("external_endpoints") or ()),
         objstore=store is not None,
         tls=params.get("tls") is not False,
         tenant_header=parameters.tenant_header(params),
         tenant_label=_label_name(params.get("tenant_label") or "cluster", "tenant_label"),
-        retention=duration(retention, "retention") if retention else "",
+        downsampling=params.get("downsampling") is not False,
+        cache=_cache(params, "cache"),
+        bucket_cache=_cache(params, "bucket_cache"),
+        rules=thanos_rule_files.texts(params.get("rules") or {}) if params.get("rules") else {},
+        external_labels=_external_labels(params.get("external_labels") or {}),
+        alertmanagers=tuple(params.get("alertmanagers") or ()),
+        placement=parameters.placement(params),
+        service_monitor=_service_monitor(params) != "never",
         extra_args=tuple(params.get("extra_args") or ()),
         log_level=log_level,
         service_type=service_type,
         node_port=node_port,
+        **durations,
     )
     thanos_component.check(component, settings)
     return settings, store
@@ -133,12 +189,64 @@ def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settin
 
 def observe(client: KubernetesClient, component: Component, settings: Settings, now: datetime) -> Observed:
     """Look for the key pairs that the component needs; missing authorities are made, and not yet written."""
-    if not settings.tls or not component.needs_certificate:
-        return Observed({}, (), None)
     which = [INTERNAL, *([INTERNAL_GATEWAY] if component.trusts_gateway else [])]
-    authorities, missing = observe_or_create(client, settings.namespace, which, now)
-    certificate = client.get("v1", "Secret", thanos_component.tls_secret_name(settings), settings.namespace)
-    return Observed(authorities, tuple(missing), certificate)
+    needs_certificate = settings.tls and component.needs_certificate
+    authorities, missing = observe_or_create(client, settings.namespace, which, now) if needs_certificate else ({}, [])
+    certificate: list[Manifest | None] = []
+    workloads: list[Manifest] = []
+    has_operator: list[bool] = []
+    secret_name, namespace = thanos_component.tls_secret_name(settings), settings.namespace
+    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos"
+    client.parallel(
+        [
+            lambda: certificate.append(client.get("v1", "Secret", secret_name, namespace)),
+            lambda: workloads.extend(client.list("apps/v1", "Deployment", namespace, ours)),
+            lambda: workloads.extend(client.list("apps/v1", "StatefulSet", namespace, ours)),
+            lambda: has_operator.append(client.serves(*SERVICE_MONITOR)),
+        ]
+    )
+    return Observed(authorities, tuple(missing), certificate[0], tuple(workloads), has_operator[0])
+
+
+def refuse(component: Component, settings: Settings, observed: Observed, params: Mapping[str, Any]) -> None:
+    """Refuse what is well in itself, and not beside what is there; InputError names the parameter."""
+    if _service_monitor(params) == "always" and not observed.has_operator:
+        raise InputError(
+            "the cluster has no ServiceMonitors",
+            parameter="service_monitor",
+            advice="Install the Prometheus Operator first, or let it be auto",
+        )
+    live = {item["metadata"]["name"]: item for item in observed.workloads}
+    if settings.name in live and not params.get("allow_downgrade"):
+        _refuse_downgrade(live[settings.name], settings.image)
+    if component.passes_on:
+        wiring = {
+            name: (item["metadata"].get("annotations") or {}).get(READS_ANNOTATION, "").split()
+            for name, item in live.items()
+        }
+        wiring[settings.name] = list(reads(settings))
+        names = {
+            name: [found for found in (service_of(endpoint, settings.namespace) for endpoint in endpoints) if found]
+            for name, endpoints in wiring.items()
+        }
+        way = circle(names, settings.name)
+        if way:
+            raise InputError(
+                f"components ask one another in a circle: {' -> '.join(way)}",
+                parameter="endpoints",
+                advice="A query would come back to where it came from: take one of them out",
+            )
+
+
+def _refuse_downgrade(live: Manifest, image: str) -> None:
+    there = live["spec"]["template"]["spec"]["containers"][0]["image"]
+    before, after = (_VERSION.search(reference) for reference in (there, image))
+    if before and after and tuple(map(int, after.groups())) < tuple(map(int, before.groups())):
+        raise InputError(
+            f"{image} is older than {there}, which runs",
+            parameter="image",
+            advice="What a newer Thanos wrote, an older one may not read; allow_downgrade does it all the same",
+        )
 
 
 def objects(
@@ -157,7 +265,10 @@ def objects(
         # Thanos reads its own certificate anew for each connection, but whom it trusts only once.
         trusted = {key: value for key, value in secret["data"].items() if not key.startswith("tls.")}
         checksums["authorities"] = workload.checksum(trusted)
-    return [*thanos_component.objects(component, replace(settings, checksums=checksums)), *secrets]
+    complete = replace(
+        settings, checksums=checksums, service_monitor=settings.service_monitor and observed.has_operator
+    )
+    return [*thanos_component.objects(component, complete), *secrets]
 
 
 def _certificate(component: Component, settings: Settings, observed: Observed, now: datetime) -> Manifest:
@@ -222,6 +333,52 @@ def _trusting(configuration: Mapping[str, Any]) -> dict[str, Any]:
     http = config.get("http_config") or {}
     tls = {**(http.get("tls_config") or {}), "ca_file": thanos_component.OBJSTORE_CA_FILE}
     return {**configuration, "config": {**config, "http_config": {**http, "tls_config": tls}}}
+
+
+def _external_endpoint(item: Mapping[str, Any]) -> ExternalEndpoint:
+    given = {name: item.get(name) or "" for name in ("address", "server_name", "ca", "certificate", "key")}
+    for name, title in (("ca", "CERTIFICATE"), ("certificate", "CERTIFICATE"), ("key", "PRIVATE KEY")):
+        if given[name] and f"{title}-----" not in given[name]:
+            raise InputError(f"{given['address']}: {name} is not in PEM form", parameter="external_endpoints")
+    return ExternalEndpoint(**given)
+
+
+def _external_labels(given: Mapping[str, Any]) -> dict[str, str]:
+    for name, value in given.items():
+        _label_name(str(name), "external_labels")
+        if not isinstance(value, str) or not value:
+            raise InputError(f"{name} must have a text", parameter="external_labels")
+    return dict(given)
+
+
+def _service_monitor(params: Mapping[str, Any]) -> str:
+    value = params.get("service_monitor") or "auto"
+    if value not in _SERVICE_MONITORS:
+        raise InputError(f"{value!r} is none of {', '.join(_SERVICE_MONITORS)}", parameter="service_monitor")
+    return str(value)
+
+
+def _cache(params: Mapping[str, Any], parameter: str) -> str:
+    """The configuration of a cache as text, with its password."""
+    given = params.get(parameter)
+    if not given:
+        return ""
+    kind, config = str(given.get("type")).upper(), given.get("config") or {}
+    if kind not in _CACHES or not isinstance(config, Mapping):
+        raise InputError(
+            f"must have a type, one of {', '.join(_CACHES)}, and a config",
+            parameter=parameter,
+            advice="As Thanos has it, for example {type: MEMCACHED, config: {addresses: ['dns+memcached:11211']}}",
+        )
+    if _CACHES[kind] and not config.get(_CACHES[kind]):
+        raise InputError(f"{kind} needs {_CACHES[kind]}", parameter=parameter)
+    if "password" in config:
+        raise InputError(
+            "must not contain a password", parameter=parameter, advice="Use cache_password, which no log shows"
+        )
+    if kind == "REDIS" and params.get("cache_password"):
+        config = {**config, "password": params["cache_password"]}
+    return to_yaml({**given, "config": dict(config)})
 
 
 def _label_name(value: str, parameter: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,7 +62,7 @@ _NUMBERS = count(1)
 
 
 class Secrets:
-    """The part of a Kubernetes client that looking for key pairs needs, over Secrets in memory."""
+    """The part of a Kubernetes client that looking for what is there needs, over Secrets in memory."""
 
     def __init__(self) -> None:
         self.stored: dict[str, Manifest] = {}
@@ -69,7 +70,13 @@ class Secrets:
     def get(self, _api_version: str, _kind: str, name: str, _namespace: str = "") -> Manifest | None:
         return self.stored.get(name)
 
-    def parallel(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+    def list(self, *_what: str) -> Sequence[Manifest]:
+        return []
+
+    def serves(self, _api_version: str, _kind: str) -> bool:
+        return False
+
+    def parallel(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return [call() for call in calls]
 
 
@@ -165,6 +172,28 @@ def write(
     )
 
 
+def component_of(identities: Identities, **params: Any) -> tuple[list[Manifest], dict[str, str]]:
+    """What the module thanos_component would send, and the endpoints it would return."""
+    kind = thanos.component_of(params)
+    settings, store = thanos.settings_of(kind, params)
+    observed = thanos.observe(identities.secrets, kind, settings, identities.now)
+    manifests = thanos.objects(kind, settings, store, observed, identities.now)
+    return manifests, thanos_component.endpoints(kind, settings)
+
+
+def new_bucket(s3: S3Server, name: str) -> dict[str, Any]:
+    """Have a bucket and return the parameters that say where it is."""
+    credentials = {"access_key": s3.owner.access_key, "secret_key": s3.owner.secret_key}
+    ca = s3.ca.read_text()
+    made = bucket.ensure({"name": name, "endpoint": s3.url, "ca_content": ca, "state": "present", **credentials}, False)
+    return {
+        "objstore": made["objstore"],
+        "objstore_access_key": s3.owner.access_key,
+        "objstore_secret_key": s3.owner.secret_key,
+        "objstore_ca": ca,
+    }
+
+
 @pytest.fixture(scope="session")
 def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
     return Identities(tmp_path_factory.mktemp("identities"), datetime.now(UTC))
@@ -174,24 +203,8 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
 def observer(tmp_path_factory: pytest.TempPathFactory, identities: Identities, s3: S3Server) -> Iterator[Observer]:
     name = f"thanos-{next(_NUMBERS)}"
     node = Node(tmp_path_factory.mktemp("observer"))
-    credentials = {"access_key": s3.owner.access_key, "secret_key": s3.owner.secret_key}
-    ca = s3.ca.read_text()
-    made = bucket.ensure({"name": name, "endpoint": s3.url, "ca_content": ca, "state": "present", **credentials}, False)
-    objstore = {
-        "objstore": made["objstore"],
-        "objstore_access_key": s3.owner.access_key,
-        "objstore_secret_key": s3.owner.secret_key,
-        "objstore_ca": ca,
-    }
-
-    def component(**params: Any) -> tuple[list[Manifest], dict[str, str]]:
-        """What the module thanos_component would send, and the endpoints it would return."""
-        kind = thanos.component_of(params)
-        settings, store = thanos.settings_of(kind, params)
-        observed = thanos.observe(identities.secrets, kind, settings, identities.now)
-        return thanos.objects(kind, settings, store, observed, identities.now), thanos_component.endpoints(
-            kind, settings
-        )
+    objstore = new_bucket(s3, name)
+    component = partial(component_of, identities)
 
     with ExitStack() as stack:
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,10 @@ T = TypeVar("T")
 # Longer than the minute that _PRUNING_CRASH may last
 READY_SECONDS = 90.0
 STOP_SECONDS = 60.0
+
+# As /proc/net/tcp has them
+_LISTENING = "0A"
+_LOOPBACK = "0100007F"
 
 # Receive up to 0.42.4 crashes when it starts in the minute of its pruning (every 4 hours, here every second minute):
 # thanos-io/thanos pull request 8990. A kubelet starts it again.
@@ -79,11 +84,27 @@ class Pod:
     command: list[str]
     folder: Path
     probe: str
+    deliver: Callable[[Sequence[Manifest]], None]
+    """Write what changed ConfigMaps and Secrets hold, as a kubelet does to a running pod."""
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
+
+    @property
+    def open_ports(self) -> list[int]:
+        """The ports that it offers to others than this machine: none, as everything is translated to loopback."""
+        links = [path.readlink() for path in Path(f"/proc/{self.process.pid}/fd").iterdir() if path.is_symlink()]
+        sockets = {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", str(link)))}
+        found = []
+        for table in ("tcp", "tcp6"):
+            for line in Path(f"/proc/{self.process.pid}/net/{table}").read_text().splitlines()[1:]:
+                _number, local, _remote, state, *_queues, inode = line.split()[:10]
+                address, _colon, port = local.partition(":")
+                if state == _LISTENING and inode in sockets and address != _LOOPBACK:
+                    found.append(int(port, 16))
+        return found
 
     def start(self) -> None:
         """Start it, as often as a kubelet would for a reason that is known, and wait until it is ready."""
@@ -168,7 +189,7 @@ class Node:
         container = template["spec"]["containers"][0]
         name, namespace = workload["metadata"]["name"], workload["metadata"]["namespace"]
         folder = self.folder / name
-        paths, files = self.mounted(folder, manifests, template)
+        paths, _files = self.mounted(folder, manifests, template)
         given = {port["name"]: port["containerPort"] for port in container["ports"]}
         ports = {port: (ports or {}).get(port) or free_port() for port in given}
         replacements = dict(paths)
@@ -179,14 +200,19 @@ class Node:
             self.addresses[f"{name}.{namespace}.svc.cluster.local:{number}"] = f"127.0.0.1:{ports[port]}"
             self.addresses[f"dnssrv+_{port}._tcp.{name}-headless.{namespace}.svc"] = f"127.0.0.1:{ports[port]}"
         replacements["$(POD_NAME)"] = f"{name}-0"
-        for path, text in files.items():
-            path.write_text(self.translated(text, replacements))
-            path.chmod(0o600)
+
+        def deliver(changed: Sequence[Manifest]) -> None:
+            _ignored, files = self.mounted(folder, changed, template)
+            for path, text in files.items():
+                path.write_text(self.translated(text, replacements))
+                path.chmod(0o600)
+
+        deliver(manifests)
         arguments = [self.translated(argument, replacements) for argument in container.get("args", [])]
         command = [self.translated(argument, replacements) for argument in container.get("command", [])] or ["thanos"]
         probe = container["readinessProbe"]["httpGet"]
         url = f"http://127.0.0.1:{ports[probe['port']]}{probe['path']}"
-        pod = Pod(name, ports, [*program(command[0], folder), *command[1:], *arguments], folder, url)
+        pod = Pod(name, ports, [*program(command[0], folder), *command[1:], *arguments], folder, url, deliver)
         try:
             pod.start()
             yield pod

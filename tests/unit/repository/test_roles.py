@@ -126,3 +126,12 @@ def test_inventories_set_only_variables_that_exist(path: Path) -> None:
     known.add("observer_addresses")
     given = {name for name in load(path) if name.startswith(tuple(f"{role}_" for role in ROLES))}
     assert given - known == set()
+
+
+def test_the_observer_removes_what_it_deploys() -> None:
+    folder = CHECKOUT / "roles" / "observer" / "tasks"
+    module = "scs.observability.thanos_component"
+    deployed = [task[module]["component"] for task in tasks(load(folder / "present.yml")) if module in task]
+    (removed,) = [task["loop"] for task in tasks(load(folder / "absent.yml")) if module in task]
+    choices = documented_options(module)["component"]["choices"]
+    assert sorted(deployed) == sorted(removed) == choices

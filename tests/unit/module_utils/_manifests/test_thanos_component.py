@@ -13,10 +13,13 @@ import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    thanos_bucket_web,
+    thanos_compact,
     thanos_component,
     thanos_query,
     thanos_query_frontend,
     thanos_receive,
+    thanos_rule,
     thanos_store,
     workload,
 )
@@ -27,13 +30,26 @@ FRONTEND = Settings("thanos-query-frontend", NAMESPACE, endpoints=("http://thano
 QUERY = Settings("thanos-query", NAMESPACE, endpoints=("dnssrv+_grpc._tcp.thanos-receive-headless.observer.svc",))
 RECEIVE = Settings("thanos-receive", NAMESPACE, objstore=True)
 STORE = Settings("thanos-store", NAMESPACE, objstore=True)
+RULE = Settings(
+    "thanos-rule",
+    NAMESPACE,
+    endpoints=("http://thanos-query.observer.svc:10902",),
+    rules={"own.yml": "groups: []\n"},
+)
+COMPACT = Settings("thanos-compact", NAMESPACE, objstore=True)
+BUCKET_WEB = Settings("thanos-bucket-web", NAMESPACE, objstore=True)
 
 ALL = [
+    pytest.param(thanos_bucket_web.COMPONENT, BUCKET_WEB, id="bucket_web"),
+    pytest.param(thanos_compact.COMPONENT, COMPACT, id="compact"),
     pytest.param(thanos_query_frontend.COMPONENT, FRONTEND, id="query_frontend"),
     pytest.param(thanos_query.COMPONENT, QUERY, id="query"),
     pytest.param(thanos_receive.COMPONENT, RECEIVE, id="receive"),
+    pytest.param(thanos_rule.COMPONENT, RULE, id="rule"),
     pytest.param(thanos_store.COMPONENT, STORE, id="store"),
 ]
+
+GRPC = ("query", "receive", "rule", "store")
 
 
 def objects(component: Component, settings: Settings) -> dict[tuple[str, str], dict[str, Any]]:
@@ -120,7 +136,7 @@ def test_everything_but_the_namespace_is_found_by_its_owner(component: Component
             assert item["metadata"]["namespace"] == NAMESPACE
 
 
-@pytest.mark.parametrize(("component", "settings"), [entry for entry in ALL if entry.id != "query_frontend"])
+@pytest.mark.parametrize(("component", "settings"), [entry for entry in ALL if entry.id in GRPC])
 def test_grpc_is_mutual_tls_1_3_unless_it_is_turned_off(component: Component, settings: Settings) -> None:
     with_tls = flags(component, settings)
     assert with_tls["--grpc-server-tls-client-ca"] == ["/etc/thanos/tls/ca.crt"]
@@ -131,9 +147,11 @@ def test_grpc_is_mutual_tls_1_3_unless_it_is_turned_off(component: Component, se
     assert "tls" not in {volume["name"] for volume in volumes}
 
 
-def test_the_frontend_has_neither_grpc_nor_a_certificate() -> None:
-    assert not [flag for flag in flags(thanos_query_frontend.COMPONENT, FRONTEND) if "grpc" in flag or "tls" in flag]
-    assert not thanos_query_frontend.COMPONENT.needs_certificate
+@pytest.mark.parametrize(("component", "settings"), [entry for entry in ALL if entry.id not in GRPC])
+def test_the_others_have_neither_grpc_nor_a_certificate(component: Component, settings: Settings) -> None:
+    assert not [flag for flag in flags(component, settings) if "grpc" in flag or "tls" in flag]
+    assert not component.needs_certificate
+    assert set(thanos_component.endpoints(component, settings)) == {"http"}
 
 
 def test_endpoints_lead_to_services_that_exist() -> None:
@@ -160,12 +178,14 @@ def test_what_a_component_returns_another_one_takes() -> None:
         for component, settings in (
             (thanos_receive.COMPONENT, RECEIVE),
             (thanos_store.COMPONENT, STORE),
-            (thanos_query.COMPONENT, QUERY),
+            (thanos_rule.COMPONENT, RULE),
+            (thanos_query.COMPONENT, replace(QUERY, name="another-query")),
         )
     ]
     thanos_component.check(thanos_query.COMPONENT, replace(QUERY, endpoints=tuple(grpc)))
     http = thanos_component.endpoints(thanos_query.COMPONENT, QUERY)["http"]
     thanos_component.check(thanos_query_frontend.COMPONENT, replace(FRONTEND, endpoints=(http,)))
+    thanos_component.check(thanos_rule.COMPONENT, replace(RULE, endpoints=(http,)))
 
 
 def test_a_configuration_is_mounted_and_a_change_of_it_rolls_the_pods() -> None:
@@ -211,6 +231,78 @@ def test_resources_are_the_components_or_those_that_are_given() -> None:
     assert container(thanos_query.COMPONENT, replace(QUERY, resources=given))["resources"] == given
 
 
+@pytest.mark.parametrize(("component", "settings"), [entry for entry in ALL if entry.id in ("query", "store", "rule")])
+def test_replicas_keep_apart_and_go_one_at_a_time(component: Component, settings: Settings) -> None:
+    one, two = settings, replace(settings, replicas=2)
+    assert ("PodDisruptionBudget", settings.name) not in objects(component, one)
+    assert "affinity" not in pod(component, one)["spec"]
+    spec = objects(component, two)[("PodDisruptionBudget", settings.name)]["spec"]
+    assert spec["maxUnavailable"] == 1
+    assert spec["selector"]["matchLabels"].items() <= pod(component, two)["metadata"]["labels"].items()
+    (term,) = pod(component, two)["spec"]["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert term["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+
+
+def test_a_placement_reaches_the_pods_and_replaces_the_default() -> None:
+    placement = {
+        "node_selector": {"disk": "fast"},
+        "tolerations": [{"key": "observer", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priority_class": "important",
+    }
+    spec = pod(thanos_query.COMPONENT, replace(QUERY, replicas=2, placement=placement))["spec"]
+    assert spec["nodeSelector"] == {"disk": "fast"}
+    assert spec["tolerations"] == [{"key": "observer", "operator": "Exists"}]
+    assert spec["affinity"] == {"nodeAffinity": {}}
+    assert spec["priorityClassName"] == "important"
+
+
+def test_a_service_monitor_finds_every_pod_once() -> None:
+    found = objects(thanos_store.COMPONENT, replace(STORE, service_monitor=True))
+    selector = found[("ServiceMonitor", STORE.name)]["spec"]["selector"]
+    (expression,) = selector["matchExpressions"]
+    assert expression["operator"] == "DoesNotExist"
+    selected = [
+        name
+        for (kind, name), item in found.items()
+        if kind == "Service"
+        and selector["matchLabels"].items() <= item["metadata"]["labels"].items()
+        and expression["key"] not in item["metadata"]["labels"]
+    ]
+    assert selected == [STORE.name]
+    (endpoint,) = found[("ServiceMonitor", STORE.name)]["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in found[("Service", STORE.name)]["spec"]["ports"]}
+
+
+def test_what_holds_passwords_is_a_secret_and_a_change_of_it_rolls_the_pods() -> None:
+    cached = replace(STORE, cache="type: REDIS\nconfig: {password: swordfish}\n")
+    found = objects(thanos_store.COMPONENT, cached)
+    assert (
+        base64.b64decode(found[("Secret", "thanos-store-secrets")]["data"]["index-cache.yml"]).decode() == cached.cache
+    )
+    assert "swordfish" not in str([item for (kind, _name), item in found.items() if kind != "Secret"])
+    assert "swordfish" not in repr(cached)
+    assert "swordfish" not in str(pod(thanos_store.COMPONENT, cached))
+    other = replace(cached, cache="type: IN-MEMORY\n")
+    assert pod(thanos_store.COMPONENT, cached)["metadata"] != pod(thanos_store.COMPONENT, other)["metadata"]
+    assert ("Secret", "thanos-store-secrets") not in objects(thanos_store.COMPONENT, STORE)
+
+
+def test_a_bucket_cache_is_for_the_store_gateway() -> None:
+    found = flags(thanos_store.COMPONENT, replace(STORE, cache="a", bucket_cache="b"))
+    assert found["--index-cache.config-file"] == ["/etc/thanos/secrets/index-cache.yml"]
+    assert found["--store.caching-bucket.config-file"] == ["/etc/thanos/secrets/bucket-cache.yml"]
+
+
+@pytest.mark.parametrize(("component", "settings"), [entry for entry in ALL if entry.id in ("store", "compact")])
+def test_whoever_reaches_a_port_deletes_no_blocks(component: Component, settings: Settings) -> None:
+    assert "--disable-admin-operations" in flags(component, settings)
+    with pytest.raises(InputError):
+        thanos_component.check(component, replace(settings, extra_args=("--no-disable-admin-operations",)))
+
+
 def test_a_node_port_is_for_people() -> None:
     published = replace(FRONTEND, service_type="NodePort", node_port=30902)
     thanos_component.check(thanos_query_frontend.COMPONENT, published)
@@ -234,6 +326,49 @@ REFUSED = [
     (thanos_query_frontend.COMPONENT, replace(FRONTEND, objstore=True), "objstore"),
     (thanos_query_frontend.COMPONENT, replace(FRONTEND, node_port=30902), "node_port"),
     (thanos_query_frontend.COMPONENT, replace(FRONTEND, storage_class="fast"), "storage_class"),
+    (thanos_query_frontend.COMPONENT, replace(FRONTEND, bucket_cache="x"), "bucket_cache"),
+    (thanos_query_frontend.COMPONENT, replace(FRONTEND, endpoints=("http://thanos-query-frontend:1",)), "endpoints"),
+    (thanos_query.COMPONENT, replace(QUERY, endpoints=("thanos-query.observer.svc:10901",)), "endpoints"),
+    (thanos_query.COMPONENT, replace(QUERY, endpoints=("dns+thanos-query:10901",)), "endpoints"),
+    (thanos_query.COMPONENT, replace(QUERY, cache="x"), "cache"),
+    (thanos_query.COMPONENT, replace(QUERY, rules={"a.yml": ""}), "rules"),
+    (thanos_query.COMPONENT, replace(QUERY, alertmanagers=("http://a",)), "alertmanagers"),
+    (thanos_store.COMPONENT, replace(STORE, retention_raw="30d"), "retention_raw"),
+    (thanos_store.COMPONENT, replace(STORE, downsampling=False), "downsampling"),
+    (thanos_receive.COMPONENT, replace(RECEIVE, delete_delay="1h"), "delete_delay"),
+    (thanos_receive.COMPONENT, replace(RECEIVE, external_labels={"a": "b"}), "external_labels"),
+    (thanos_receive.COMPONENT, replace(RECEIVE, evaluation_interval="1m"), "evaluation_interval"),
+    (thanos_compact.COMPONENT, replace(COMPACT, replicas=2), "replicas"),
+    (thanos_compact.COMPONENT, replace(COMPACT, objstore=False), "objstore"),
+    (thanos_compact.COMPONENT, replace(COMPACT, retention="2d"), "retention"),
+    (thanos_compact.COMPONENT, replace(COMPACT, service_type="NodePort"), "service_type"),
+    (thanos_compact.COMPONENT, replace(COMPACT, retention_raw="39h"), "retention_raw"),
+    (thanos_compact.COMPONENT, replace(COMPACT, retention_raw="40h", retention_5m="9d"), "retention_5m"),
+    (thanos_compact.COMPONENT, replace(COMPACT, retention_raw="30d", retention_5m="20d"), "retention_5m"),
+    (thanos_compact.COMPONENT, replace(COMPACT, retention_5m="20d"), "retention_5m"),
+    (thanos_compact.COMPONENT, replace(COMPACT, retention_1h="1y"), "retention_1h"),
+    (
+        thanos_compact.COMPONENT,
+        replace(COMPACT, retention_raw="2d", retention_5m="0", retention_1h="1y"),
+        "retention_1h",
+    ),
+    (thanos_bucket_web.COMPONENT, replace(BUCKET_WEB, objstore=False), "objstore"),
+    (thanos_bucket_web.COMPONENT, replace(BUCKET_WEB, storage_size="1Gi"), "storage_size"),
+    (thanos_rule.COMPONENT, replace(RULE, retention="2h"), "retention"),
+    (thanos_rule.COMPONENT, replace(RULE, endpoints=()), "endpoints"),
+    (thanos_rule.COMPONENT, replace(RULE, endpoints=("thanos-query:10901",)), "endpoints"),
+    (thanos_rule.COMPONENT, replace(RULE, endpoints=("http://a", "http://a")), "endpoints"),
+    (thanos_rule.COMPONENT, replace(RULE, endpoints=("http://user:secret@a",)), "endpoints"),
+    (thanos_rule.COMPONENT, replace(RULE, endpoints=("http://thanos-rule.observer.svc:10902",)), "endpoints"),
+    (thanos_rule.COMPONENT, replace(RULE, alertmanagers=("alertmanager:9093",)), "alertmanagers"),
+    (thanos_rule.COMPONENT, replace(RULE, external_labels={"cluster": "a"}), "external_labels"),
+    (
+        thanos_rule.COMPONENT,
+        replace(RULE, external_labels={"customer": "a"}, tenant_label="customer"),
+        "external_labels",
+    ),
+    (thanos_rule.COMPONENT, replace(RULE, external_labels={"ruler_replica": "a"}), "external_labels"),
+    (thanos_rule.COMPONENT, replace(RULE, service_type="NodePort"), "service_type"),
 ]
 
 
@@ -298,10 +433,22 @@ CONTRADICTIONS = [
     (thanos_receive.COMPONENT, RECEIVE, "--receive.split-tenant-label-name=cluster", "cluster"),
     (thanos_receive.COMPONENT, RECEIVE, "--receive.relabel-config=[]", "labels"),
     (thanos_receive.COMPONENT, RECEIVE, "--receive.hashrings=[]", "ring"),
+    (thanos_receive.COMPONENT, RECEIVE, "--receive.capnproto-address=0.0.0.0:19391", "certificate"),
     (thanos_receive.COMPONENT, RECEIVE, '--label=replica="x"', "label"),
     (thanos_receive.COMPONENT, RECEIVE, "--remote-write.server-tls-client-ca=/x", "tls"),
     (thanos_query_frontend.COMPONENT, FRONTEND, "--query-frontend.downstream-url=http://x", "endpoints"),
     (thanos_query_frontend.COMPONENT, FRONTEND, "--query-range.response-cache-config=x", "cache"),
+    (thanos_store.COMPONENT, STORE, "--index-cache.config=x", "cache"),
+    (thanos_compact.COMPONENT, COMPACT, "--no-wait", "wired"),
+    (thanos_compact.COMPONENT, COMPACT, "--downsampling.disable", "downsampling"),
+    (thanos_compact.COMPONENT, COMPACT, "--retention.resolution-raw=1d", "retention_raw"),
+    (thanos_compact.COMPONENT, COMPACT, "--delete-delay=0s", "delete_delay"),
+    (thanos_rule.COMPONENT, RULE, "--rule-file=/x", "rules"),
+    (thanos_rule.COMPONENT, RULE, "--query=http://x", "wired"),
+    (thanos_rule.COMPONENT, RULE, '--label=cluster="x"', "external_labels"),
+    (thanos_rule.COMPONENT, RULE, "--alertmanagers.url=http://x", "alertmanagers"),
+    (thanos_rule.COMPONENT, RULE, "--remote-write.config=x", "results"),
+    (thanos_bucket_web.COMPONENT, BUCKET_WEB, "--no-disable-admin-operations", "wired"),
 ]
 
 

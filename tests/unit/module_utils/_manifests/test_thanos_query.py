@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import yaml
@@ -16,10 +19,36 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     thanos_query,
     thanos_query_frontend,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
+    ExternalEndpoint,
+    Settings,
+)
 
 QUERY = Settings("thanos-query", "observer")
 FRONTEND = Settings("thanos-query-frontend", "observer")
+SIDECAR = ExternalEndpoint("control-1.example.org:10901")
+
+
+def manifests(settings: Settings) -> dict[str, Any]:
+    found = thanos_component.objects(thanos_query.COMPONENT, settings)
+    return {item["kind"]: item for item in found}
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """The file of endpoints that query is told to read."""
+    arguments = thanos_component.arguments(thanos_query.COMPONENT, settings)
+    (path,) = [
+        argument.partition("=")[2] for argument in arguments if argument.startswith("--endpoint.sd-config-file=")
+    ]
+    folder, _, name = path.rpartition("/")
+    assert folder == thanos_component.CONFIGURATION_PATH
+    content: dict[str, Any] = json.loads(manifests(settings)["ConfigMap"]["data"][name])
+    return content
+
+
+def read(settings: Settings) -> list[dict[str, Any]]:
+    endpoints: list[dict[str, Any]] = configuration(settings)["endpoints"]
+    return endpoints
 
 
 @pytest.mark.parametrize(
@@ -36,7 +65,7 @@ FRONTEND = Settings("thanos-query-frontend", "observer")
 def test_endpoints_of_a_storeapi_are_taken(endpoint: str) -> None:
     settings = replace(QUERY, endpoints=(endpoint,))
     thanos_component.check(thanos_query.COMPONENT, settings)
-    assert f"--endpoint={endpoint}" in thanos_component.arguments(thanos_query.COMPONENT, settings)
+    assert read(settings) == [{"address": endpoint}]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +95,76 @@ def test_an_endpoint_is_given_once() -> None:
         thanos_component.check(thanos_query.COMPONENT, replace(QUERY, endpoints=("a:1", "a:1")))
 
 
+def test_another_endpoint_does_not_restart_query() -> None:
+    one = replace(QUERY, endpoints=("a:1",))
+    two = replace(
+        one, endpoints=("a:1", "b:1"), external_endpoints=(replace(SIDECAR, ca="CA", certificate="CRT", key="KEY"),)
+    )
+    assert manifests(one)["ConfigMap"] != manifests(two)["ConfigMap"]
+    assert manifests(one)["Secret"] != manifests(two)["Secret"]
+    assert manifests(one)["Deployment"]["spec"] == manifests(two)["Deployment"]["spec"]
+    arguments = thanos_component.arguments(thanos_query.COMPONENT, one)
+    assert "--endpoint.sd-config-reload-interval=10s" in arguments
+
+
+def test_an_external_endpoint_has_the_tls_that_is_given() -> None:
+    given = replace(SIDECAR, server_name="sidecar", ca="CA", certificate="CRT", key="KEY")
+    settings = replace(QUERY, external_endpoints=(given,))
+    thanos_component.check(thanos_query.COMPONENT, settings)
+    (endpoint,) = read(settings)
+    tls = endpoint["client_config"]["tls_config"]
+    assert endpoint["address"] == "control-1.example.org:10901"
+    assert endpoint["client_config"]["server_name"] == "sidecar"
+    assert tls["enabled"] is True
+    secret = manifests(settings)["Secret"]["data"]
+    for key, content in (("ca_file", "CA"), ("cert_file", "CRT"), ("key_file", "KEY")):
+        folder, _, name = tls[key].rpartition("/")
+        assert folder == thanos_component.SECRETS_PATH
+        assert base64.b64decode(secret[name]).decode() == content
+    assert "KEY" not in repr(given)
+
+
+def test_what_is_not_given_for_an_external_endpoint_is_as_with_our_own() -> None:
+    settings = replace(QUERY, external_endpoints=(SIDECAR,))
+    (endpoint,) = read(settings)
+    assert endpoint["client_config"] == {
+        "tls_config": {
+            "enabled": True,
+            "min_version": "1.2",
+            "ca_file": "/etc/thanos/tls/ca.crt",
+            "cert_file": "/etc/thanos/tls/tls.crt",
+            "key_file": "/etc/thanos/tls/tls.key",
+        }
+    }
+    (plain,) = read(replace(settings, tls=False))
+    assert plain["client_config"] == {"tls_config": {"enabled": False}}
+    (encrypted,) = read(replace(settings, tls=False, external_endpoints=(replace(SIDECAR, ca="CA"),)))
+    assert encrypted["client_config"]["tls_config"]["enabled"] is True
+    assert "cert_file" not in encrypted["client_config"]["tls_config"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(QUERY, external_endpoints=(replace(SIDECAR, address="dns+sidecar:10901"),)),
+        replace(QUERY, external_endpoints=(replace(SIDECAR, address="dnssrv+_grpc._tcp.sidecar"),)),
+        replace(QUERY, external_endpoints=(replace(SIDECAR, address="https://sidecar:10901"),)),
+        replace(QUERY, external_endpoints=(replace(SIDECAR, address="sidecar"),)),
+        replace(QUERY, external_endpoints=(replace(SIDECAR, address=""),)),
+        replace(QUERY, external_endpoints=(replace(SIDECAR, certificate="CRT"),)),
+        replace(QUERY, external_endpoints=(replace(SIDECAR, key="KEY"),)),
+        replace(QUERY, external_endpoints=(SIDECAR, SIDECAR)),
+        replace(QUERY, external_endpoints=(SIDECAR,), endpoints=(SIDECAR.address,)),
+        replace(QUERY, external_endpoints=(replace(SIDECAR, server_name="x"),), tls=False),
+    ],
+)
+def test_other_external_endpoints_are_refused(settings: Settings) -> None:
+    with pytest.raises(InputError) as caught:
+        thanos_component.check(thanos_query.COMPONENT, settings)
+    assert caught.value.parameter == "external_endpoints"
+    assert "KEY" not in str(caught.value)
+
+
 def test_replicas_of_every_kind_of_writer_are_deduplicated() -> None:
     arguments = thanos_component.arguments(thanos_query.COMPONENT, QUERY)
     labels = {argument.partition("=")[2] for argument in arguments if argument.startswith("--query.replica-label=")}
@@ -73,13 +172,19 @@ def test_replicas_of_every_kind_of_writer_are_deduplicated() -> None:
 
 
 def test_query_proves_itself_and_expects_the_name_that_all_components_share() -> None:
-    arguments = thanos_component.arguments(thanos_query.COMPONENT, QUERY)
-    assert "--grpc-client-tls-secure" in arguments
-    assert "--grpc-client-tls-cert=/etc/thanos/tls/tls.crt" in arguments
-    assert "--grpc-client-server-name=thanos-grpc.observer.svc" in arguments
+    client = configuration(QUERY)["default_client_config"]
+    assert client["tls_config"] == {
+        "enabled": True,
+        "min_version": "1.3",
+        "ca_file": "/etc/thanos/tls/ca.crt",
+        "cert_file": "/etc/thanos/tls/tls.crt",
+        "key_file": "/etc/thanos/tls/tls.key",
+    }
+    assert client["server_name"] == "thanos-grpc.observer.svc"
     assert thanos_query.COMPONENT.client
-    plain = thanos_component.arguments(thanos_query.COMPONENT, replace(QUERY, tls=False))
-    assert not [argument for argument in plain if "tls" in argument or "server-name" in argument]
+    plain = replace(QUERY, tls=False)
+    assert "default_client_config" not in configuration(plain)
+    assert not [argument for argument in thanos_component.arguments(thanos_query.COMPONENT, plain) if "tls" in argument]
 
 
 @pytest.mark.parametrize("endpoint", ["http://thanos-query.observer.svc:10902", "https://query.example.org/thanos"])
@@ -119,6 +224,8 @@ def test_the_frontend_splits_by_half_days_and_keeps_answers() -> None:
     assert "--query-frontend.compress-responses" in arguments
     (path,) = {argument.partition("=")[2] for argument in arguments if "response-cache-config-file" in argument}
     folder, _, name = path.rpartition("/")
-    assert folder == thanos_component.CONFIGURATION_PATH
-    cache = yaml.safe_load(thanos_query_frontend.COMPONENT.files(settings)[name])
+    assert folder == thanos_component.SECRETS_PATH
+    cache = yaml.safe_load(thanos_query_frontend.COMPONENT.secret_files(settings)[name])
     assert cache["type"] == "IN-MEMORY"
+    given = replace(settings, cache="type: MEMCACHED\n")
+    assert thanos_query_frontend.COMPONENT.secret_files(given) == {name: "type: MEMCACHED\n"}

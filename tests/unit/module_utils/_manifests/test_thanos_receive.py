@@ -51,6 +51,10 @@ def test_remote_write_trusts_the_gateways_authority_alone() -> None:
     assert COMPONENT.trusts_gateway
 
 
+def test_the_way_in_that_knows_no_certificates_is_closed() -> None:
+    assert arguments()["--receive.capnproto-address"] == "127.0.0.1:0"
+
+
 def test_without_tls_remote_write_is_plain() -> None:
     plain = replace(SETTINGS, tls=False)
     assert not [flag for flag in arguments(plain) if "tls" in flag]

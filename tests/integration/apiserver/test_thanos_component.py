@@ -1,0 +1,383 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""thanos_component on a real API server: what check mode says is what happens, and nothing else does."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.client import ApiClient, ApiextensionsV1Api, AppsV1Api, CoreV1Api
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ConflictError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    ObjectKey,
+    identity,
+    is_terminating,
+    labels_of,
+    mask,
+    normalize,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Component
+from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
+from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
+
+Result = dict[str, Any]
+Ensure = Callable[..., Result]
+Cluster = dict[ObjectKey, dict[str, Any]]
+
+OBJSTORE = {
+    "objstore": {"type": "S3", "config": {"bucket": "metrics", "endpoint": "s3.example.org"}},
+    "objstore_access_key": "access",
+    "objstore_secret_key": "swordfish",
+}
+RULES = {"own.yml": {"groups": [{"name": "own", "rules": [{"record": "a:b", "expr": "up"}]}]}}
+SIDECAR = {
+    "server_name": "sidecar",
+    "certificate": "-----BEGIN CERTIFICATE-----\n",
+    "key": "-----BEGIN PRIVATE KEY-----\nswordfish\n",
+}
+REDIS = {"cache": {"type": "REDIS", "config": {"addr": "redis:6379"}}, "cache_password": "swordfish"}
+GIVEN: dict[str, Result] = {
+    "bucket_web": OBJSTORE,
+    "compact": {**OBJSTORE, "retention_raw": "30d"},
+    "query": {
+        "replicas": 2,
+        "endpoints": ["store:10901"],
+        "external_endpoints": [{"address": "sidecar.example.org:10901", **SIDECAR}],
+        "node_selector": {"disk": "fast"},
+        "tolerations": [{"key": "observer", "operator": "Exists"}],
+    },
+    "query_frontend": {"endpoints": ["http://thanos-query:10902"], "cache": {"type": "IN-MEMORY"}},
+    "receive": OBJSTORE,
+    "rule": {**OBJSTORE, "replicas": 2, "endpoints": ["http://thanos-query:10902"], "rules": RULES},
+    "store": {**OBJSTORE, **REDIS, "replicas": 3, "storage_size": "1Gi"},
+}
+
+# Key pairs are made anew until they are stored, and what is told of them differs.
+_OF_KEYS = re.compile(r"(checksum-authorities|certificate-digest|certificate-expires|certificate-renew-after): .*")
+
+
+@pytest.fixture
+def ensure(api_server: Any, new_namespace: str) -> Ensure:
+    kubeconfig = str(api_server.kubeconfig())
+
+    def call(component: str, *, check_mode: bool = False, **params: Any) -> Result:
+        given = {"kubeconfig": kubeconfig, "namespace": new_namespace, "wait": False, **GIVEN.get(component, {})}
+        return thanos.ensure({"component": component, **given, **params}, check_mode)
+
+    return call
+
+
+@pytest.fixture
+def look(admin: KubernetesClient, new_namespace: str) -> Callable[[], Cluster]:
+    """Return a way to read everything that the module may touch in its namespace, and that is not about to go."""
+
+    def call() -> Cluster:
+        found = [item for kind in (*KINDS, SERVICE_MONITOR) for item in admin.list(*kind, namespace=new_namespace)]
+        namespace = admin.get("v1", "Namespace", new_namespace)
+        # No controller empties a namespace here.
+        there = [item for item in [*found, namespace] if item and not is_terminating(item)]
+        return {identity(item): item for item in there}
+
+    return call
+
+
+def documents(text: str) -> dict[str, Any]:
+    """The objects in one side of a diff by their titles."""
+    parts = re.split(r"^--- # (.*)\n", text, flags=re.MULTILINE)[1:]
+    return {title: yaml.safe_load(content) for title, content in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def contains(live: Any, wanted: Any) -> bool:
+    """Tell whether an object has all that is wanted of it; the API server adds defaults and leaves out what is not."""
+    if isinstance(wanted, dict):
+        return all(contains(live[key], value) if key in live else not value for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return len(live) == len(wanted) and all(map(contains, live, wanted))
+    return bool(live == wanted)
+
+
+def assert_honest(result: Result, before: Cluster, after: Cluster) -> None:
+    """Changes and diff are the difference between the cluster before and after."""
+    content = {
+        which: {key: normalize(item) for key, item in cluster.items()}
+        for which, cluster in (("before", before), ("after", after))
+    }
+    happened = [
+        *(f"create {key}" for key in after if key not in before),
+        *(f"delete {key}" for key in before if key not in after),
+        *(f"update {key}" for key in after if key in before and content["before"][key] != content["after"][key]),
+    ]
+    assert result["changes"] == sorted(happened)
+    assert result["changed"] is bool(happened)
+    said = {which: documents(result["diff"][which]) for which in ("before", "after")}
+    for key in set(before) | set(after):
+        old, new = content["before"].get(key), content["after"].get(key)
+        if old == new:
+            assert str(key) not in said["before"]
+            assert str(key) not in said["after"]
+            continue
+        assert said["before"].get(str(key)) == (mask(old, new) if old else None)
+        if old and new:
+            assert said["after"][str(key)] == mask(new, old)
+        elif new:
+            assert contains(mask(new), said["after"][str(key)])
+
+
+def run_as_announced(ensure: Ensure, look: Callable[[], Cluster], component: str, **params: Any) -> Result:
+    """Check mode, which must change nothing, then the real run, which must do just that."""
+    before = look()
+    announced = ensure(component, check_mode=True, **params)
+    assert look() == before
+    result = ensure(component, **params)
+    assert_honest(result, before, look())
+    for told in (announced, result) if not before else ():
+        told["diff"]["after"] = _OF_KEYS.sub(r"\1: (new)", told["diff"]["after"])
+    assert announced == result
+    assert "swordfish" not in str(result)
+    return result
+
+
+@pytest.mark.parametrize("component", sorted(GIVEN))
+def test_check_mode_says_what_happens(
+    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str, other: ApiClient, component: str
+) -> None:
+    assert run_as_announced(ensure, look, component)["changed"]
+    assert not run_as_announced(ensure, look, component)["changed"]
+
+    # What somebody took away or left behind
+    name = f"thanos-{component.replace('_', '-')}"
+    CoreV1Api(other).delete_namespaced_service(name, new_namespace)
+    labels = next(item["metadata"]["labels"] for key, item in look().items() if key.kind == "ServiceAccount")
+    CoreV1Api(other).create_namespaced_config_map(new_namespace, {"metadata": {"name": "left-over", "labels": labels}})
+    kind = next(key.kind for key in look() if key.kind in ("Deployment", "StatefulSet"))
+    patch = getattr(AppsV1Api(other), f"patch_namespaced_{'deployment' if kind == 'Deployment' else 'stateful_set'}")
+    patch(name, new_namespace, [{"op": "remove", "path": "/spec/template/spec/containers/0/resources"}])
+    result = run_as_announced(ensure, look, component)
+    assert result["changes"] == [
+        f"create v1 Service {new_namespace}/{name}",
+        f"delete v1 ConfigMap {new_namespace}/left-over",
+        f"update apps/v1 {kind} {new_namespace}/{name}",
+    ]
+    assert not run_as_announced(ensure, look, component)["changed"]
+
+    run_as_announced(ensure, look, component, state="absent")
+    left = [item for item in look().values() if labels_of(item).get("app.kubernetes.io/name") != "authority"]
+    assert [item["kind"] for item in left] == ["Namespace"]
+    assert not run_as_announced(ensure, look, component, state="absent")["changed"]
+
+
+def test_back_at_one_replica_there_is_no_disruption_budget(
+    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
+) -> None:
+    assert f"create policy/v1 PodDisruptionBudget {new_namespace}/thanos-query" in ensure("query")["changes"]
+    result = run_as_announced(ensure, look, "query", replicas=1)
+    assert result["changes"] == [
+        f"delete policy/v1 PodDisruptionBudget {new_namespace}/thanos-query",
+        f"update apps/v1 Deployment {new_namespace}/thanos-query",
+    ]
+
+
+def test_a_field_of_somebody_else_is_reported_and_taken_with_force(
+    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str, other: ApiClient
+) -> None:
+    ensure("store")
+    AppsV1Api(other).patch_namespaced_stateful_set(
+        "thanos-store", new_namespace, {"spec": {"replicas": 1}}, field_manager="somebody"
+    )
+    before = look()
+    for check_mode in (True, False):
+        with pytest.raises(ConflictError) as caught:
+            ensure("store", check_mode=check_mode)
+        (conflict,) = caught.value.conflicts
+        assert (conflict.manager, conflict.field) == ("somebody", ".spec.replicas")
+        assert "force" in str(caught.value)
+    assert look() == before
+    result = run_as_announced(ensure, look, "store", force=True)
+    assert result["changes"] == [f"update apps/v1 StatefulSet {new_namespace}/thanos-store"]
+    assert not run_as_announced(ensure, look, "store")["changed"]
+
+
+def test_another_endpoint_leaves_the_pods_alone(
+    ensure: Ensure, look: Callable[[], Cluster], admin: KubernetesClient, new_namespace: str
+) -> None:
+    def template() -> Any:
+        live = admin.get("apps/v1", "Deployment", "thanos-query", new_namespace)
+        return live["spec"]["template"] if live else None
+
+    ensure("query")
+    before = template()
+    pem = "-----BEGIN CERTIFICATE-----\nswordfish\n"
+    result = run_as_announced(
+        ensure, look, "query", endpoints=["rule:10901"], external_endpoints=[{"address": "peer:10901", "ca": pem}]
+    )
+    assert f"update v1 ConfigMap {new_namespace}/thanos-query-configuration" in result["changes"]
+    assert f"update v1 Secret {new_namespace}/thanos-query-secrets" in result["changes"]
+    assert template() == before
+
+
+def test_a_circle_is_seen_in_the_cluster_and_refused_before_anything_is_touched(
+    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
+) -> None:
+    ensure("query", name="inner", endpoints=["store:10901"], external_endpoints=[])
+    ensure("query", name="outer", endpoints=[f"inner.{new_namespace}.svc:10901"], external_endpoints=[])
+    before = look()
+    with pytest.raises(InputError, match=r"inner -> outer -> inner") as caught:
+        ensure("query", name="inner", endpoints=["outer:10901"], external_endpoints=[])
+    assert caught.value.parameter == "endpoints"
+    with pytest.raises(InputError, match=r"this very component"):
+        ensure("query", name="outer", endpoints=["outer:10901"])
+    assert look() == before
+
+
+def test_an_older_version_is_refused_before_anything_is_touched(ensure: Ensure, look: Callable[[], Cluster]) -> None:
+    older = "quay.io/thanos/thanos:v0.42.0"
+    ensure("bucket_web")
+    before = look()
+    with pytest.raises(InputError) as caught:
+        ensure("bucket_web", image=older)
+    assert caught.value.parameter == "image"
+    assert look() == before
+    assert run_as_announced(ensure, look, "bucket_web", image=older, allow_downgrade=True)["changed"]
+
+
+def test_rights_in_the_namespace_suffice(api_server: Any, admin: KubernetesClient, namespace: str) -> None:
+    """An operator who may not even ask for ServiceMonitors, in a namespace that was made for them."""
+    groups = ["", "apps", "policy"]
+    verbs = ["get", "list", "create", "patch", "delete"]
+    rbac = "rbac.authorization.k8s.io"
+    for kind, place, rule in (
+        ("Role", {"namespace": namespace}, {"apiGroups": groups, "resources": ["*"], "verbs": verbs}),
+        (
+            "ClusterRole",
+            {},
+            {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [namespace], "verbs": ["get", "patch"]},
+        ),
+    ):
+        metadata = {"name": namespace, **place}
+        admin.apply({"apiVersion": f"{rbac}/v1", "kind": kind, "metadata": metadata, "rules": [rule]})
+        admin.apply(
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": f"{kind}Binding",
+                "metadata": metadata,
+                "roleRef": {"apiGroup": rbac, "kind": kind, "name": namespace},
+                "subjects": [{"apiGroup": rbac, "kind": "User", "name": f"operator-of-{namespace}"}],
+            }
+        )
+    params = {
+        "kubeconfig": str(api_server.kubeconfig(f"operator-of-{namespace}", ())),
+        "namespace": namespace,
+        "wait": False,
+        "component": "store",
+        **GIVEN["store"],
+    }
+    assert thanos.ensure(params, False)["changed"]
+    assert not thanos.ensure(params, False)["changed"]
+    assert thanos.ensure({**params, "state": "absent"}, False)["changed"]
+
+
+# ServiceMonitors, where the cluster has the Prometheus Operator
+
+
+@pytest.fixture
+def operator(admin: KubernetesClient, other: ApiClient) -> Iterator[None]:
+    """The kind ServiceMonitor, as long as a test runs."""
+    definition = {
+        "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+        "spec": {
+            "group": "monitoring.coreos.com",
+            "scope": "Namespaced",
+            "names": {"kind": "ServiceMonitor", "plural": "servicemonitors", "listKind": "ServiceMonitorList"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                        }
+                    },
+                }
+            ],
+        },
+    }
+    api = ApiextensionsV1Api(other)
+    api.create_custom_resource_definition(definition)
+    wait_for(lambda: admin.serves(*SERVICE_MONITOR))
+    yield
+    api.delete_custom_resource_definition(definition["metadata"]["name"])
+    wait_for(lambda: not admin.serves(*SERVICE_MONITOR))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_without_the_operator_there_is_no_service_monitor(ensure: Ensure, look: Callable[[], Cluster]) -> None:
+    with pytest.raises(InputError) as caught:
+        ensure("bucket_web", service_monitor="always")
+    assert caught.value.parameter == "service_monitor"
+    assert look() == {}
+
+
+@pytest.mark.usefixtures("operator")
+def test_with_the_operator_there_is_one_until_it_is_not_wanted(
+    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
+) -> None:
+    monitor = f"monitoring.coreos.com/v1 ServiceMonitor {new_namespace}/thanos-bucket-web"
+    assert f"create {monitor}" in run_as_announced(ensure, look, "bucket_web")["changes"]
+    assert not run_as_announced(ensure, look, "bucket_web")["changed"]
+    result = run_as_announced(ensure, look, "bucket_web", service_monitor="never")
+    assert result["changes"] == [f"delete {monitor}"]
+    run_as_announced(ensure, look, "bucket_web", service_monitor="always")
+    assert f"delete {monitor}" in run_as_announced(ensure, look, "bucket_web", state="absent")["changes"]
+
+
+# An eighth component
+
+MIRROR = Component(
+    name="bucket_mirror",
+    command=("tools", "bucket", "replicate"),
+    resources={"requests": {"cpu": "10m"}},
+    takes=("objstore", "storage_size", "storage_class"),
+    arguments=lambda _settings: ["--objstore-to.config-file=/etc/thanos/configuration/to.yml"],
+    files=lambda _settings: {"to.yml": "type: FILESYSTEM\n"},
+    stateful=True,
+    data_path="/var/thanos/mirror",
+    storage_size="1Gi",
+    needs_objstore=True,
+    single="Two would copy everything twice",
+)
+
+
+def test_an_eighth_component_is_one_file(
+    ensure: Ensure,
+    look: Callable[[], Cluster],
+    new_namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(thanos.COMPONENTS, MIRROR.name, MIRROR)
+    for params, parameter in (({}, "objstore"), ({**OBJSTORE, "replicas": 2}, "replicas")):
+        with pytest.raises(InputError) as caught:
+            ensure(MIRROR.name, **params)
+        assert caught.value.parameter == parameter
+    assert look() == {}
+    result = run_as_announced(ensure, look, MIRROR.name, **OBJSTORE)
+    assert f"create apps/v1 StatefulSet {new_namespace}/thanos-bucket-mirror" in result["changes"]
+    assert result["endpoints"]["grpc"].endswith(f"thanos-bucket-mirror-headless.{new_namespace}.svc")
+    assert not run_as_announced(ensure, look, MIRROR.name, **OBJSTORE)["changed"]
+    run_as_announced(ensure, look, MIRROR.name, state="absent", purge=True)
+    assert look() == {}
