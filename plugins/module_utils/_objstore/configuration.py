@@ -136,10 +136,12 @@ def objstore(
     *,
     addressing_style: AddressingStyle = "path",
     validate_certs: bool = True,
+    lists_v1: bool = False,
 ) -> dict[str, Any]:
     """Return Thanos' objstore configuration, without credentials.
 
-    With ``ca`` Thanos reads the certificate of the store's authority from CA_FILE.
+    With ``ca`` Thanos reads the certificate of the store's authority from CA_FILE. ``lists_v1`` is for a store that
+    knows only the first version of S3's listing.
     Raises InputError for a bucket name or an endpoint that is none.
     """
     where = endpoint(endpoint_url)
@@ -150,6 +152,8 @@ def objstore(
         "insecure": not where.secure,
         "bucket_lookup_type": "path" if addressing_style == "path" else "virtual-hosted",
     }
+    if lists_v1:
+        config["list_objects_version"] = "v1"
     http: dict[str, Any] = {}
     if ca:
         http["tls_config"] = {"ca_file": CA_FILE}

@@ -82,6 +82,7 @@ class TestPresent:
             "read": True,
             "list": True,
             "delete": True,
+            "read_existing": None,
             "clock_skew_seconds": 0,
             "skipped": [],
         }
@@ -269,9 +270,10 @@ class TestRefusals:
     ) -> None:
         theirs = s3.client(s3.stranger)
         theirs.create_bucket(Bucket=name)
-        result = module(parameters, state=state, force=True, fails=True)
-        assert (result["code"], result["parameter"]) == ("AccessDenied", "access_key")
-        assert "belongs to somebody else" in result["found"]
+        for check in (True, False):
+            result = module(parameters, state=state, force=True, check=check, fails=True)
+            assert (result["code"], result["parameter"]) == ("AccessDenied", "name")
+            assert "belongs to somebody else" in result["found"]
         theirs.delete_bucket(Bucket=name)
 
     def test_another_authority(self, module: Module, parameters: dict[str, Any]) -> None:
@@ -380,10 +382,12 @@ class TestThroughAnsible:
                 task["scs.observability.bucket"]["ca_path"] = str(s3.ca)
         playbook = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
         (tmp_path / "examples.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
-        variables = {"s3_access_key": s3.owner.access_key, "s3_secret_key": s3.owner.secret_key}
+        variables = {
+            f"s3_{which}{key}": getattr(s3.owner, key) for which in ("", "new_") for key in ("access_key", "secret_key")
+        }
         done = ansible("playbook", "examples.yml", "-e", json.dumps(variables), tmp_path=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "ok=3 " in done.stdout
+        assert "ok=4 " in done.stdout
         assert "changed=2 " in done.stdout
         assert name not in s3.buckets()
 
