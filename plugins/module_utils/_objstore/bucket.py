@@ -114,8 +114,12 @@ def read_parameters(params: Mapping[str, Any], environment: Mapping[str, str]) -
             bucket=configuration.bucket_name(params.get("name")),
             endpoint=where,
             region=configuration.region(params.get("region")),
-            access_key=_credential("access_key", "AWS_ACCESS_KEY_ID", params, environment),
-            secret_key=_credential("secret_key", "AWS_SECRET_ACCESS_KEY", params, environment),
+            access_key=configuration.credential(
+                "access_key", params.get("access_key"), "AWS_ACCESS_KEY_ID", environment
+            ),
+            secret_key=configuration.credential(
+                "secret_key", params.get("secret_key"), "AWS_SECRET_ACCESS_KEY", environment
+            ),
             ca=ca,
             validate_certs=params.get("validate_certs") is not False,
             addressing_style="virtual" if params.get("addressing_style") == "virtual" else "path",
@@ -269,18 +273,6 @@ def _tags(given: Mapping[Any, Any] | None) -> dict[str, str] | None:
             )
         tags[name] = text
     return tags
-
-
-def _credential(parameter: str, variable: str, params: Mapping[str, Any], environment: Mapping[str, str]) -> str:
-    value = params.get(parameter) or environment.get(variable)
-    if not value:
-        raise InputError(
-            "is not given", parameter=parameter, advice=f"Set it, or {variable} in the environment of the module"
-        )
-    if value != value.strip() or not value.isprintable():
-        # The value itself is not for showing.
-        raise InputError("has white space at an end or characters that cannot be printed", parameter=parameter)
-    return str(value)
 
 
 def _ca(path: str | None, content: str | None) -> str | None:

@@ -128,6 +128,18 @@ def region(value: object, parameter: str = "region") -> str:
     return value
 
 
+def credential(parameter: str, value: str | None, variable: str, environment: Mapping[str, str]) -> str:
+    """Return a key, from the parameter or else from the environment. Raises InputError, which never shows it."""
+    found = value or environment.get(variable)
+    if not found:
+        raise InputError(
+            "is not given", parameter=parameter, advice=f"Set it, or {variable} in the environment of the module"
+        )
+    if found != found.strip() or not found.isprintable():
+        raise InputError("has white space at an end or characters that cannot be printed", parameter=parameter)
+    return found
+
+
 def objstore(
     bucket: str,
     endpoint_url: str,
