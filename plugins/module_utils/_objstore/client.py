@@ -48,6 +48,8 @@ SETTLING_INTERVAL = 0.2
 _NO_BATCH_DELETE = frozenset({"MissingContentMD5", "InvalidDigest", "BadDigest"})
 _NO_BATCH_DELETE_400 = frozenset({"InvalidRequest", "InvalidArgument", "MalformedXML", "400"})
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "VersioningNotConfigured", "501", "405"})
+# One of these is in every listing, and not in the page of a login, which is answered with 200 as well.
+_IN_LISTINGS = frozenset({"Name", "IsTruncated", "KeyCount"})
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
 _NO_TAGS = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
 # A conditional write came too late: the object is another one than the condition says, gone, or just being written.
@@ -352,6 +354,8 @@ class BucketClient:
                 if error.code not in _UNSUPPORTED:
                     raise
             else:
+                if not page.keys() & _IN_LISTINGS:
+                    raise errors.failure(self.request("ListObjectsV2"), "NotS3", errors.NOT_S3)
                 # A store without it may ignore the version that is asked for: it counts nothing and gives no token.
                 ends_early = "KeyCount" not in page or page.get("IsTruncated")
                 self._lists_v1 = bool(ends_early and not page.get("NextContinuationToken"))

@@ -91,7 +91,7 @@ _UNSUPPORTED = Finding(
     "this store does not support the operation", "Check that the endpoint is that of the S3 interface", "endpoint"
 )
 _INTERNAL = Finding("the store had an internal error", "Look at the store's own log")
-_NOT_S3 = Finding("the answer is not one of an S3 service", "Check host, port and scheme of the endpoint", "endpoint")
+NOT_S3 = Finding("the answer is not one of an S3 service", "Check host, port and scheme of the endpoint", "endpoint")
 _INVALID_NAME = Finding("the store does not take this bucket name", "Choose another name", "name")
 _QUOTA = Finding("a quota of the account is used up", "Raise the quota, or remove what is not needed")
 _FULL = Finding("the store is full", "Add space to the store, or remove what is not needed")
@@ -151,11 +151,11 @@ FINDINGS: dict[str, Finding] = {
 # Answers without a code, such as those of proxies, and codes that are not in the table.
 _BY_STATUS: dict[int, Finding] = {
     301: _REGION,
-    302: _NOT_S3,
+    302: NOT_S3,
     307: _REGION,
     401: _ACCESS_DENIED,
     403: _ACCESS_DENIED,
-    404: _NOT_S3,
+    404: NOT_S3,
     405: _UNSUPPORTED,
     429: _BUSY,
     # botocore, too, makes this of an answer that is not XML.
@@ -191,7 +191,7 @@ def refused(
     finding = FINDINGS.get(known) or _BY_STATUS.get(status) or _OTHER
     if status == 400 and not known:
         # Such as of a proxy that is spoken to without TLS.
-        finding = _NOT_S3
+        finding = NOT_S3
     found, advice = finding.found, finding.advice
     if finding in (_REGION, _LOCATION) and region and _CODE.fullmatch(region.replace("-", "")):
         found, advice = f"{found}: {region}", f"Set region to {region}"
@@ -220,7 +220,7 @@ def unreachable(request: Request, error: BaseException) -> StorageError:
         # urllib3 compares names itself
         return failure(request, *_other_name(str(names["CertificateError"])))
     if "ResponseParserError" in names:
-        return failure(request, "NotS3", _NOT_S3)
+        return failure(request, "NotS3", NOT_S3)
     if names.keys() & {"ConnectTimeoutError", "ReadTimeoutError"}:
         return failure(request, "Timeout", _TIMEOUT)
     found = f"the connection failed ({type(error).__name__})"

@@ -12,7 +12,6 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,44 +19,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import create_authority
 from ansible_collections.scs.observability.plugins.module_utils._objstore import client as client_module
-from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import (
-    CA_FILE,
-    to_yaml,
-    with_credentials,
-)
 from ansible_collections.scs.observability.plugins.modules import bucket
 
-from .conftest import S3Server, binary
-
-Module = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def module(s3: S3Server, capsys: pytest.CaptureFixture[str]) -> Module:
-    """Run the module in this process; return its result, in which no secret may be."""
-
-    def run(parameters: dict[str, Any], *, check: bool = False, fails: bool = False, **changed: Any) -> dict[str, Any]:
-        given = {**parameters, **changed, "_ansible_check_mode": check, "_ansible_diff": True}
-        with patch_module_args(given), pytest.raises(SystemExit):
-            bucket.main()
-        output = capsys.readouterr()
-        for user in (s3.owner, s3.stranger):
-            assert user.secret_key not in output.out + output.err
-        assert "AWS4-HMAC-SHA256" not in output.out + output.err
-        result: dict[str, Any] = json.loads(output.out)
-        assert bool(result.get("failed")) is fails, result
-        return result
-
-    return run
-
-
-@pytest.fixture
-def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "ATTEMPTS", 1)
+from .conftest import BLOCK, Module, S3Server
 
 
 def fill(s3: S3Server, name: str) -> None:
@@ -135,33 +102,35 @@ class TestPresent:
         assert result["objstore"]["config"]["http_config"] == {"insecure_skip_verify": True}
 
     def test_thanos_reads_the_bucket_with_the_configuration(
-        self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str, tmp_path: Path
+        self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str
     ) -> None:
         result = module(parameters)
-        block = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
-        meta = {
-            "ulid": block,
-            "minTime": 0,
-            "maxTime": 7200000,
-            "version": 1,
-            "stats": {},
-            "compaction": {"level": 1, "sources": [block]},
-            "thanos": {"labels": {"cluster": "alpha"}, "downsample": {"resolution": 0}, "source": "receive"},
-        }
-        s3.witness.put_object(Bucket=name, Key=f"{block}/meta.json", Body=json.dumps(meta).encode())
+        s3.put_block(name)
+        assert s3.blocks(result["objstore"], s3.owner) == [BLOCK]
 
-        text = to_yaml(with_credentials(result["objstore"], s3.owner.access_key, s3.owner.secret_key))
-        # In a pod, the authority's certificate is mounted there.
-        assert CA_FILE in text
-        path = tmp_path / "objstore.yml"
-        path.write_text(text.replace(CA_FILE, str(s3.ca)))
-        listed = subprocess.run(
-            [binary("thanos"), "tools", "bucket", "ls", f"--objstore.config-file={path}"],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        assert listed.stdout.split() == [block]
+
+class TestSettings:
+    def test_tags_and_versions(self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str) -> None:
+        wanted: dict[str, Any] = {"tags": {"team": "a", "cost": 7}, "versioning": True}
+        assert module(parameters, check=True, **wanted)["diff"] == module(parameters, **wanted)["diff"]
+        assert module(parameters, **wanted)["changed"] is False
+        tags = s3.witness.get_bucket_tagging(Bucket=name)["TagSet"]
+        assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "a", "cost": "7"}
+        assert s3.witness.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+        assert s3.content(name) == []
+
+    def test_unset_they_stay(self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str) -> None:
+        module(parameters, tags={"team": "a"}, versioning=True)
+        assert module(parameters)["changed"] is False
+        assert module(parameters, tags={"team": "a"}, versioning=True)["changed"] is False
+
+    def test_off_again(self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str) -> None:
+        module(parameters, tags={"team": "a"}, versioning=True)
+        result = module(parameters, tags={}, versioning=False)
+        assert result["changes"] == [f"update S3 Bucket {name}"]
+        assert "team: a" in result["diff"]["before"]
+        assert module(parameters, tags={}, versioning=False)["changed"] is False
+        assert s3.witness.get_bucket_versioning(Bucket=name)["Status"] == "Suspended"
 
 
 class TestAbsent:

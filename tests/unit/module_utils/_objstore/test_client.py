@@ -80,6 +80,7 @@ class TestBucket:
             (Answer(404, "<html>Not Found</html>"), "404"),
             # botocore takes an answer that is no XML for an internal error
             (Answer(200, "<html>hello"), "500"),
+            (Answer(200, "<html>a login</html>"), "NotS3"),
             (Answer(302, "", {"Location": "/login"}), "302"),
             (Answer(307, "", {"Location": "/login"}), "307"),
             (Answer(500, ""), "500"),
