@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.loaders
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from botocore.config import Config
@@ -128,8 +129,10 @@ class S3Server:
     def buckets(self) -> set[str]:
         return {str(bucket["Name"]) for bucket in self.witness.list_buckets()["Buckets"]}
 
-    def put_block(self, bucket: str) -> None:
-        self.witness.put_object(Bucket=bucket, Key=f"{BLOCK}/meta.json", Body=json.dumps(META).encode())
+    def put_block(self, bucket: str, user: User | None = None) -> None:
+        self.client(user or self.owner).put_object(
+            Bucket=bucket, Key=f"{BLOCK}/meta.json", Body=json.dumps(META).encode()
+        )
 
     def thanos(self, objstore: dict[str, Any], user: User, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Thanos with a configuration as the module returns it."""
@@ -160,6 +163,14 @@ class S3Server:
         }
         items: dict[str, Any] = found
         return [(kind, item["Key"]) for kind, listed in items.items() for item in listed]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """botocore reads its description of S3 for each client anew, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lru_cache(botocore.loaders.create_loader))
+        yield
 
 
 @pytest.fixture(scope="session")
