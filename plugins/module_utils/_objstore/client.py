@@ -142,14 +142,16 @@ class BucketClient:
         except StorageError as error:
             if error.code == "NoSuchBucket":
                 return False
-            if error.code in _DENIED and self._is_foreign():
+            if error.code in _DENIED and self._is_not_listed():
                 status = cast(int, error.details["status"])
-                raise errors.failure(self.request(error.operation), error.code, errors.FOREIGN, status=status) from None
+                raise errors.failure(
+                    self.request(error.operation), error.code, errors.NONE_OF_OURS, status=status
+                ) from None
             raise
         return True
 
-    def _is_foreign(self) -> bool:
-        """Tell whether the bucket, which is there, is none of the user's own; False where that is not to be known."""
+    def _is_not_listed(self) -> bool:
+        """Tell whether the store's list of this user's buckets lacks it; False where there is no such list."""
         try:
             with self._explained("ListBuckets"):
                 own = self._s3.list_buckets().get("Buckets", ())

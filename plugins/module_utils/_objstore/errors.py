@@ -64,9 +64,11 @@ _ACCESS_DENIED = Finding(
     "Give these credentials list, read, write and delete on the bucket, or choose another name",
     "access_key",
 )
-FOREIGN = Finding(
-    "the bucket belongs to somebody else: names are unique among all users of the store",
-    "Choose another name, or use the credentials of its owner",
+# Some stores list only what a policy shows, so this is as much as is known.
+NONE_OF_OURS = Finding(
+    "the bucket is none of those that the store lists for these credentials: it belongs to somebody else, or no policy "
+    "lets them in",
+    "Choose another name, use the credentials of its owner, or give these list, read, write and delete on the bucket",
     "name",
 )
 OTHERS_OBJECTS = Finding(
@@ -118,7 +120,11 @@ FINDINGS: dict[str, Finding] = {
     "RequestExpired": _SKEWED,
     "NoSuchBucket": _MISSING_BUCKET,
     "NoSuchKey": Finding("the object is not there", "Something else removed it, or the store is not consistent"),
-    "BucketAlreadyExists": FOREIGN,
+    "BucketAlreadyExists": Finding(
+        "the bucket belongs to somebody else: names are unique among all users of the store",
+        "Choose another name, or use the credentials of its owner",
+        "name",
+    ),
     "BucketNotEmpty": Finding("the bucket is not empty", "Empty it, or delete its content with force: true", "force"),
     "OperationAborted": Finding("another operation on this bucket is going on", "Try again in a few minutes", "name"),
     "InvalidBucketName": _INVALID_NAME,

@@ -88,6 +88,11 @@ class TestDecide:
         assert isinstance(refusal, Finding)
         assert text in refusal.found
 
+    def test_nobody_knows_when(self) -> None:
+        refusal = decide(Claim(THEIRS, None, None), OURS, NOW, force=False)
+        assert isinstance(refusal, Finding)
+        assert "at an unknown time" in refusal.found
+
     def test_an_owner_without_a_name_for_people(self) -> None:
         assert str(replace(OURS, observer="")) == "monitoring/compactor of cluster uid-a"
 
