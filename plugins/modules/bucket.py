@@ -13,8 +13,9 @@ author:
 description:
   - Creates or deletes a bucket of any S3 store, such as Ceph RGW, Swift with its S3 interface, MinIO, versitygw or AWS.
   - With O(state=present) a preflight writes, reads, lists and deletes one small object below
-    C(.scs-observability-preflight/) in every run and compares the clocks, because Thanos would find a fault only hours
-    later. It is not reported as a change. In check mode it only lists.
+    C(.scs-observability-preflight/) in every run, reads the first byte of an object that was there before, and compares
+    the clocks, because Thanos would find a fault only hours later. It is not reported as a change. In check mode it
+    lists and reads only.
   - Returns the configuration that Thanos takes as C(objstore.config), without credentials, so that it can be
     registered, shown and stored as a fact. M(scs.observability.thanos_component) takes it together with the
     credentials and puts both into a Secret.
@@ -72,6 +73,17 @@ options:
     type: str
     choices: [path, virtual]
     default: path
+  tags:
+    description:
+      - The bucket's tags, exactly these; V({}) removes all. Tags that begin with C(aws:) are the store's own and stay.
+      - If not set, tags are left alone. Refused on a store that has no tags, such as Swift.
+    type: dict
+  versioning:
+    description:
+      - Whether the bucket keeps old versions of objects. Thanos never reads them, and deletes blocks itself; without a
+        lifecycle rule that removes old versions the bucket only grows.
+      - If not set, this is left alone. Refused on a store that cannot keep versions.
+    type: bool
   state:
     description:
       - V(present) creates the bucket unless it is there.
@@ -118,6 +130,15 @@ EXAMPLES = r"""
     AWS_ACCESS_KEY_ID: "{{ s3_access_key }}"
     AWS_SECRET_ACCESS_KEY: "{{ s3_secret_key }}"
 
+- name: New credentials are proven, without writing anything, before Thanos gets them
+  scs.observability.bucket:
+    name: thanos
+    endpoint: https://s3.example.com
+    ca_path: /etc/ssl/certs/s3-authority.crt
+    access_key: "{{ s3_new_access_key }}"
+    secret_key: "{{ s3_new_secret_key }}"
+  check_mode: true
+
 - name: Away with the bucket and all metrics in it
   scs.observability.bucket:
     name: thanos
@@ -136,7 +157,7 @@ name:
   type: str
   sample: thanos
 changes:
-  description: What was changed, or in check mode would be.
+  description: What was changed, or in check mode would be. O(tags) and O(versioning) are part of the bucket.
   returned: success
   type: list
   elements: str
@@ -145,6 +166,7 @@ objstore:
   description:
     - Configuration of the bucket as Thanos takes it, without C(access_key) and C(secret_key), which do not belong into
       results.
+    - For a store that knows only the first version of S3's listing it has C(list_objects_version).
     - If an authority is given, Thanos expects its certificate in the file that is named there.
       M(scs.observability.thanos_component) puts it there.
   returned: when O(state=present)
@@ -177,11 +199,16 @@ preflight:
       type: bool
     list:
       description:
-        - The object was found in a listing. In check mode only that listing is allowed, and none if there is no bucket
-          yet.
+        - The object was found in a listing. In check mode the bucket could be listed; None if there is no bucket yet.
       type: bool
     delete:
       description: The object was deleted. None in check mode.
+      type: bool
+    read_existing:
+      description:
+        - An object that was there before could be read. In some stores an object belongs to the user who wrote it, so
+          new credentials can be good for a bucket and not for the blocks in it.
+        - None if there was no such object.
       type: bool
     clock_skew_seconds:
       description:
@@ -262,6 +289,8 @@ def main() -> None:
             "ca_content": {"type": "str"},
             "validate_certs": {"type": "bool", "default": True},
             "addressing_style": {"type": "str", "choices": ["path", "virtual"], "default": "path"},
+            "tags": {"type": "dict"},
+            "versioning": {"type": "bool"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "force": {"type": "bool", "default": False},
         },

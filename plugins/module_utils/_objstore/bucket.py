@@ -11,7 +11,7 @@ import ssl
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
@@ -22,22 +22,30 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.errors
 
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]+-----END CERTIFICATE-----")
 
+# S3's limits, and the beginning of the tags that AWS puts on buckets itself.
+_MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 50, 128, 256
+_SYSTEM_TAGS = "aws:"
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the parameters say, checked."""
+    """What the parameters say, checked. ``tags`` and ``versioning`` are None where they are left alone."""
 
     access: Access
     present: bool
     force: bool
+    tags: Mapping[str, str] | None = None
+    versioning: bool | None = None
 
 
 @dataclass(frozen=True)
 class Observed:
-    """``empty`` is None when nobody asked."""
+    """What there is; None for what nobody asked. A bucket that is not there has no tags and keeps no versions."""
 
     exists: bool
     empty: bool | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    versioning: bool = False
 
 
 class Store(preflight.ObjectStore, Protocol):
@@ -50,6 +58,16 @@ class Store(preflight.ObjectStore, Protocol):
     def create(self) -> bool: ...
 
     def remove(self) -> None: ...
+
+    def lists_v1(self) -> bool: ...
+
+    def tags(self) -> dict[str, str]: ...
+
+    def set_tags(self, tags: Mapping[str, str]) -> None: ...
+
+    def versioning(self) -> bool: ...
+
+    def set_versioning(self, enabled: bool) -> None: ...
 
     def objects(self) -> Iterator[Version]: ...
 
@@ -75,7 +93,7 @@ def ensure(
         changes = plan(wanted, observed, store)
         result: dict[str, Any] = {"name": wanted.access.bucket, **changes.result()}
         if not check_mode:
-            result.update(apply(store, changes, observed))
+            result.update(apply(store, changes, wanted, observed))
         if wanted.present:
             result.update(_usable(store, wanted, observed, changes, check_mode))
         return result
@@ -96,32 +114,54 @@ def read_parameters(params: Mapping[str, Any], environment: Mapping[str, str]) -
             bucket=configuration.bucket_name(params.get("name")),
             endpoint=where,
             region=configuration.region(params.get("region")),
-            access_key=_credential("access_key", "AWS_ACCESS_KEY_ID", params, environment),
-            secret_key=_credential("secret_key", "AWS_SECRET_ACCESS_KEY", params, environment),
+            access_key=configuration.credential(
+                "access_key", params.get("access_key"), "AWS_ACCESS_KEY_ID", environment
+            ),
+            secret_key=configuration.credential(
+                "secret_key", params.get("secret_key"), "AWS_SECRET_ACCESS_KEY", environment
+            ),
             ca=ca,
             validate_certs=params.get("validate_certs") is not False,
             addressing_style="virtual" if params.get("addressing_style") == "virtual" else "path",
         ),
         present=params.get("state") != "absent",
         force=bool(params.get("force")),
+        tags=_tags(params.get("tags")),
+        versioning=params.get("versioning"),
     )
 
 
 def observe(store: Store, wanted: Wanted) -> Observed:
-    """Look whether the bucket is there and, if it has to go, whether something is in it."""
+    """Look whether the bucket is there, if it has to go also whether something is in it, else at what is asked for."""
     exists = store.exists()
     preflight.check_clocks(store)
-    return Observed(exists, empty=store.is_empty() if exists and not wanted.present else None)
+    if not exists:
+        return Observed(False)
+    if not wanted.present:
+        return Observed(True, empty=store.is_empty())
+    return Observed(
+        True,
+        tags=store.tags() if wanted.tags is not None else {},
+        versioning=store.versioning() if wanted.versioning is not None else False,
+    )
 
 
 def plan(wanted: Wanted, observed: Observed, store: Store) -> Plan:
     """Decide. Raises StorageError when the bucket has to go, holds something, and force is not set."""
-    if wanted.present == observed.exists:
-        return Plan()
     access = wanted.access
     state = {"name": access.bucket, "endpoint": access.endpoint.url, "region": access.region}
     if wanted.present:
-        return Plan((Change("create", "Bucket", access.bucket, after=state, api_version="S3"),))
+        before, after = settings(wanted, observed)
+        if not observed.exists:
+            return Plan((Change("create", "Bucket", access.bucket, after={**state, **after}, api_version="S3"),))
+        if before == after:
+            return Plan()
+        name = {"name": access.bucket}
+        return Plan(
+            (Change("update", "Bucket", access.bucket, before=name | before, after=name | after, api_version="S3"),)
+        )
+    if not observed.exists:
+        return Plan()
     if not observed.empty and not wanted.force:
         raise failure(
             store.request("DeleteBucket"),
@@ -132,16 +172,31 @@ def plan(wanted: Wanted, observed: Observed, store: Store) -> Plan:
                 "force",
             ),
         )
-    before = {**state, "content": "none" if observed.empty else "objects, versions or unfinished uploads"}
-    return Plan((Change("delete", "Bucket", access.bucket, before=before, api_version="S3"),))
+    content = "none" if observed.empty else "objects, versions or unfinished uploads"
+    return Plan((Change("delete", "Bucket", access.bucket, before={**state, "content": content}, api_version="S3"),))
 
 
-def apply(store: Store, changes: Plan, observed: Observed) -> dict[str, Any]:
+def settings(wanted: Wanted, observed: Observed) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is asked for of the bucket's settings, as it is and as it has to be. Pure."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    if wanted.tags is not None:
+        # The store's own tags can be neither removed nor left out.
+        own = {key: value for key, value in observed.tags.items() if key.startswith(_SYSTEM_TAGS)}
+        before["tags"], after["tags"] = dict(observed.tags), {**wanted.tags, **own}
+    if wanted.versioning is not None:
+        before["versioning"], after["versioning"] = observed.versioning, wanted.versioning
+    return before, after
+
+
+def apply(store: Store, changes: Plan, wanted: Wanted, observed: Observed) -> dict[str, Any]:
     """Carry the plan out. Returns, for a deletion, what went with the bucket."""
     result: dict[str, Any] = {}
     for change in changes.changes:
-        if change.action == "create":
-            store.create()
+        if change.action != "delete":
+            if change.action == "create":
+                store.create()
+            _apply_settings(store, wanted, observed)
             continue
         deleted = {"objects": 0, "uploads": 0}
         if not observed.empty:
@@ -153,6 +208,21 @@ def apply(store: Store, changes: Plan, observed: Observed) -> dict[str, Any]:
         store.remove()
         result["deleted"] = deleted
     return result
+
+
+def _apply_settings(store: Store, wanted: Wanted, observed: Observed) -> None:
+    before, after = settings(wanted, observed)
+    changed = not observed.exists
+    try:
+        if before.get("tags") != after.get("tags"):
+            store.set_tags(after["tags"])
+            changed = True
+        if before.get("versioning") != after.get("versioning"):
+            store.set_versioning(after["versioning"])
+    except StorageError as error:
+        if changed:
+            error.details["changed"] = True
+        raise
 
 
 def _usable(store: Store, wanted: Wanted, observed: Observed, changes: Plan, check_mode: bool) -> dict[str, Any]:
@@ -176,22 +246,33 @@ def _usable(store: Store, wanted: Wanted, observed: Observed, changes: Plan, che
             ca=access.ca is not None,
             addressing_style=access.addressing_style,
             validate_certs=access.validate_certs,
+            lists_v1=store.lists_v1(),
         ),
         "objstore_ca": access.ca or "",
         "preflight": proof.result(),
     }
 
 
-def _credential(parameter: str, variable: str, params: Mapping[str, Any], environment: Mapping[str, str]) -> str:
-    value = params.get(parameter) or environment.get(variable)
-    if not value:
-        raise InputError(
-            "is not given", parameter=parameter, advice=f"Set it, or {variable} in the environment of the module"
-        )
-    if value != value.strip() or not value.isprintable():
-        # The value itself is not for showing.
-        raise InputError("has white space at an end or characters that cannot be printed", parameter=parameter)
-    return str(value)
+def _tags(given: Mapping[Any, Any] | None) -> dict[str, str] | None:
+    """Return tags as S3 takes them. Raises InputError."""
+    if given is None:
+        return None
+    if len(given) > _MAX_TAGS:
+        raise InputError(f"has {len(given)} tags, S3 takes {_MAX_TAGS}", parameter="tags")
+    tags: dict[str, str] = {}
+    for key, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise InputError(f"the value of {key} is not text", parameter="tags", advice="Put it into quotes")
+        name, text = str(key), str(value)
+        if name.startswith(_SYSTEM_TAGS):
+            raise InputError(f"{name}: names that begin with {_SYSTEM_TAGS} are the store's own", parameter="tags")
+        if not 1 <= len(name) <= _MAX_TAG_NAME or len(text) > _MAX_TAG_VALUE:
+            raise InputError(
+                f"{name!r}: a name has 1 to {_MAX_TAG_NAME} characters, a value at most {_MAX_TAG_VALUE}",
+                parameter="tags",
+            )
+        tags[name] = text
+    return tags
 
 
 def _ca(path: str | None, content: str | None) -> str | None:

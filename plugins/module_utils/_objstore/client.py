@@ -11,6 +11,8 @@ are refused without it.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import tempfile
 import time
@@ -38,13 +40,22 @@ ATTEMPTS = 3
 # What S3 takes in one DeleteObjects request.
 BATCH = 1000
 SINGLE_DELETES_AT_ONCE = 8
-CREATION_TIMEOUT = 10.0
-CREATION_INTERVAL = 0.2
+# AWS shows a new bucket, and new tags of one, a moment later.
+SETTLING_TIMEOUT = 10.0
+SETTLING_INTERVAL = 0.2
 
-# A store says so in one of these ways when it has no DeleteObjects, or wants an MD5 sum that botocore no longer sends.
-_NO_BATCH_DELETE = frozenset({"NotImplemented", "MethodNotAllowed", "MissingContentMD5", "InvalidDigest", "BadDigest"})
+# How stores refuse a DeleteObjects that they do not have, or not like this, beside saying so.
+_NO_BATCH_DELETE = frozenset({"MissingContentMD5", "InvalidDigest", "BadDigest"})
 _NO_BATCH_DELETE_400 = frozenset({"InvalidRequest", "InvalidArgument", "MalformedXML", "400"})
-_UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
+_UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "VersioningNotConfigured", "501", "405"})
+# One of these is in every listing, and not in the page of a login, which is answered with 200 as well.
+_IN_LISTINGS = frozenset({"Name", "IsTruncated", "KeyCount"})
+_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
+_NO_TAGS = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
+# A conditional write came too late: the object is another one than the condition says, gone, or just being written.
+_TOO_LATE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412"})
+# S3 wants a checksum with these. Newer botocore sends a CRC, which older stores do not know.
+_WITH_MD5 = ("DeleteObjects", "PutBucketTagging", "PutBucketVersioning")
 _WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _REDIRECTS = (301, 302, 307)
 
@@ -71,6 +82,15 @@ class Version:
     version: str | None = None
 
 
+@dataclass(frozen=True)
+class Stored:
+    """An object as it was read: its content, and its ETag as the condition of a write that replaces just this one."""
+
+    content: bytes
+    etag: str
+    version: str | None = None
+
+
 class BucketClient:
     """One bucket. A context manager; every method raises StorageError. LibraryError when botocore is missing."""
 
@@ -79,6 +99,7 @@ class BucketClient:
         self._now = now
         self._skew: int | None = None
         self._ca_file: str | None = None
+        self._lists_v1 = False
         try:
             self._s3 = self._connect()
         except BaseException:
@@ -107,18 +128,36 @@ class BucketClient:
         """Seconds by which the store's clock was ahead in its last answer; None if it does not tell its time."""
         return self._skew
 
+    def lists_v1(self) -> bool:
+        """Tell whether the store was found to know only the first version of S3's listing."""
+        return self._lists_v1
+
     def exists(self) -> bool:
-        """Tell whether the bucket is there.
+        """Tell whether the bucket is there. StorageError naming ``name`` when it is somebody else's.
 
         By listing, not by HEAD: the answer to HEAD has no body, so it cannot tell a wrong key from a foreign bucket.
         """
         try:
-            self._call("ListObjectsV2", self._s3.list_objects_v2, MaxKeys=1)
+            self._list(MaxKeys=1)
         except StorageError as error:
             if error.code == "NoSuchBucket":
                 return False
+            if error.code in _DENIED and self._is_not_listed():
+                status = cast(int, error.details["status"])
+                raise errors.failure(
+                    self.request(error.operation), error.code, errors.NONE_OF_OURS, status=status
+                ) from None
             raise
         return True
+
+    def _is_not_listed(self) -> bool:
+        """Tell whether the store's list of this user's buckets lacks it; False where there is no such list."""
+        try:
+            with self._explained("ListBuckets"):
+                own = self._s3.list_buckets().get("Buckets", ())
+        except StorageError:
+            return False
+        return self._access.bucket not in {bucket.get("Name") for bucket in own}
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing at all: no object, no old version, no unfinished upload."""
@@ -136,11 +175,8 @@ class BucketClient:
             if error.code != "BucketAlreadyOwnedByYou":
                 raise
             return False
-        deadline = time.monotonic() + CREATION_TIMEOUT
-        while not self.exists():
-            if time.monotonic() >= deadline:
-                raise errors.refused(self.request("ListObjectsV2"), "NoSuchBucket", 404)
-            time.sleep(CREATION_INTERVAL)
+        if not _settled(self.exists):
+            raise errors.refused(self.request("ListObjectsV2"), "NoSuchBucket", 404)
         return True
 
     def remove(self) -> None:
@@ -156,16 +192,59 @@ class BucketClient:
         version = self._call("PutObject", self._s3.put_object, Key=key, Body=content).get("VersionId")
         return str(version) if version else None
 
+    def put_unless_changed(self, key: str, content: bytes, before: Stored | None) -> bool:
+        """Write an object if it is still the one that was read ``before`` (None: if there is none).
+
+        False when it is not. A store without conditional writes, or one that ignores them, writes in any case.
+        """
+        condition = {"IfMatch": before.etag} if before else {"IfNoneMatch": "*"}
+        try:
+            self._call("PutObject", self._s3.put_object, Key=key, Body=content, **condition)
+        except StorageError as error:
+            if error.code in _TOO_LATE:
+                return False
+            if error.code not in _UNSUPPORTED:
+                raise
+            self.put(key, content)
+        return True
+
     def get(self, key: str) -> bytes:
         """Read an object."""
-        body = self._call("GetObject", self._s3.get_object, Key=key)["Body"]
+        return self._read(key).content
+
+    def find(self, key: str) -> Stored | None:
+        """Read an object that need not be there."""
+        try:
+            return self._read(key)
+        except StorageError as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
+
+    def _read(self, key: str) -> Stored:
+        answer = self._call("GetObject", self._s3.get_object, Key=key)
+        body = answer["Body"]
         with self._explained("GetObject"), body:
-            return bytes(body.read())
+            return Stored(bytes(body.read()), str(answer.get("ETag", "")), answer.get("VersionId"))
+
+    def can_read(self, key: str) -> bool | None:
+        """Tell whether these credentials may read an object, by its first byte; None if the store does not say."""
+        try:
+            with self._call("GetObject", self._s3.get_object, Key=key, Range="bytes=0-0")["Body"]:
+                return True
+        except StorageError as error:
+            if error.code in _DENIED:
+                return False
+            status = error.details["status"]
+            if status == 416:
+                return True  # It is empty.
+            if status in (400, 404):
+                return None  # It is encrypted with a key of the client, or gone.
+            raise
 
     def keys(self, prefix: str) -> list[str]:
         """List the keys that begin with ``prefix``: at most one page of them."""
-        page = self._call("ListObjectsV2", self._s3.list_objects_v2, Prefix=prefix)
-        return [str(item["Key"]) for item in page.get("Contents", ())]
+        return [str(item["Key"]) for item in self._list(Prefix=prefix).get("Contents", ())]
 
     def delete(self, key: str, version: str | None = None) -> None:
         """Delete an object, or one version of it for good."""
@@ -174,10 +253,16 @@ class BucketClient:
 
     def objects(self) -> Iterator[Version]:
         """All objects."""
-        following = {"ContinuationToken": "NextContinuationToken"}
-        for page in self._pages("ListObjectsV2", self._s3.list_objects_v2, following):
-            for item in page.get("Contents", ()):
-                yield Version(str(item["Key"]))
+        position: dict[str, Any] = {}
+        while True:
+            page = self._list(**position)
+            keys = [str(item["Key"]) for item in page.get("Contents", ())]
+            yield from map(Version, keys)
+            token = page.get("NextContinuationToken")
+            following = {"ContinuationToken": token} if token else {"Marker": keys[-1]} if keys else {}
+            if not page.get("IsTruncated") or following in ({}, position):
+                return
+            position = following
 
     def versions(self) -> Iterator[Version]:
         """All versions and delete markers; none where the store has no versions."""
@@ -214,6 +299,71 @@ class BucketClient:
         except StorageError as error:
             if error.code != "NoSuchUpload":
                 raise
+
+    def tags(self) -> dict[str, str]:
+        """The bucket's tags. StorageError naming ``tags`` where the store has none."""
+        try:
+            answer = self._optional("tags", "GetBucketTagging", self._s3.get_bucket_tagging)
+        except StorageError as error:
+            if error.code in _NO_TAGS:
+                return {}
+            raise
+        return {str(tag["Key"]): str(tag["Value"]) for tag in answer.get("TagSet", ())}
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Make these the bucket's only tags. StorageError naming ``tags`` where the store has none."""
+        if tags:
+            tag_set = {"TagSet": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]}
+            self._optional("tags", "PutBucketTagging", self._s3.put_bucket_tagging, Tagging=tag_set)
+        else:
+            self._optional("tags", "DeleteBucketTagging", self._s3.delete_bucket_tagging)
+        # A store that does not know the request may take it for another one.
+        if not _settled(lambda: self.tags() == tags):
+            raise errors.unsupported(self.request("PutBucketTagging"), "tags", "NotKept")
+
+    def versioning(self) -> bool:
+        """Whether the bucket keeps versions. StorageError naming ``versioning`` where the store cannot."""
+        answer = self._optional("versioning", "GetBucketVersioning", self._s3.get_bucket_versioning)
+        return answer.get("Status") == "Enabled"
+
+    def set_versioning(self, enabled: bool) -> None:
+        """Let the bucket keep versions, or no more new ones. StorageError naming ``versioning`` as above."""
+        status = {"Status": "Enabled" if enabled else "Suspended"}
+        self._optional(
+            "versioning", "PutBucketVersioning", self._s3.put_bucket_versioning, VersioningConfiguration=status
+        )
+        if not _settled(lambda: self.versioning() is enabled):
+            raise errors.unsupported(self.request("PutBucketVersioning"), "versioning", "NotKept")
+
+    def _optional(
+        self, parameter: str, operation: str, method: Callable[..., Mapping[str, Any]], **arguments: Any
+    ) -> Mapping[str, Any]:
+        """Call what not every store has."""
+        try:
+            return self._call(operation, method, **arguments)
+        except StorageError as error:
+            if error.code not in _UNSUPPORTED:
+                raise
+            status = cast(int, error.details["status"])
+            raise errors.unsupported(self.request(operation), parameter, error.code, status) from None
+
+    def _list(self, **arguments: Any) -> Mapping[str, Any]:
+        """One page of objects, in the second version of S3's listing unless the store has only the first."""
+        if not self._lists_v1:
+            try:
+                page = self._call("ListObjectsV2", self._s3.list_objects_v2, **arguments)
+            except StorageError as error:
+                if error.code not in _UNSUPPORTED:
+                    raise
+            else:
+                if not page.keys() & _IN_LISTINGS:
+                    raise errors.failure(self.request("ListObjectsV2"), "NotS3", errors.NOT_S3)
+                # A store without it may ignore the version that is asked for: it counts nothing and gives no token.
+                ends_early = "KeyCount" not in page or page.get("IsTruncated")
+                self._lists_v1 = bool(ends_early and not page.get("NextContinuationToken"))
+                return page
+            self._lists_v1 = True
+        return self._call("ListObjects", self._s3.list_objects, **arguments)
 
     def _delete_batch(self, batch: Iterable[Version]) -> bool:
         """Delete with one request; False when this store has no such request."""
@@ -310,6 +460,8 @@ class BucketClient:
             config=Config(**options),
         )
         client.meta.events.register_first("needs-retry.s3", _stay_here)
+        for operation in _WITH_MD5:
+            client.meta.events.register(f"before-call.s3.{operation}", _add_md5)
         return cast("S3Client", client)
 
 
@@ -346,6 +498,22 @@ class _Explained:
             ) from None
         if isinstance(error, (BotoCoreError, ResponseParserError)):
             raise errors.unreachable(request, error) from None
+
+
+def _settled(done: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + SETTLING_TIMEOUT
+    while not done():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(SETTLING_INTERVAL)
+    return True
+
+
+def _add_md5(params: dict[str, Any], **_context: Any) -> None:
+    """Send the checksum that every store knows in place of a newer one."""
+    params["context"].get("checksum", {}).pop("request_algorithm", None)
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
 
 
 def _stay_here(response: Any, operation: Any, **_context: Any) -> None:

@@ -128,6 +128,18 @@ def region(value: object, parameter: str = "region") -> str:
     return value
 
 
+def credential(parameter: str, value: str | None, variable: str, environment: Mapping[str, str]) -> str:
+    """Return a key, from the parameter or else from the environment. Raises InputError, which never shows it."""
+    found = value or environment.get(variable)
+    if not found:
+        raise InputError(
+            "is not given", parameter=parameter, advice=f"Set it, or {variable} in the environment of the module"
+        )
+    if found != found.strip() or not found.isprintable():
+        raise InputError("has white space at an end or characters that cannot be printed", parameter=parameter)
+    return found
+
+
 def objstore(
     bucket: str,
     endpoint_url: str,
@@ -136,10 +148,12 @@ def objstore(
     *,
     addressing_style: AddressingStyle = "path",
     validate_certs: bool = True,
+    lists_v1: bool = False,
 ) -> dict[str, Any]:
     """Return Thanos' objstore configuration, without credentials.
 
-    With ``ca`` Thanos reads the certificate of the store's authority from CA_FILE.
+    With ``ca`` Thanos reads the certificate of the store's authority from CA_FILE. ``lists_v1`` is for a store that
+    knows only the first version of S3's listing.
     Raises InputError for a bucket name or an endpoint that is none.
     """
     where = endpoint(endpoint_url)
@@ -150,6 +164,8 @@ def objstore(
         "insecure": not where.secure,
         "bucket_lookup_type": "path" if addressing_style == "path" else "virtual-hosted",
     }
+    if lists_v1:
+        config["list_objects_version"] = "v1"
     http: dict[str, Any] = {}
     if ca:
         http["tls_config"] = {"ca_file": CA_FILE}

@@ -39,6 +39,7 @@ class Finding:
 # S3's operations as an operator would say them.
 WANTED = {
     "ListObjectsV2": "list the objects",
+    "ListObjects": "list the objects",
     "ListObjectVersions": "list the versions of objects",
     "ListMultipartUploads": "list the unfinished uploads",
     "CreateBucket": "create the bucket",
@@ -48,6 +49,13 @@ WANTED = {
     "DeleteObject": "delete an object",
     "DeleteObjects": "delete objects",
     "AbortMultipartUpload": "abort an unfinished upload",
+    "GetBucketTagging": "read the bucket's tags",
+    "PutBucketTagging": "set the bucket's tags",
+    "DeleteBucketTagging": "remove the bucket's tags",
+    "GetBucketVersioning": "read whether the bucket keeps versions",
+    "PutBucketVersioning": "set whether the bucket keeps versions",
+    # Not an operation of S3, but what several of them are for.
+    "ClaimCompactor": "claim the bucket for a compactor",
 }
 
 _REGION_ADVICE = "Set region to the one that the store has for this bucket"
@@ -56,21 +64,40 @@ _ACCESS_DENIED = Finding(
     "Give these credentials list, read, write and delete on the bucket, or choose another name",
     "access_key",
 )
-_MISSING_BUCKET = Finding("there is no such bucket", "Create it with state: present", "name")
+# Some stores list only what a policy shows, so this is as much as is known.
+NONE_OF_OURS = Finding(
+    "the bucket is none of those that the store lists for these credentials: it belongs to somebody else, or no policy "
+    "lets them in",
+    "Choose another name, use the credentials of its owner, or give these list, read, write and delete on the bucket",
+    "name",
+)
+OTHERS_OBJECTS = Finding(
+    "an object that was there before cannot be read with these credentials",
+    "Give them read and delete on what others wrote, too, for example by a policy of the bucket, or use another key of "
+    "the user who wrote it",
+    "access_key",
+)
+_MISSING_BUCKET = Finding("there is no such bucket", "Create it with the module bucket", "name")
 _SKEWED = Finding(
     "the clocks of this machine and of the store differ too much for a signature to be accepted",
     "Synchronise both clocks (NTP)",
 )
 _REGION = Finding("the store has the bucket in another region", _REGION_ADVICE, "region")
-_LOCATION = Finding("the store does not create buckets in that region", _REGION_ADVICE, "region")
+_LOCATION = Finding(
+    "the store does not create buckets in that region",
+    "Set region to one that it has, or leave it out to create the bucket where the store does by default",
+    "region",
+)
 _BUSY = Finding("the store asks to slow down or is not available", "Try again later; look at the store's load")
 _UNSUPPORTED = Finding(
     "this store does not support the operation", "Check that the endpoint is that of the S3 interface", "endpoint"
 )
 _INTERNAL = Finding("the store had an internal error", "Look at the store's own log")
-_NOT_S3 = Finding("the answer is not one of an S3 service", "Check host, port and scheme of the endpoint", "endpoint")
+NOT_S3 = Finding("the answer is not one of an S3 service", "Check host, port and scheme of the endpoint", "endpoint")
 _INVALID_NAME = Finding("the store does not take this bucket name", "Choose another name", "name")
 _QUOTA = Finding("a quota of the account is used up", "Raise the quota, or remove what is not needed")
+_FULL = Finding("the store is full", "Add space to the store, or remove what is not needed")
+_RACE = Finding("something else wrote the same object at that moment", "Try again")
 _SIGNATURE = Finding(
     "the signature is wrong: the secret key does not belong to the access key (some stores answer the same for an "
     "unknown access key or another region)",
@@ -103,12 +130,21 @@ FINDINGS: dict[str, Finding] = {
     "InvalidBucketName": _INVALID_NAME,
     "TooManyBuckets": _QUOTA,
     "QuotaExceeded": _QUOTA,
+    "XMinioAdminBucketQuotaExceeded": _QUOTA,
+    "XMinioStorageFull": _FULL,
+    "UserSuspended": Finding("the store has suspended the user of these credentials", "Ask its operator", "access_key"),
+    "InvalidObjectState": Finding(
+        "the object is archived and cannot be read", "Restore it, and let no lifecycle rule archive Thanos' objects"
+    ),
+    "PreconditionFailed": _RACE,
+    "ConditionalRequestConflict": _RACE,
     "AuthorizationHeaderMalformed": _REGION,
     "PermanentRedirect": _REGION,
     "TemporaryRedirect": _REGION,
     "IllegalLocationConstraintException": _LOCATION,
     "InvalidLocationConstraint": _LOCATION,
     "InvalidRegionName": _LOCATION,
+    "InvalidRegion": _LOCATION,
     "SlowDown": _BUSY,
     "ServiceUnavailable": _BUSY,
     "RequestTimeout": _BUSY,
@@ -121,11 +157,11 @@ FINDINGS: dict[str, Finding] = {
 # Answers without a code, such as those of proxies, and codes that are not in the table.
 _BY_STATUS: dict[int, Finding] = {
     301: _REGION,
-    302: _NOT_S3,
+    302: NOT_S3,
     307: _REGION,
     401: _ACCESS_DENIED,
     403: _ACCESS_DENIED,
-    404: _NOT_S3,
+    404: NOT_S3,
     405: _UNSUPPORTED,
     429: _BUSY,
     # botocore, too, makes this of an answer that is not XML.
@@ -138,6 +174,7 @@ _BY_STATUS: dict[int, Finding] = {
     502: Finding("a proxy before the store got no answer from it", "Look at the proxy and at the store"),
     503: _BUSY,
     504: Finding("a proxy before the store got no answer from it", "Look at the proxy and at the store"),
+    507: _FULL,
 }
 _OTHER = Finding("the store refused", "Look for the code in the store's documentation and log")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,63}")
@@ -158,12 +195,22 @@ def refused(
     """
     known = code if _CODE.fullmatch(code) else ""
     finding = FINDINGS.get(known) or _BY_STATUS.get(status) or _OTHER
+    if status == 400 and not known:
+        # Such as of a proxy that is spoken to without TLS.
+        finding = NOT_S3
     found, advice = finding.found, finding.advice
     if finding in (_REGION, _LOCATION) and region and _CODE.fullmatch(region.replace("-", "")):
         found, advice = f"{found}: {region}", f"Set region to {region}"
     if finding is _SKEWED and skew is not None:
         found = f"{found}: the store's is {_ahead(skew)}"
     return failure(request, known or str(status), Finding(found, advice, finding.parameter), status=status)
+
+
+def unsupported(request: Request, parameter: str, code: str, status: int | None = None) -> StorageError:
+    """Explain that this store has nothing like ``parameter``, which was asked for."""
+    return failure(
+        request, code, Finding("this store does not support it", f"Leave {parameter} out", parameter), status=status
+    )
 
 
 def unreachable(request: Request, error: BaseException) -> StorageError:
@@ -179,7 +226,7 @@ def unreachable(request: Request, error: BaseException) -> StorageError:
         # urllib3 compares names itself
         return failure(request, *_other_name(str(names["CertificateError"])))
     if "ResponseParserError" in names:
-        return failure(request, "NotS3", _NOT_S3)
+        return failure(request, "NotS3", NOT_S3)
     if names.keys() & {"ConnectTimeoutError", "ReadTimeoutError"}:
         return failure(request, "Timeout", _TIMEOUT)
     found = f"the connection failed ({type(error).__name__})"
@@ -214,7 +261,7 @@ def _certificate_refused(error: Any) -> tuple[str, Finding]:
     if error.verify_code in _AUTHORITY_UNKNOWN:
         return "TlsAuthority", Finding(
             f"the authority of the store's certificate is not trusted ({reason})",
-            "Give the authority's certificate with ca_path or ca_content",
+            "Give the certificate (PEM) of the store's authority",
             "ca_path",
         )
     if error.verify_code == _CERTIFICATE_EXPIRED:

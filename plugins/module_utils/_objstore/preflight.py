@@ -12,9 +12,16 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import StorageError
-from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Finding, Request, failure
+from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import (
+    OTHERS_OBJECTS,
+    Finding,
+    Request,
+    failure,
+)
 
-PREFIX = ".scs-observability-preflight/"
+# No block begins with a dot, so Thanos passes over everything of ours.
+OURS = ".scs-observability"
+PREFIX = f"{OURS}-preflight/"
 # S3 refuses signatures that are 15 minutes off. Stay well away from that.
 MAX_CLOCK_SKEW = 300
 # Some stores (Swift) show a new object in listings a moment later.
@@ -28,6 +35,7 @@ _DATE_RESOLUTION = 2.0
 class Preflight:
     """Which operations were proven (None: not tried, as in check mode) and the clock skew.
 
+    ``read_existing`` is None as well when there was no object to read.
     ``clock_skew_seconds`` is positive when the store's clock is ahead, None when the store does not tell its time.
     """
 
@@ -35,6 +43,7 @@ class Preflight:
     read: bool | None = None
     list: bool | None = None
     delete: bool | None = None
+    read_existing: bool | None = None
     clock_skew_seconds: int | None = None
 
     def result(self) -> dict[str, Any]:
@@ -57,6 +66,8 @@ class ObjectStore(Protocol):
 
     def keys(self, prefix: str) -> list[str]: ...
 
+    def can_read(self, key: str) -> bool | None: ...
+
     def delete(self, key: str, version: str | None = None) -> None: ...
 
 
@@ -70,7 +81,8 @@ def run(
 ) -> Preflight:
     """Write, read, list and delete one object, which is removed in any case.
 
-    Raises StorageError for what fails, is not what was written, is not listed, or for clocks that differ too much.
+    Raises StorageError for what fails, is not what was written, is not listed, for an object of others that cannot be
+    read, or for clocks that differ too much.
     """
     try:
         version = store.put(key, content)
@@ -92,14 +104,21 @@ def run(
         _remove_after_failure(store, key, version, error)
         raise
     store.delete(key, version)
-    return Preflight(write=True, read=True, list=True, delete=True, clock_skew_seconds=store.clock_skew())
+    return Preflight(
+        write=True,
+        read=True,
+        list=True,
+        delete=True,
+        read_existing=_read_existing(store),
+        clock_skew_seconds=store.clock_skew(),
+    )
 
 
 def run_read_only(store: ObjectStore) -> Preflight:
-    """List only, which is what check mode may do. Raises StorageError as run does."""
-    store.keys(PREFIX)
+    """List, and read what is there, which is what check mode may do. Raises StorageError as run does."""
+    existing = _read_existing(store)
     check_clocks(store)
-    return Preflight(list=True, clock_skew_seconds=store.clock_skew())
+    return Preflight(list=True, read_existing=existing, clock_skew_seconds=store.clock_skew())
 
 
 def check_clocks(store: ObjectStore) -> None:
@@ -132,6 +151,20 @@ def clock_skew(date: str | None, started: float, ended: float) -> int | None:
     if stated + _DATE_RESOLUTION < started:
         return -round(started - stated - _DATE_RESOLUTION / 2)
     return 0
+
+
+def _read_existing(store: ObjectStore) -> bool | None:
+    """Read an object that was there before, if there is one: in some stores an object belongs to who wrote it.
+
+    So new credentials can be good for a bucket, and not for the blocks in it.
+    """
+    for key in store.keys(""):
+        if not key.startswith(OURS):
+            readable = store.can_read(key)
+            if readable is False:
+                raise failure(store.request("GetObject"), "AccessDenied", OTHERS_OBJECTS)
+            return readable
+    return None
 
 
 def _wait_until_listed(

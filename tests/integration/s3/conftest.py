@@ -8,30 +8,42 @@ The binaries come from LAB_BIN, else from the lab's cache (`make lab` builds the
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.loaders
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import create_authority, issue
+from ansible_collections.scs.observability.plugins.module_utils._objstore import client as client_module
+from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import (
+    CA_FILE,
+    to_yaml,
+    with_credentials,
+)
+from ansible_collections.scs.observability.plugins.modules import bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 START_TIMEOUT = 30.0
+
+Module = Callable[..., dict[str, Any]]
 
 
 def binary(name: str) -> str:
@@ -43,6 +55,19 @@ def binary(name: str) -> str:
     return str(path)
 
 
+# A block as Thanos finds it.
+BLOCK = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
+META = {
+    "ulid": BLOCK,
+    "minTime": 0,
+    "maxTime": 7200000,
+    "version": 1,
+    "stats": {},
+    "compaction": {"level": 1, "sources": [BLOCK]},
+    "thanos": {"labels": {"cluster": "alpha"}, "downsample": {"resolution": 0}, "source": "receive"},
+}
+
+
 @dataclass(frozen=True)
 class User:
     access_key: str
@@ -51,10 +76,14 @@ class User:
 
 @dataclass(frozen=True)
 class S3Server:
-    """``url`` has the address that the certificate names; ``stranger`` owns nothing of ``owner``'s."""
+    """``url`` has the address that the certificate names; ``stranger`` owns nothing of ``owner``'s.
+
+    ``root`` may do everything everywhere, so what is tested is done by users without privileges.
+    """
 
     port: int
     ca: Path
+    root: User
     owner: User
     stranger: User
 
@@ -78,8 +107,50 @@ class S3Server:
     def witness(self) -> S3Client:
         return self.client(self.owner)
 
+    def create_user(self, user: User) -> None:
+        """userplus may create buckets, and sees only its own."""
+        self._admin("create-user", "--role", "userplus", "--access", user.access_key, "--secret", user.secret_key)
+
+    def delete_user(self, user: User) -> None:
+        self._admin("delete-user", "--access", user.access_key)
+
+    def _admin(self, *arguments: str) -> None:
+        subprocess.run(
+            [binary("versitygw"), "admin", "--endpoint-url", self.url, *arguments],
+            env={
+                "ADMIN_ACCESS_KEY_ID": self.root.access_key,
+                "ADMIN_SECRET_ACCESS_KEY": self.root.secret_key,
+                "SSL_CERT_FILE": str(self.ca),
+            },
+            check=True,
+            capture_output=True,
+        )
+
     def buckets(self) -> set[str]:
         return {str(bucket["Name"]) for bucket in self.witness.list_buckets()["Buckets"]}
+
+    def put_block(self, bucket: str, user: User | None = None) -> None:
+        self.client(user or self.owner).put_object(
+            Bucket=bucket, Key=f"{BLOCK}/meta.json", Body=json.dumps(META).encode()
+        )
+
+    def thanos(self, objstore: dict[str, Any], user: User, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Thanos with a configuration as the module returns it."""
+        text = to_yaml(with_credentials(objstore, user.access_key, user.secret_key))
+        # In a pod, the authority's certificate is mounted there.
+        assert CA_FILE in text
+        return subprocess.run(
+            [binary("thanos"), *arguments, f"--objstore.config={text.replace(CA_FILE, str(self.ca))}"],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def blocks(self, objstore: dict[str, Any], user: User) -> list[str]:
+        """The blocks that Thanos sees."""
+        listed = self.thanos(objstore, user, "tools", "bucket", "ls")
+        assert listed.returncode == 0, listed.stderr
+        return listed.stdout.split()
 
     def content(self, bucket: str) -> list[tuple[str, str]]:
         """Everything in a bucket: objects' versions, delete markers and unfinished uploads, as kind and key."""
@@ -92,6 +163,14 @@ class S3Server:
         }
         items: dict[str, Any] = found
         return [(kind, item["Key"]) for kind, listed in items.items() for item in listed]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """botocore reads its description of S3 for each client anew, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lru_cache(botocore.loaders.create_loader))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -109,9 +188,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
     owner, stranger = (User(name, secrets.token_urlsafe(24)) for name in ("test-owner", "test-stranger"))
-    server = S3Server(port, folder / "ca.crt", owner, stranger)
-    # Its root may do everything everywhere, so the tests are two users without privileges.
     root = User("test-root", secrets.token_urlsafe(24))
+    server = S3Server(port, folder / "ca.crt", root, owner, stranger)
 
     with (
         (folder / "log").open("wb") as log,
@@ -128,41 +206,24 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         ) as process,
     ):
         try:
-            _wait_until_it_answers(server, root, process, folder / "log")
+            _wait_until_it_answers(server, process, folder / "log")
             for user in (owner, stranger):
-                _create_user(server, root, user)
+                server.create_user(user)
             yield server
         finally:
             process.terminate()
 
 
-def _wait_until_it_answers(server: S3Server, root: User, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_it_answers(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
-            server.client(root).list_buckets()
+            server.client(server.root).list_buckets()
             return
         except BotoCoreError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"versitygw does not answer: {error}\n{log.read_text()}")
             time.sleep(0.05)
-
-
-def _create_user(server: S3Server, root: User, user: User) -> None:
-    """userplus may create buckets, and sees only its own."""
-    subprocess.run(
-        [
-            *(binary("versitygw"), "admin", "--endpoint-url", server.url, "create-user", "--role", "userplus"),
-            *("--access", user.access_key, "--secret", user.secret_key),
-        ],
-        env={
-            "ADMIN_ACCESS_KEY_ID": root.access_key,
-            "ADMIN_SECRET_ACCESS_KEY": root.secret_key,
-            "SSL_CERT_FILE": str(server.ca),
-        },
-        check=True,
-        capture_output=True,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -186,3 +247,27 @@ def parameters(s3: S3Server, name: str) -> dict[str, Any]:
         "access_key": s3.owner.access_key,
         "secret_key": s3.owner.secret_key,
     }
+
+
+@pytest.fixture
+def module(s3: S3Server, capsys: pytest.CaptureFixture[str]) -> Module:
+    """Run the module in this process; return its result, in which no secret may be."""
+
+    def run(parameters: dict[str, Any], *, check: bool = False, fails: bool = False, **changed: Any) -> dict[str, Any]:
+        given = {**parameters, **changed, "_ansible_check_mode": check, "_ansible_diff": True}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            bucket.main()
+        output = capsys.readouterr()
+        for user in (s3.owner, s3.stranger):
+            assert user.secret_key not in output.out + output.err
+        assert "AWS4-HMAC-SHA256" not in output.out + output.err
+        result: dict[str, Any] = json.loads(output.out)
+        assert bool(result.get("failed")) is fails, result
+        return result
+
+    return run
+
+
+@pytest.fixture
+def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "ATTEMPTS", 1)

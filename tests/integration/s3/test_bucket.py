@@ -12,7 +12,6 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,44 +19,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import create_authority
 from ansible_collections.scs.observability.plugins.module_utils._objstore import client as client_module
-from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import (
-    CA_FILE,
-    to_yaml,
-    with_credentials,
-)
 from ansible_collections.scs.observability.plugins.modules import bucket
 
-from .conftest import S3Server, binary
-
-Module = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def module(s3: S3Server, capsys: pytest.CaptureFixture[str]) -> Module:
-    """Run the module in this process; return its result, in which no secret may be."""
-
-    def run(parameters: dict[str, Any], *, check: bool = False, fails: bool = False, **changed: Any) -> dict[str, Any]:
-        given = {**parameters, **changed, "_ansible_check_mode": check, "_ansible_diff": True}
-        with patch_module_args(given), pytest.raises(SystemExit):
-            bucket.main()
-        output = capsys.readouterr()
-        for user in (s3.owner, s3.stranger):
-            assert user.secret_key not in output.out + output.err
-        assert "AWS4-HMAC-SHA256" not in output.out + output.err
-        result: dict[str, Any] = json.loads(output.out)
-        assert bool(result.get("failed")) is fails, result
-        return result
-
-    return run
-
-
-@pytest.fixture
-def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "ATTEMPTS", 1)
+from .conftest import BLOCK, Module, S3Server
 
 
 def fill(s3: S3Server, name: str) -> None:
@@ -82,6 +49,7 @@ class TestPresent:
             "read": True,
             "list": True,
             "delete": True,
+            "read_existing": None,
             "clock_skew_seconds": 0,
             "skipped": [],
         }
@@ -134,33 +102,35 @@ class TestPresent:
         assert result["objstore"]["config"]["http_config"] == {"insecure_skip_verify": True}
 
     def test_thanos_reads_the_bucket_with_the_configuration(
-        self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str, tmp_path: Path
+        self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str
     ) -> None:
         result = module(parameters)
-        block = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
-        meta = {
-            "ulid": block,
-            "minTime": 0,
-            "maxTime": 7200000,
-            "version": 1,
-            "stats": {},
-            "compaction": {"level": 1, "sources": [block]},
-            "thanos": {"labels": {"cluster": "alpha"}, "downsample": {"resolution": 0}, "source": "receive"},
-        }
-        s3.witness.put_object(Bucket=name, Key=f"{block}/meta.json", Body=json.dumps(meta).encode())
+        s3.put_block(name)
+        assert s3.blocks(result["objstore"], s3.owner) == [BLOCK]
 
-        text = to_yaml(with_credentials(result["objstore"], s3.owner.access_key, s3.owner.secret_key))
-        # In a pod, the authority's certificate is mounted there.
-        assert CA_FILE in text
-        path = tmp_path / "objstore.yml"
-        path.write_text(text.replace(CA_FILE, str(s3.ca)))
-        listed = subprocess.run(
-            [binary("thanos"), "tools", "bucket", "ls", f"--objstore.config-file={path}"],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        assert listed.stdout.split() == [block]
+
+class TestSettings:
+    def test_tags_and_versions(self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str) -> None:
+        wanted: dict[str, Any] = {"tags": {"team": "a", "cost": 7}, "versioning": True}
+        assert module(parameters, check=True, **wanted)["diff"] == module(parameters, **wanted)["diff"]
+        assert module(parameters, **wanted)["changed"] is False
+        tags = s3.witness.get_bucket_tagging(Bucket=name)["TagSet"]
+        assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "a", "cost": "7"}
+        assert s3.witness.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+        assert s3.content(name) == []
+
+    def test_unset_they_stay(self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str) -> None:
+        module(parameters, tags={"team": "a"}, versioning=True)
+        assert module(parameters)["changed"] is False
+        assert module(parameters, tags={"team": "a"}, versioning=True)["changed"] is False
+
+    def test_off_again(self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str) -> None:
+        module(parameters, tags={"team": "a"}, versioning=True)
+        result = module(parameters, tags={}, versioning=False)
+        assert result["changes"] == [f"update S3 Bucket {name}"]
+        assert "team: a" in result["diff"]["before"]
+        assert module(parameters, tags={}, versioning=False)["changed"] is False
+        assert s3.witness.get_bucket_versioning(Bucket=name)["Status"] == "Suspended"
 
 
 class TestAbsent:
@@ -269,9 +239,10 @@ class TestRefusals:
     ) -> None:
         theirs = s3.client(s3.stranger)
         theirs.create_bucket(Bucket=name)
-        result = module(parameters, state=state, force=True, fails=True)
-        assert (result["code"], result["parameter"]) == ("AccessDenied", "access_key")
-        assert "belongs to somebody else" in result["found"]
+        for check in (True, False):
+            result = module(parameters, state=state, force=True, check=check, fails=True)
+            assert (result["code"], result["parameter"]) == ("AccessDenied", "name")
+            assert "belongs to somebody else" in result["found"]
         theirs.delete_bucket(Bucket=name)
 
     def test_another_authority(self, module: Module, parameters: dict[str, Any]) -> None:
@@ -380,10 +351,12 @@ class TestThroughAnsible:
                 task["scs.observability.bucket"]["ca_path"] = str(s3.ca)
         playbook = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
         (tmp_path / "examples.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
-        variables = {"s3_access_key": s3.owner.access_key, "s3_secret_key": s3.owner.secret_key}
+        variables = {
+            f"s3_{which}{key}": getattr(s3.owner, key) for which in ("", "new_") for key in ("access_key", "secret_key")
+        }
         done = ansible("playbook", "examples.yml", "-e", json.dumps(variables), tmp_path=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "ok=3 " in done.stdout
+        assert "ok=4 " in done.stdout
         assert "changed=2 " in done.stdout
         assert name not in s3.buckets()
 

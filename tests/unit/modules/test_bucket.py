@@ -53,6 +53,8 @@ def test_defaults(capsys: pytest.CaptureFixture[str], called: dict[str, Any]) ->
         "ca_content": None,
         "validate_certs": True,
         "addressing_style": "path",
+        "tags": None,
+        "versioning": None,
         "state": "present",
         "force": False,
     }

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import create_authority
 from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket, preflight
 from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, Version
-from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Request, refused
+from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Request, refused, unsupported
 
 SECRET = "secret-of-the-test"
 PARAMETERS: dict[str, Any] = {
@@ -44,6 +44,9 @@ class Store:
         self.writes: list[str] = []
         self.access: Access | None = None
         self.refuses_to_write = False
+        self.current_tags: dict[str, str] = {}
+        self.keeps_versions = False
+        self.unsupported: set[str] = set()
 
     @contextmanager
     def _connected(self, access: Access) -> Iterator[Store]:
@@ -61,6 +64,34 @@ class Store:
 
     def exists(self) -> bool:
         return self.there
+
+    def lists_v1(self) -> bool:
+        return False
+
+    def can_read(self, key: str) -> bool | None:
+        return True
+
+    def _must_support(self, parameter: str) -> None:
+        if parameter in self.unsupported:
+            raise unsupported(self.request("PutBucket"), parameter, "NotImplemented", 501)
+
+    def tags(self) -> dict[str, str]:
+        self._must_support("tags")
+        return dict(self.current_tags)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        self._must_support("tags")
+        self.writes.append("tags")
+        self.current_tags = dict(tags)
+
+    def versioning(self) -> bool:
+        self._must_support("versioning")
+        return self.keeps_versions
+
+    def set_versioning(self, enabled: bool) -> None:
+        self._must_support("versioning")
+        self.writes.append("versioning")
+        self.keeps_versions = enabled
 
     def is_empty(self) -> bool:
         return not (self.content or self.old or self.unfinished)
@@ -250,6 +281,83 @@ def filled(*what: str) -> Store:
     return store
 
 
+class TestSettings:
+    def test_unset_they_are_neither_looked_at_nor_touched(self) -> None:
+        store = Store(exists=True)
+        store.current_tags, store.keeps_versions = {"team": "a"}, True
+        store.unsupported = {"tags", "versioning"}
+        assert ensure(store)["changed"] is False
+        assert (store.current_tags, store.keeps_versions) == ({"team": "a"}, True)
+
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_asked_for(self, exists: bool) -> None:
+        checked, done = (
+            ensure(store, check_mode, tags={"team": "a", "cost": 7}, versioning=True)
+            for store, check_mode in ((Store(exists), True), (Store(exists), False))
+        )
+        assert checked["diff"] == done["diff"]
+        assert checked["changes"] == done["changes"] == [f"{'update' if exists else 'create'} S3 Bucket thanos"]
+        assert "team: a" in done["diff"]["after"]
+        assert "versioning: true" in done["diff"]["after"]
+
+    def test_once_they_are_so_nothing_changes(self) -> None:
+        store = Store()
+        wanted: dict[str, Any] = {"tags": {"team": "a", "cost": 7}, "versioning": True}
+        ensure(store, **wanted)
+        assert (store.current_tags, store.keeps_versions) == ({"team": "a", "cost": "7"}, True)
+        store.writes.clear()
+        assert ensure(store, **wanted)["changed"] is False
+        assert store.writes == ["put", "delete"]
+
+    @pytest.mark.parametrize(
+        ("before", "wanted", "after"),
+        [
+            ({"old": "1"}, {"new": "2"}, {"new": "2"}),
+            ({"old": "1"}, {}, {}),
+            # The store's own are not ours to remove, and it refuses to lose them.
+            ({"old": "1", "aws:stack": "x"}, {"new": "2"}, {"new": "2", "aws:stack": "x"}),
+        ],
+    )
+    def test_tags_are_exactly_these(
+        self, before: dict[str, str], wanted: dict[str, str], after: dict[str, str]
+    ) -> None:
+        store = Store(exists=True)
+        store.current_tags = before
+        result = ensure(store, tags=wanted)
+        assert store.current_tags == after
+        assert "old: '1'" in result["diff"]["before"]
+        assert "old" not in result["diff"]["after"]
+
+    def test_no_tags_and_no_versions_need_no_support_of_a_new_bucket(self) -> None:
+        store = Store()
+        store.unsupported = {"tags", "versioning"}
+        assert ensure(store, tags={}, versioning=False)["changed"] is True
+
+    def test_versions_are_no_longer_kept(self) -> None:
+        store = Store(exists=True)
+        store.keeps_versions = True
+        assert ensure(store, versioning=False)["changes"] == ["update S3 Bucket thanos"]
+        assert store.keeps_versions is False
+
+    @pytest.mark.parametrize("check_mode", [True, False])
+    @pytest.mark.parametrize(("parameter", "value"), [("tags", {"a": "b"}), ("versioning", True)])
+    def test_not_supported(self, parameter: str, value: object, check_mode: bool) -> None:
+        store = Store(exists=True)
+        store.unsupported = {parameter}
+        with pytest.raises(StorageError, match=f"Leave {parameter} out") as error:
+            ensure(store, check_mode, **{parameter: value})
+        assert error.value.parameter == parameter
+        assert "changed" not in error.value.details
+        assert store.writes == []
+
+    def test_not_supported_by_a_store_that_does_not_say_so_before(self) -> None:
+        store = Store()
+        store.unsupported = {"versioning"}
+        with pytest.raises(StorageError, match="Leave versioning out") as error:
+            ensure(store, versioning=True)
+        assert error.value.details["changed"] is True
+
+
 class TestParameters:
     def test_credentials_of_the_environment(self) -> None:
         environment = {"AWS_ACCESS_KEY_ID": "theirs", "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -278,6 +386,14 @@ class TestParameters:
             ({"ca_content": "nonsense"}, "ca_content"),
             ({"ca_content": "gr\u00fcn"}, "ca_content"),
             ({"ca_path": "/a", "ca_content": "b"}, "ca_path"),
+            ({"tags": {"a": True}}, "tags"),
+            ({"tags": {"a": None}}, "tags"),
+            ({"tags": {"a": ["b"]}}, "tags"),
+            ({"tags": {"": "b"}}, "tags"),
+            ({"tags": {"aws:x": "b"}}, "tags"),
+            ({"tags": {"a" * 129: "b"}}, "tags"),
+            ({"tags": {"a": "b" * 257}}, "tags"),
+            ({"tags": {str(number): "b" for number in range(51)}}, "tags"),
         ],
     )
     def test_refused_before_anything_is_touched(self, changed: dict[str, Any], parameter: str) -> None:

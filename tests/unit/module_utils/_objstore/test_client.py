@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import base64
+import hashlib
 import socket
 import subprocess
 import sys
@@ -20,13 +22,18 @@ from botocore.exceptions import EndpointConnectionError
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import LibraryError, StorageError
 from ansible_collections.scs.observability.plugins.module_utils._objstore import client as client_module
-from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, BucketClient, Version
+from ansible_collections.scs.observability.plugins.module_utils._objstore.client import (
+    Access,
+    BucketClient,
+    Stored,
+    Version,
+)
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import endpoint
 
 from .conftest import Answer, Asked, FakeStore, refusal
 
 SECRET = "secret-of-the-test"
-EMPTY = Answer(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+EMPTY = Answer(200, "<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -73,6 +80,7 @@ class TestBucket:
             (Answer(404, "<html>Not Found</html>"), "404"),
             # botocore takes an answer that is no XML for an internal error
             (Answer(200, "<html>hello"), "500"),
+            (Answer(200, "<html>a login</html>"), "NotS3"),
             (Answer(302, "", {"Location": "/login"}), "302"),
             (Answer(307, "", {"Location": "/login"}), "307"),
             (Answer(500, ""), "500"),
@@ -99,6 +107,35 @@ class TestBucket:
         found = ElementTree.fromstring(asked.body)[0].text if asked.body else None
         assert found == constraint
 
+    @pytest.mark.parametrize(
+        ("buckets", "parameter"),
+        [
+            (Answer(200, "<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>"), "name"),
+            (
+                Answer(
+                    200,
+                    "<ListAllMyBucketsResult><Buckets><Bucket><Name>thanos</Name></Bucket></Buckets>"
+                    "</ListAllMyBucketsResult>",
+                ),
+                "access_key",
+            ),
+            # Whose it is cannot be known: the message says both.
+            (refusal("AccessDenied", 403), "access_key"),
+        ],
+        ids=["foreign", "ours", "not known"],
+    )
+    def test_access_is_denied(self, store: FakeStore, bucket: BucketClient, buckets: Answer, parameter: str) -> None:
+        store.script = answers(refusal("AccessDenied", 403), buckets)
+        with pytest.raises(
+            StorageError, match="belongs to somebody else" if parameter == "name" else "may not"
+        ) as error:
+            bucket.exists()
+        assert (error.value.code, error.value.parameter, error.value.details["status"]) == (
+            "AccessDenied",
+            parameter,
+            403,
+        )
+
     def test_created_twice_at_once(self, store: FakeStore, bucket: BucketClient) -> None:
         store.script = answers(refusal("BucketAlreadyOwnedByYou", 409))
         assert bucket.create() is False
@@ -112,7 +149,7 @@ class TestBucket:
     def test_creation_waits_until_it_can_be_used(
         self, store: FakeStore, bucket: BucketClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(client_module, "CREATION_INTERVAL", 0)
+        monkeypatch.setattr(client_module, "SETTLING_INTERVAL", 0)
         store.script = answers(Answer(), refusal("NoSuchBucket", 404), refusal("NoSuchBucket", 404), EMPTY)
         assert bucket.create() is True
         assert len(store.asked) == 4
@@ -120,7 +157,7 @@ class TestBucket:
     def test_creation_that_is_never_seen(
         self, store: FakeStore, bucket: BucketClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(client_module, "CREATION_TIMEOUT", 0)
+        monkeypatch.setattr(client_module, "SETTLING_TIMEOUT", 0)
         store.script = answers(Answer(), refusal("NoSuchBucket", 404))
         with pytest.raises(StorageError, match="no such bucket"):
             bucket.create()
@@ -172,11 +209,225 @@ class TestObjects:
         assert (store.asked[0].method, store.asked[0].path, store.asked[0].query) == ("DELETE", "/thanos/a", query)
 
 
+class TestConditionalWrite:
+    @pytest.mark.parametrize(
+        ("before", "header", "value"), [(None, "if-none-match", "*"), (Stored(b"", '"e1"'), "if-match", '"e1"')]
+    )
+    def test_condition(
+        self, store: FakeStore, bucket: BucketClient, before: Stored | None, header: str, value: str
+    ) -> None:
+        store.script = answers(Answer())
+        assert bucket.put_unless_changed("a", b"new", before) is True
+        assert store.asked[0].headers[header] == value
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            refusal("PreconditionFailed", 412),
+            Answer(412),
+            refusal("ConditionalRequestConflict", 409),
+            refusal("NoSuchKey", 404),
+        ],
+        ids=["failed", "without code", "conflict", "gone"],
+    )
+    def test_too_late(self, store: FakeStore, bucket: BucketClient, answer: Answer) -> None:
+        store.script = answers(answer)
+        assert bucket.put_unless_changed("a", b"new", None) is False
+
+    def test_a_store_without_it_writes_anyway(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(refusal("NotImplemented", 501), Answer())
+        assert bucket.put_unless_changed("a", b"new", None) is True
+        assert "if-none-match" not in store.asked[1].headers
+
+    def test_other_refusals(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(refusal("AccessDenied", 403))
+        with pytest.raises(StorageError, match="could not write an object"):
+            bucket.put_unless_changed("a", b"new", None)
+
+
+class TestFind:
+    def test_there(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(Answer(200, b"content", {"ETag": '"e1"', "x-amz-version-id": "v1"}))
+        assert bucket.find("a") == Stored(b"content", '"e1"', "v1")
+
+    def test_not_there(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(refusal("NoSuchKey", 404))
+        assert bucket.find("a") is None
+
+    def test_not_to_be_read(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(refusal("AccessDenied", 403))
+        with pytest.raises(StorageError, match="could not read an object"):
+            bucket.find("a")
+
+    @pytest.mark.parametrize(
+        ("answer", "readable"),
+        [
+            (Answer(206, b"c"), True),
+            (refusal("InvalidRange", 416), True),
+            (refusal("AccessDenied", 403), False),
+            (refusal("NoSuchKey", 404), None),
+            (refusal("InvalidRequest", 400), None),
+        ],
+        ids=["read", "empty", "denied", "gone", "encrypted by the client"],
+    )
+    def test_can_read(self, store: FakeStore, bucket: BucketClient, answer: Answer, readable: bool | None) -> None:
+        store.script = answers(answer)
+        assert bucket.can_read("a") is readable
+        assert store.asked[0].headers["range"] == "bytes=0-0"
+
+    def test_can_read_is_not_guessed(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(refusal("SlowDown", 503))
+        with pytest.raises(StorageError, match="slow down"):
+            bucket.can_read("a")
+
+
+class TestListing:
+    """Stores that know only the first version of S3's listing."""
+
+    @pytest.fixture
+    def fresh(self, store: FakeStore) -> Iterator[BucketClient]:
+        with BucketClient(access(store.url)) as client:
+            yield client
+
+    @pytest.mark.parametrize("answer", [refusal("NotImplemented", 501), Answer(405)], ids=["501", "405"])
+    def test_a_store_that_says_so(self, store: FakeStore, fresh: BucketClient, answer: Answer) -> None:
+        store.script = lambda asked: answer if "list-type" in asked.query else refusal("NoSuchBucket", 404)
+        assert fresh.exists() is False
+        assert fresh.exists() is False
+        assert fresh.lists_v1() is True
+        assert ["list-type" in asked.query for asked in store.asked] == [True, False, False]
+
+    def test_a_store_that_ignores_it_loses_nothing(self, store: FakeStore, fresh: BucketClient) -> None:
+        pages = {"": ("a", "b"), "b": ("c",)}
+
+        def first_version(asked: Asked) -> Answer:
+            keys = pages[asked.query.get("marker", "")]
+            content = "".join(f"<Contents><Key>{key}</Key></Contents>" for key in keys)
+            more = str("c" not in keys).lower()
+            return Answer(200, f"<ListBucketResult><IsTruncated>{more}</IsTruncated>{content}</ListBucketResult>")
+
+        store.script = first_version
+        assert [item.key for item in fresh.objects()] == ["a", "b", "c"]
+        assert fresh.lists_v1() is True
+
+    def test_the_usual_store(self, store: FakeStore, fresh: BucketClient) -> None:
+        store.script = answers(listing(["a"], "next"), listing(["b"]))
+        assert [item.key for item in fresh.objects()] == ["a", "b"]
+        assert fresh.lists_v1() is False
+
+    def test_other_refusals_are_not_taken_for_that(self, store: FakeStore, fresh: BucketClient) -> None:
+        store.script = answers(refusal("SlowDown", 503))
+        with pytest.raises(StorageError, match="slow down"):
+            fresh.exists()
+        assert fresh.lists_v1() is False
+
+
+TAGS = "<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>"
+VERSIONING = "<VersioningConfiguration><Status>{}</Status></VersioningConfiguration>"
+
+
+class TestSettings:
+    @pytest.fixture(autouse=True)
+    def _no_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client_module, "SETTLING_TIMEOUT", 0)
+        monkeypatch.setattr(client_module, "SETTLING_INTERVAL", 0)
+
+    @pytest.mark.parametrize(
+        ("answer", "tags"),
+        [(Answer(200, TAGS), {"team": "a"}), (refusal("NoSuchTagSet", 404), {}), (Answer(200, "<Tagging/>"), {})],
+        ids=["some", "none", "empty"],
+    )
+    def test_tags(self, store: FakeStore, bucket: BucketClient, answer: Answer, tags: dict[str, str]) -> None:
+        store.script = answers(answer)
+        assert bucket.tags() == tags
+
+    def test_set_tags(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(Answer(), Answer(200, TAGS))
+        bucket.set_tags({"team": "a"})
+        asked = store.asked[0]
+        assert (asked.method, "tagging" in asked.query) == ("PUT", True)
+        assert b"<Key>team</Key><Value>a</Value>" in asked.body
+
+    def test_remove_tags(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(Answer(204), refusal("NoSuchTagSet", 404))
+        bucket.set_tags({})
+        assert store.asked[0].method == "DELETE"
+
+    def test_tags_show_a_moment_later(
+        self, store: FakeStore, bucket: BucketClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(client_module, "SETTLING_TIMEOUT", 10)
+        store.script = answers(Answer(), refusal("NoSuchTagSet", 404), Answer(200, TAGS))
+        bucket.set_tags({"team": "a"})
+        assert len(store.asked) == 3
+
+    @pytest.mark.parametrize(
+        ("status", "enabled"), [("Enabled", True), ("Suspended", False), ("", False)], ids=["on", "off", "never"]
+    )
+    def test_versioning(self, store: FakeStore, bucket: BucketClient, status: str, enabled: bool) -> None:
+        store.script = answers(Answer(200, VERSIONING.format(status)))
+        assert bucket.versioning() is enabled
+
+    @pytest.mark.parametrize(("enabled", "status"), [(True, "Enabled"), (False, "Suspended")])
+    def test_set_versioning(self, store: FakeStore, bucket: BucketClient, enabled: bool, status: str) -> None:
+        store.script = answers(Answer(), Answer(200, VERSIONING.format(status)))
+        bucket.set_versioning(enabled)
+        assert f"<Status>{status}</Status>".encode() in store.asked[0].body
+
+    def test_a_checksum_that_every_store_knows(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = answers(
+            Answer(), Answer(200, TAGS), Answer(), Answer(200, VERSIONING.format("Enabled")), Answer(200, "<D/>")
+        )
+        bucket.set_tags({"team": "a"})
+        bucket.set_versioning(True)
+        bucket.delete_all([Version("a")])
+        for asked in (asked for asked in store.asked if asked.method != "GET"):
+            digest = base64.b64encode(hashlib.md5(asked.body).digest()).decode()
+            assert asked.headers["content-md5"] == digest
+            assert not [name for name in asked.headers if "checksum" in name]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [refusal("NotImplemented", 501), Answer(405), refusal("VersioningNotConfigured", 501)],
+        ids=["not implemented", "not allowed", "not configured"],
+    )
+    def test_a_store_without_them(self, store: FakeStore, bucket: BucketClient, answer: Answer) -> None:
+        store.script = lambda asked: answer
+        requests: dict[str, Callable[[], object]] = {
+            "tags": bucket.tags,
+            "versioning": bucket.versioning,
+        }
+        for parameter, request in requests.items():
+            with pytest.raises(StorageError, match="this store does not support it") as error:
+                request()
+            assert (error.value.parameter, error.value.advice) == (parameter, f"Leave {parameter} out")
+
+    def test_a_store_that_takes_them_for_another_request(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = lambda asked: Answer(200, "<D/>" if asked.method == "GET" else "")
+        for parameter, request in (
+            ("tags", lambda: bucket.set_tags({"team": "a"})),
+            ("versioning", lambda: bucket.set_versioning(True)),
+        ):
+            with pytest.raises(StorageError, match="does not support it") as error:
+                request()
+            assert error.value.parameter == parameter
+
+    def test_other_refusals(self, store: FakeStore, bucket: BucketClient) -> None:
+        store.script = lambda asked: refusal("AccessDenied", 403)
+        with pytest.raises(StorageError, match="could not read the bucket's tags") as error:
+            bucket.tags()
+        assert error.value.parameter == "access_key"
+
+
 def listing(keys: list[str], following: str = "") -> Answer:
     content = "".join(f"<Contents><Key>{key}</Key></Contents>" for key in keys)
     more = f"<NextContinuationToken>{following}</NextContinuationToken>" if following else ""
     truncated = str(bool(following)).lower()
-    return Answer(200, f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{more}{content}</ListBucketResult>")
+    return Answer(
+        200,
+        f"<ListBucketResult><KeyCount>{len(keys)}</KeyCount><IsTruncated>{truncated}</IsTruncated>{more}{content}"
+        "</ListBucketResult>",
+    )
 
 
 def version_listing(content: str, following: tuple[str, str] | None = None) -> Answer:

@@ -160,6 +160,11 @@ def test_what_thanos_takes_without_verification_and_with_hosts_per_bucket() -> N
     assert config["http_config"] == {"insecure_skip_verify": True}
 
 
+def test_what_thanos_takes_for_a_store_with_the_first_listing_only() -> None:
+    assert objstore("thanos", "https://s3.example.com", lists_v1=True)["config"]["list_objects_version"] == "v1"
+    assert "list_objects_version" not in objstore("thanos", "https://s3.example.com")["config"]
+
+
 def test_credentials_are_added_to_a_copy() -> None:
     configuration = objstore("thanos", "https://s3.example.com")
     whole = with_credentials(configuration, "key", "secret: '\"")

@@ -49,6 +49,13 @@ REQUEST = Request("ListObjectsV2", "thanos", "https://s3.example.com")
         ("503", 503, None, "slow down"),
         ("418", 418, None, "the store refused"),
         ("", 500, "endpoint", "not one of an S3 service"),
+        ("400", 400, "endpoint", "not one of an S3 service"),
+        ("InvalidRequest", 400, None, "the store refused"),
+        ("507", 507, None, "the store is full"),
+        ("XMinioStorageFull", 507, None, "the store is full"),
+        ("UserSuspended", 403, "access_key", "suspended"),
+        ("InvalidRegion", 400, "region", "does not create buckets in that region"),
+        ("InvalidObjectState", 403, None, "archived"),
         # Codes of a store of its own are explained by the status.
         ("XSomethingElse", 403, "access_key", "may not do this"),
     ],

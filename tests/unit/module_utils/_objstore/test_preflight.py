@@ -25,6 +25,8 @@ class Store:
         self.version: str | None = None
         self.deleted: list[tuple[str, str | None]] = []
         self.listed_after = 0
+        self.readable: bool | None = True
+        self.read: list[str] = []
 
     def _call(self, operation: str) -> None:
         self.calls.append(operation)
@@ -50,6 +52,11 @@ class Store:
         self._call("keys")
         self.listed_after -= 1
         return [key for key in self.content if key.startswith(prefix)] if self.listed_after < 0 else []
+
+    def can_read(self, key: str) -> bool | None:
+        self._call("can_read")
+        self.read.append(key)
+        return self.readable
 
     def delete(self, key: str, version: str | None = None) -> None:
         self._call("delete")
@@ -81,31 +88,61 @@ def test_everything_is_proven_and_nothing_left() -> None:
         "read": True,
         "list": True,
         "delete": True,
+        "read_existing": None,
         "clock_skew_seconds": -2,
         "skipped": [],
     }
-    assert store.calls == ["put", "get", "keys", "delete"]
+    assert store.calls == ["put", "get", "keys", "delete", "keys"]
     assert store.deleted == [(KEY, "v1")]
 
 
-def test_check_mode_only_lists() -> None:
+def test_check_mode_only_lists_and_reads() -> None:
     store = Store()
+    store.content = {"01BLOCK/meta.json": b""}
     assert preflight.run_read_only(store).result() == {
         "write": None,
         "read": None,
         "list": True,
         "delete": None,
+        "read_existing": True,
         "clock_skew_seconds": 0,
         "skipped": ["write", "read", "delete"],
     }
-    assert store.calls == ["keys"]
+    assert store.calls == ["keys", "can_read"]
+
+
+class TestWhatWasThereBefore:
+    """In some stores an object belongs to who wrote it, so new credentials may not read the old blocks."""
+
+    @pytest.mark.parametrize("readable", [True, None])
+    def test_it_is_read(self, readable: bool | None) -> None:
+        store = Store()
+        store.content, store.readable = {f"{preflight.PREFIX}old": b"", "01BLOCK/meta.json": b""}, readable
+        assert preflight.run(store, KEY, CONTENT).read_existing is readable
+        assert store.read == ["01BLOCK/meta.json"]
+
+    def test_what_is_ours_proves_nothing(self) -> None:
+        store = Store()
+        store.content = {f"{preflight.PREFIX}old": b"", f"{preflight.OURS}/something": b""}
+        assert preflight.run(store, KEY, CONTENT).read_existing is None
+        assert store.read == []
+
+    def test_it_belongs_to_somebody_else(self) -> None:
+        store = Store()
+        store.content, store.readable = {"01BLOCK/meta.json": b""}, False
+        for run in (lambda: preflight.run(store, KEY, CONTENT), lambda: preflight.run_read_only(store)):
+            with pytest.raises(StorageError, match="was there before cannot be read") as error:
+                run()
+            assert (error.value.code, error.value.parameter) == ("AccessDenied", "access_key")
+        assert list(store.content) == ["01BLOCK/meta.json"]
 
 
 def test_a_listing_may_follow_a_moment_later() -> None:
     store, clock = Store(), Clock()
     store.listed_after = 5
     preflight.run(store, KEY, CONTENT, clock=clock, pause=clock.pause)
-    assert store.calls.count("keys") == 6
+    # And once more, for an object that was there before.
+    assert store.calls.count("keys") == 6 + 1
     assert store.content == {}
 
 
