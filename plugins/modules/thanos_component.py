@@ -124,6 +124,8 @@ options:
       - The object store for V(store), V(compact) and V(bucket_web), which need one, and for V(receive) and V(rule),
         which keep their blocks to themselves without.
       - As M(scs.observability.bucket) returns it, that is Thanos' own format without credentials.
+      - For O(component=compact) an object in the bucket says whose it is, and a second compactor is refused with the
+        name of the first. With O(state=absent), O(objstore) and its keys give the bucket free.
     type: dict
   objstore_access_key:
     description: Access key of the object store. Needs O(objstore_secret_key).
@@ -258,7 +260,9 @@ options:
     type: bool
     default: false
   force:
-    description: Take over fields that another field manager owns.
+    description:
+      - Take over fields that another field manager owns.
+      - For O(component=compact), also take over a bucket whose compactor is gone for good.
     type: bool
     default: false
 seealso:

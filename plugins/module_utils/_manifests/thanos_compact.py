@@ -95,5 +95,6 @@ COMPONENT = Component(
     data_path=DATA_PATH,
     storage_size="20Gi",
     needs_objstore=True,
+    claims_bucket=True,
     single="Two compactors of a bucket destroy each other's blocks",
 )

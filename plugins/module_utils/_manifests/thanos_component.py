@@ -155,6 +155,7 @@ class Component:
     needs_objstore: bool = False
     client: bool = False
     trusts_gateway: bool = False
+    claims_bucket: bool = False
     single: str = ""
     exposable: bool = False
     termination_grace_period: int = 120

@@ -180,11 +180,17 @@ def claim(
 ) -> Claimed:
     """Claim the bucket, or note in the claim that it was seen. Raises StorageError naming who has it, or the store's.
 
-    Neither is a change that a module reports. In check mode it is only looked at.
+    Neither is a change that a module reports. In check mode it is only looked at, and a bucket that is not there yet
+    is free.
     """
     with _connected(where, connect) as store:
         for _attempt in range(ATTEMPTS):
-            before = store.find(where.key)
+            try:
+                before = store.find(where.key)
+            except StorageError as error:
+                if check_mode and error.code == "NoSuchBucket":
+                    return Claimed(Claim(owner, since=now, seen=now))
+                raise
             found = read(before)
             wanted = decide(found, owner, now, force)
             if isinstance(wanted, Finding):

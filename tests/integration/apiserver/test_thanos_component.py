@@ -14,7 +14,11 @@ import pytest
 import yaml
 from kubernetes.client import ApiClient, ApiextensionsV1Api, AppsV1Api, CoreV1Api
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ConflictError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ConflictError,
+    InputError,
+    StorageError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     ObjectKey,
@@ -25,8 +29,12 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     normalize,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Component
+from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
+from tests.integration.s3.conftest import S3Server, s3
+
+__all__ = ["s3"]
 
 Result = dict[str, Any]
 Ensure = Callable[..., Result]
@@ -65,12 +73,27 @@ _OF_KEYS = re.compile(r"(checksum-authorities|certificate-digest|certificate-exp
 
 
 @pytest.fixture
-def ensure(api_server: Any, new_namespace: str) -> Ensure:
+def store(s3: S3Server, new_namespace: str) -> Result:
+    """A bucket of its own: a compactor claims it."""
+    s3.witness.create_bucket(Bucket=new_namespace)
+    return {
+        "objstore": objstore(new_namespace, s3.url, ca=True),
+        "objstore_access_key": s3.owner.access_key,
+        "objstore_secret_key": s3.owner.secret_key,
+        "objstore_ca": s3.ca.read_text(),
+    }
+
+
+@pytest.fixture
+def ensure(api_server: Any, new_namespace: str, store: Result) -> Ensure:
     kubeconfig = str(api_server.kubeconfig())
 
     def call(component: str, *, check_mode: bool = False, **params: Any) -> Result:
         given = {"kubeconfig": kubeconfig, "namespace": new_namespace, "wait": False, **GIVEN.get(component, {})}
-        return thanos.ensure({"component": component, **given, **params}, check_mode)
+        real = store if "objstore" in given else {}
+        result = thanos.ensure({"component": component, **given, **real, **params}, check_mode)
+        assert store["objstore_secret_key"] not in str(result)
+        return result
 
     return call
 
@@ -235,6 +258,30 @@ def test_a_circle_is_seen_in_the_cluster_and_refused_before_anything_is_touched(
     with pytest.raises(InputError, match=r"this very component"):
         ensure("query", name="outer", endpoints=["outer:10901"])
     assert look() == before
+
+
+def test_a_second_compactor_of_a_bucket_is_refused_with_the_name_of_the_first(
+    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
+) -> None:
+    ensure("compact", name="first")
+    before = look()
+    for check_mode in (True, False):
+        with pytest.raises(StorageError, match=f"{new_namespace}/first") as caught:
+            ensure("compact", name="second", check_mode=check_mode)
+        assert caught.value.parameter == "force"
+    assert look() == before
+    assert ensure("compact", name="first", state="absent", objstore=None)["warnings"]
+    with pytest.raises(StorageError, match=f"{new_namespace}/first"):
+        ensure("compact", name="second")
+    assert not ensure("compact", name="first", state="absent")["warnings"]
+    assert ensure("compact", name="second")["warnings"] == []
+
+
+def test_a_bucket_whose_compactor_is_gone_is_taken_over_with_force(ensure: Ensure, new_namespace: str) -> None:
+    ensure("compact", name="first")
+    assert f"{new_namespace}/first" in ensure("compact", name="second", force=True)["warnings"][0]
+    with pytest.raises(StorageError, match=f"{new_namespace}/second"):
+        ensure("compact", name="first")
 
 
 def test_an_older_version_is_refused_before_anything_is_touched(ensure: Ensure, look: Callable[[], Cluster]) -> None:
