@@ -15,6 +15,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
     dns_label,
     duration_seconds,
+    image_reference,
     quantity,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -184,13 +185,7 @@ def _certificates(value: object, parameter: str) -> str | None:
 
 
 def _images(given: Mapping[str, Any]) -> dict[str, str]:
-    result = {}
-    for part in _PARTS:
-        image = given.get(part) or _DEFAULT_IMAGES[part]
-        if re.search(r"\s", image):
-            raise InputError(f"{image!r} is not an image reference", parameter=f"images.{part}")
-        result[part] = image
-    return result
+    return {part: image_reference(given.get(part) or _DEFAULT_IMAGES[part], f"images.{part}") for part in _PARTS}
 
 
 def _resources(given: Mapping[str, Any]) -> dict[str, Resources]:

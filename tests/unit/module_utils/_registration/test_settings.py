@@ -99,10 +99,12 @@ def test_images_can_be_given_one_by_one() -> None:
     }
 
 
-def test_an_image_that_is_no_reference_is_refused() -> None:
+@pytest.mark.parametrize("image", ["two words", "prometheus:", "Prometheus", "mirror/prometheus@sha256:12", "a;b"])
+@pytest.mark.parametrize("part", ["agent", "kube_state_metrics", "node_exporter"])
+def test_an_image_that_is_no_reference_is_refused(part: str, image: str) -> None:
     with pytest.raises(InputError) as raised:
-        settings(images={"agent": "two words"})
-    assert raised.value.parameter == "images.agent"
+        settings(images={part: image})
+    assert raised.value.parameter == f"images.{part}"
 
 
 def test_resources_can_be_given_one_by_one() -> None:
