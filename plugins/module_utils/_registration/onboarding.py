@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
+    InputError,
+    ObservabilityError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     EXPIRES_ANNOTATION,
@@ -45,6 +49,8 @@ Manifest = dict[str, Any]
 
 DEFAULT_PROOF_TIMEOUT = 120
 DEFAULT_WAIT_TIMEOUT = 300
+# Of looking again at a registration that others write at the same moment
+ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     wait, force = params.get("wait") is not False, bool(params.get("force"))
     wait_timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     proof_timeout = seconds(params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
-    # In maintenance a cluster may be silent: that is what it is for.
-    prove = params.get("proof") is not False and wait and settings.phase != "maintenance"
+    prove = params.get("proof") is not False and wait
 
     observer = KubernetesClient.from_parameters(params, "observer_")
     kaas = KubernetesClient.from_parameters(params)
@@ -117,7 +122,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
     ready = [partial(wait_for, agent_keys), partial(wait_for, other_keys)]
     start = observed.start
-    if start is not None and registration.phase != "maintenance":
+    if start is not None:
         applied = round(time.monotonic() - started, 1)
         if intended.kaas.changed and start.newest is not None:
             # What the former agent sent while it was being replaced proves nothing of this one.
@@ -148,7 +153,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     elif wait:
         for wait_for_it in ready:
             wait_for_it()
-    conclude(observer, registration, observed.registration, force=force)
+    result["phase"] = conclude(observer, registration, observed.registration, force=force)
     return result
 
 
@@ -171,6 +176,8 @@ def observe(
     except InputError as error:
         error.parameter = "observer_namespace"
         raise
+    # In maintenance a cluster may be silent: that is what it is for.
+    phase = settings.phase or (registration.phase if registration else "")
     return Observed(
         cluster_uid=cluster_uid,
         registration=registration,
@@ -179,7 +186,7 @@ def observe(
         observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
         namespace=namespace,
         identity_secret=secret,
-        start=proof.observe_start(api, settings.name) if api is not None else None,
+        start=proof.observe_start(api, settings.name) if api is not None and phase != "maintenance" else None,
     )
 
 
@@ -265,6 +272,8 @@ def wanted_registration(
             fingerprint(secret_text(secret, "tls.crt") or ""), secret["metadata"]["annotations"][EXPIRES_ANNOTATION]
         ),
         proof=before.proof if before else None,
+        uid=before.uid if before else "",
+        version=before.version if before else "",
     )
 
 
@@ -304,7 +313,7 @@ def carry_out(
     if registration.phase == "active":
         preliminary = registration.in_phase(before.phase if before else "provisioning")
     changes = tuple(
-        replace(change, manifest=preliminary.manifest()) if change.kind == kaas_cluster.KIND else change
+        replace(change, manifest=preliminary.conditional_manifest()) if change.kind == kaas_cluster.KIND else change
         for change in intended.observer.changes
     )
     apply_plan(observer, Plan(changes), force=force)
@@ -315,12 +324,41 @@ def carry_out(
 
 def conclude(
     observer: KubernetesClient, registration: Registration, before: Registration | None, *, force: bool
-) -> None:
-    """What holds only once all has gone well: the phase, and when it was proven."""
-    if registration.phase == "active" and (before is None or before.phase != "active"):
-        observer.apply(registration.manifest(), force=force)
+) -> str:
+    """What holds only once all has gone well: the phase, and when it was proven. Return the phase it is in then."""
+    phase = registration.phase
+    start = before.phase if before else "provisioning"
+    if phase == "active" and start != "active":
+        phase = activate(observer, registration.name, start, force=force)
     if registration.proof is not None and (before is None or registration.proof != before.proof):
-        observer.apply_status(registration.status_manifest(), force=force)
+        phase = observer.apply_status(registration.status_manifest(), force=force)["spec"]["phase"]
+    return phase
+
+
+def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) -> str:
+    """Bring a registration from the phase ``start`` to active and return the phase it is in then.
+
+    The proof took its time, in which others may have written: what they wrote stays, a phase above all. Raises
+    ObservabilityError when the registration is removed meanwhile.
+    """
+    for rounds_left in reversed(range(ROUNDS)):
+        record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
+        live = Registration.of(record) if record else None
+        if live is None or live.phase == "deleting":
+            raise ObservabilityError(
+                f"the registration {name!r} was removed by another run while this one waited",
+                advice="If the cluster is to be on board, run again when the removal has ended",
+            )
+        if live.phase != start:
+            return live.phase
+        try:
+            observer.apply(live.in_phase("active").conditional_manifest(), force=force)
+        except ApiError as error:
+            if error.status != 409 or not rounds_left:
+                raise
+        else:
+            break
+    return "active"
 
 
 def _certificate_result(certificate: Certificate | None) -> dict[str, str]:

@@ -36,7 +36,9 @@ class Proof:
 
 @dataclass(frozen=True)
 class Registration:
-    """A KaaSCluster. ``since`` is the time of its creation, empty while it is only wanted."""
+    """A KaaSCluster. ``since`` is the time of its creation; ``uid`` and ``version`` (resourceVersion) tell which state
+    of which object was read. All three are empty while it is only wanted.
+    """
 
     name: str
     cluster_uid: str
@@ -51,6 +53,8 @@ class Registration:
     since: str = ""
     certificate: Certificate | None = None
     proof: Proof | None = None
+    uid: str = ""
+    version: str = ""
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Registration:
@@ -80,6 +84,8 @@ class Registration:
             )
             if proof
             else None,
+            uid=metadata.get("uid", ""),
+            version=metadata.get("resourceVersion", ""),
         )
 
     def manifest(self) -> Manifest:
@@ -107,6 +113,16 @@ class Registration:
                 },
             },
         }
+
+    def conditional_manifest(self) -> Manifest:
+        """The same, for the API server to refuse (409) when somebody wrote or removed the object since it was read.
+
+        By the version alone it would make one that is gone anew.
+        """
+        manifest = self.manifest()
+        if self.version:
+            manifest["metadata"].update(uid=self.uid, resourceVersion=self.version)
+        return manifest
 
     def status(self) -> Manifest:
         """The status as it is kept in the object."""

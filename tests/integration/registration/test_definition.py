@@ -147,7 +147,7 @@ def test_a_whole_registration_is_kept_as_it_is(client: KubernetesClient, name: s
     assert live is not None
     read = Registration.of(live)
     assert read.since
-    assert Registration(**{**vars(read), "since": ""}) == wanted
+    assert Registration(**{**vars(read), "since": "", "uid": "", "version": ""}) == wanted
 
 
 def test_status_is_written_apart(client: KubernetesClient, name: str) -> None:

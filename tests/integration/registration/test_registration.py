@@ -25,6 +25,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 )
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import activate
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from tests.integration.apiserver.conftest import binary, free_port
 
 OTHER_UID = "0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
@@ -330,3 +332,25 @@ def test_a_definition_of_another_release_is_brought_up_to_date(site: Any) -> Non
     definition = f"apiextensions.k8s.io/v1 CustomResourceDefinition {kaas_cluster.DEFINITION_NAME}"
     assert result["changes"] == [f"update {definition}"]
     assert site.register()["changed"] is False
+
+
+def test_what_others_wrote_meanwhile_is_never_overwritten(site: Any, observer_server: Any) -> None:
+    """Whoever writes rests on what was seen last: the API server refuses everything else, also what is gone."""
+    site.register()
+    seen = Registration.of(site.record())
+    kubectl(observer_server, "patch", "kaascluster", site.name, "--type=merge", "-p", '{"spec": {"contact": "noc"}}')
+    for _meanwhile in ("written", "deleted"):
+        with pytest.raises(ApiError) as raised:
+            site.observer.apply(seen.in_phase("active").conditional_manifest())
+        assert raised.value.status == 409
+        site.observer.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, site.name)
+
+
+def test_a_proof_makes_active_what_is_still_in_provisioning(site: Any, observer_server: Any) -> None:
+    site.register()
+    kubectl(observer_server, "patch", "kaascluster", site.name, "--type=merge", "-p", '{"spec": {"contact": "noc"}}')
+    assert activate(site.observer, site.name, "provisioning", force=False) == "active"
+    assert (site.record()["spec"]["phase"], site.record()["spec"]["contact"]) == ("active", "noc")
+    site.register(phase="maintenance", force=True)
+    assert activate(site.observer, site.name, "provisioning", force=False) == "maintenance"
+    assert site.record()["spec"]["phase"] == "maintenance"

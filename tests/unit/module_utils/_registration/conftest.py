@@ -93,10 +93,14 @@ class Cluster:
         key = identity(manifest)
         self._must_exist(key)
         live = self.objects.get(key)
+        for precondition in ("uid", "resourceVersion"):
+            expected = manifest["metadata"].get(precondition)
+            if expected and expected != (live or {"metadata": {}})["metadata"].get(precondition):
+                raise ApiError(self.host, "patch", str(key), 409, "the object has been modified")
         result = copy.deepcopy(dict(manifest))
         if live is not None:
             kept = {name: value for name, value in live["metadata"].items() if name not in ("labels", "annotations")}
-            result["metadata"] = {**kept, **result["metadata"]}
+            result["metadata"] = {**result["metadata"], **kept}
             if "status" in live:
                 result["status"] = live["status"]
         if dry_run:
@@ -109,7 +113,10 @@ class Cluster:
     def apply_status(self, manifest: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Manifest:
         key = identity(manifest)
         self.written.append(("apply_status", key.kind, key.name))
+        if key not in self.objects:
+            raise ApiError(self.host, "patch", str(key), 404, "not found")
         self.objects[key]["status"] = copy.deepcopy(manifest["status"])
+        self.touch(self.objects[key])
         return self.objects[key]
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
@@ -145,6 +152,10 @@ class Cluster:
 
     # Behind the scenes
 
+    def touch(self, item: Manifest) -> None:
+        """Somebody wrote the object: whoever looked before has an old version of it."""
+        item["metadata"]["resourceVersion"] = str(next(self._numbers))
+
     def _reach(self) -> None:
         if self.unreachable:
             raise ApiError(self.host, "get", "namespaces", None, "it cannot be reached", parameter="kubeconfig")
@@ -169,6 +180,7 @@ class Cluster:
             manifest["status"] = dict(_READY[key.kind])
         if key.kind == "CustomResourceDefinition":
             manifest["status"] = dict(_ESTABLISHED)
+        self.touch(manifest)
         self.objects[key] = manifest
         if key.kind == "Deployment":
             pod = {
