@@ -60,6 +60,13 @@ options:
   contact:
     description: Whom to reach about it. Without it, what is registered stays.
     type: str
+  kubeconfig:
+    description:
+      - Path of the kubeconfig of the KaaS cluster.
+      - Without it and without O(kubeconfig_content), the environment variables E(K8S_AUTH_KUBECONFIG) and E(KUBECONFIG)
+        are tried in this order. Nothing else is, so that no agent gets into the cluster that C(~/.kube/config) happens
+        to lead to.
+    type: path
   namespace:
     description:
       - The namespace in the KaaS cluster. It is made when it is missing, and removed again with the last thing in it.
@@ -138,8 +145,10 @@ options:
   force:
     description:
       - With O(state=present), take over fields that another field manager owns.
-      - With O(state=absent), remove the registration although the KaaS cluster cannot be reached, or is not the one
-        that was registered. RV(left) tells what was left there.
+      - With O(state=absent), remove the registration although the KaaS cluster does not answer (or answers with a
+        status of 500 and more, as load balancers without a server behind do), or is not the one that was registered.
+        RV(left) tells what was left there. A kubeconfig that cannot be used and credentials that are not accepted stay
+        errors, because the agent may be writing on.
     type: bool
     default: false
 notes:

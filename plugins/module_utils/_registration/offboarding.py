@@ -34,6 +34,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     cluster_name,
     namespace,
+    require_kubeconfig,
     seconds,
 )
 
@@ -60,6 +61,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
 
+    require_kubeconfig(params)
     observer = KubernetesClient.from_parameters(params, "observer_")
     record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
     registration = Registration.of(record) if record else None
@@ -97,24 +99,38 @@ def look_at_cluster(
     *,
     force: bool,
 ) -> Leaving:
-    """Plan the removal in the KaaS cluster. With ``force`` one that cannot be reached, or is another one, is let be."""
+    """Plan the removal in the KaaS cluster. With ``force`` one that cannot be reached, or is another one, is let be.
+
+    A kubeconfig that leads nowhere and a cluster that does not let us stay errors: the agent may write on.
+    """
+    client = KubernetesClient.from_parameters(params)
+    obstacle: ApiError | InputError | None
     try:
-        client = KubernetesClient.from_parameters(params)
         uid = uid_of(client, client.get("v1", "Namespace", "kube-system"))
-        if registration is not None and registration.cluster_uid != uid:
-            raise InputError(
-                f"{name!r} is registered for the cluster with UID {registration.cluster_uid}, "
-                f"but the kubeconfig leads to the cluster with UID {uid}",
-                parameter="kubeconfig",
-                advice="Check the kubeconfig and its context",
-                details={"registered_uid": registration.cluster_uid, "cluster_uid": uid},
-            )
-        return removal_in_cluster(client, name, kaas_namespace)
-    except (ApiError, InputError) as error:
-        if not force:
-            error.advice = f"{error.advice}. {ADVICE}" if error.advice else ADVICE
+        obstacle = other_cluster(registration, uid)
+        if obstacle is None:
+            return removal_in_cluster(client, name, kaas_namespace)
+    except ApiError as error:
+        if error.status is not None and error.status < 500:
             raise
-        return Leaving(None, Plan(), left=tuple(parts.names(name, kaas_namespace)), reason=str(error))
+        obstacle = error
+    if not force:
+        obstacle.advice = f"{obstacle.advice}. {ADVICE}" if obstacle.advice else ADVICE
+        raise obstacle
+    return Leaving(None, Plan(), left=tuple(parts.names(name, kaas_namespace)), reason=str(obstacle))
+
+
+def other_cluster(registration: Registration | None, cluster_uid: str) -> InputError | None:
+    """What speaks against removing anything there: it is not the cluster that was registered."""
+    if registration is None or registration.cluster_uid == cluster_uid:
+        return None
+    return InputError(
+        f"{registration.name!r} is registered for the cluster with UID {registration.cluster_uid}, "
+        f"but the kubeconfig leads to the cluster with UID {cluster_uid}",
+        parameter="kubeconfig",
+        advice="Check the kubeconfig and its context",
+        details={"registered_uid": registration.cluster_uid, "cluster_uid": cluster_uid},
+    )
 
 
 def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str) -> Leaving:

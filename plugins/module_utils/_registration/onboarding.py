@@ -43,7 +43,11 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     refuse_other_cluster,
     timestamp,
 )
-from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings, seconds
+from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
+    Settings,
+    require_kubeconfig,
+    seconds,
+)
 
 Manifest = dict[str, Any]
 
@@ -91,6 +95,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     proof_timeout = seconds(params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
     prove = params.get("proof") is not False and wait
 
+    require_kubeconfig(params)
     observer = KubernetesClient.from_parameters(params, "observer_")
     kaas = KubernetesClient.from_parameters(params)
     api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,19 @@ def cluster_name(params: Mapping[str, Any]) -> str:
 
 def namespace(params: Mapping[str, Any], parameter: str) -> str:
     return dns_label(params.get(parameter) or DEFAULT_NAMESPACE, parameter)
+
+
+def require_kubeconfig(params: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
+    """Refuse to guess which cluster is meant: ~/.kube/config leads to whatever somebody looked at last."""
+    env = os.environ if environment is None else environment
+    if not any(params.get(name) for name in ("kubeconfig", "kubeconfig_content")) and not any(
+        env.get(name) for name in ("K8S_AUTH_KUBECONFIG", "KUBECONFIG")
+    ):
+        raise InputError(
+            "which KaaS cluster is meant must be said: neither kubeconfig nor kubeconfig_content is given, "
+            "and neither K8S_AUTH_KUBECONFIG nor KUBECONFIG is set",
+            parameter="kubeconfig",
+        )
 
 
 def seconds(params: Mapping[str, Any], parameter: str, default: int) -> float:

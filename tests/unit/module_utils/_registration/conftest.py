@@ -54,7 +54,8 @@ class Cluster:
         self.written: list[tuple[str, str, str]] = []
         self.phases: list[str] = []
         self.thanos: Thanos | None = None
-        self.unreachable = False
+        # The status of every answer, None for no answer at all.
+        self.failure: int | str | None = "none"
         self._numbers = itertools.count(1)
         for name in ("kube-system", "default"):
             self._store({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": uid}})
@@ -157,8 +158,9 @@ class Cluster:
         item["metadata"]["resourceVersion"] = str(next(self._numbers))
 
     def _reach(self) -> None:
-        if self.unreachable:
-            raise ApiError(self.host, "get", "namespaces", None, "it cannot be reached", parameter="kubeconfig")
+        if self.failure != "none":
+            status = None if self.failure is None else int(self.failure)
+            raise ApiError(self.host, "get", "namespaces", status, "it does not work", parameter="kubeconfig")
 
     @staticmethod
     def _key(api_version: str, kind: str, namespace: str, name: str) -> ObjectKey:
@@ -268,6 +270,8 @@ class Lab:
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
+    for name in ("K8S_AUTH_KUBECONFIG", "KUBECONFIG"):
+        monkeypatch.delenv(name, raising=False)
     result = Lab()
     for module in (onboarding, offboarding, overview):
         monkeypatch.setattr(module.KubernetesClient, "from_parameters", result.client)

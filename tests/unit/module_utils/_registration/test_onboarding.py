@@ -352,6 +352,7 @@ def test_a_cluster_without_kube_system_cannot_be_told_apart(lab: Any) -> None:
         ({"wait_timeout": 0}, "wait_timeout"),
         ({"proof_timeout": -1}, "proof_timeout"),
         ({"kubeconfig": "nowhere"}, "kubeconfig"),
+        ({"kubeconfig": ""}, "kubeconfig"),
         ({"observer_kubeconfig": "nowhere"}, "observer_kubeconfig"),
         ({"phase": "maintenance"}, "phase"),
     ],

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings, seconds
+from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
+    Settings,
+    require_kubeconfig,
+    seconds,
+)
 
 URL = "https://observer.example.org:30443/api/v1/receive"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
@@ -133,3 +137,24 @@ def test_timeouts_are_positive() -> None:
     with pytest.raises(InputError) as raised:
         seconds({"wait_timeout": 0}, "wait_timeout", 300)
     assert raised.value.parameter == "wait_timeout"
+
+
+@pytest.mark.parametrize("params", [{}, {"kubeconfig": None, "kubeconfig_content": ""}, {"observer_kubeconfig": "/o"}])
+def test_which_cluster_must_be_said(params: dict[str, Any]) -> None:
+    """Otherwise ~/.kube/config decides, which leads to whatever the operator looked at last."""
+    with pytest.raises(InputError, match="KUBECONFIG") as raised:
+        require_kubeconfig(params, {"HOME": "/home/somebody"})
+    assert raised.value.parameter == "kubeconfig"
+
+
+@pytest.mark.parametrize(
+    ("params", "environment"),
+    [
+        ({"kubeconfig": "/etc/kubernetes/a"}, {}),
+        ({"kubeconfig_content": "{}"}, {}),
+        ({}, {"K8S_AUTH_KUBECONFIG": "/etc/kubernetes/a"}),
+        ({}, {"KUBECONFIG": "/etc/kubernetes/a"}),
+    ],
+)
+def test_a_parameter_or_the_environment_says_it(params: dict[str, Any], environment: dict[str, str]) -> None:
+    require_kubeconfig(params, environment)
