@@ -28,6 +28,8 @@ Manifest = dict[str, Any]
 # The prefix keeps all of it apart from what the customer runs: cluster roles have no namespace to do that.
 NAME = "scs-observability-agent"
 IDENTITY_SECRET = "scs-observability-agent-identity"
+# On the cluster role binding, which there is once in a cluster: UID of the observer's cluster, "/", its namespace.
+OBSERVER_ANNOTATION = "observability.scs.community/observer"
 CONTAINER = "prometheus"
 PORT = 9090
 USER = 65534
@@ -52,7 +54,9 @@ _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent as it is wanted: ``instance`` is the cluster's name, ``scrape_interval`` a duration like "30s"."""
+    """An agent as it is wanted: ``instance`` is the cluster's name, ``scrape_interval`` a duration like "30s",
+    ``observer`` whom it belongs to (see OBSERVER_ANNOTATION).
+    """
 
     instance: str
     namespace: str
@@ -62,6 +66,7 @@ class Agent:
     kubelet_insecure_skip_verify: bool = True
     image: str = images.PROMETHEUS
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+    observer: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -73,7 +78,9 @@ def objects(agent: Agent) -> list[Manifest]:
     return [
         workload.service_account(NAME, agent.namespace, agent.labels),
         cluster_role(agent),
-        rbac.cluster_role_binding(NAME, agent.namespace, agent.labels),
+        rbac.cluster_role_binding(
+            NAME, agent.namespace, agent.labels, {OBSERVER_ANNOTATION: agent.observer} if agent.observer else None
+        ),
         _config_map(agent),
         _deployment(agent),
     ]

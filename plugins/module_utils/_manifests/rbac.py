@@ -24,12 +24,14 @@ def cluster_role(name: str, labels: Mapping[str, str], rules: Sequence[Manifest]
     }
 
 
-def cluster_role_binding(name: str, namespace: str, labels: Mapping[str, str]) -> Manifest:
+def cluster_role_binding(
+    name: str, namespace: str, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None
+) -> Manifest:
     """Binds the ClusterRole to the ServiceAccount of the same name."""
     return {
         "apiVersion": f"{_API_GROUP}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": workload.metadata(name, "", labels),
+        "metadata": workload.metadata(name, "", labels, annotations),
         "roleRef": {"apiGroup": _API_GROUP, "kind": "ClusterRole", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
     }

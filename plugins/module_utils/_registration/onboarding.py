@@ -41,10 +41,12 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     Registration,
     next_phase,
     refuse_other_cluster,
+    refuse_other_observer,
     timestamp,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     Settings,
+    agent_namespace,
     require_kubeconfig,
     seconds,
 )
@@ -59,8 +61,11 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Observed:
-    """Both worlds before anything is done. ``start`` is None when no proof is asked for."""
+    """Both worlds before anything is done. ``observer`` is whose the agent will be, ``start`` is None when no proof is
+    asked for.
+    """
 
+    observer: str
     cluster_uid: str
     registration: Registration | None
     authorities: Mapping[str, KeyPair]
@@ -101,7 +106,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
     now = datetime.now(UTC)
 
-    observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now)
+    settings, observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now, force=force)
     intended = intend(observer, kaas, settings, observed, now, proven=prove, force=force)
     registration = intended.registration
     result: dict[str, Any] = {
@@ -163,27 +168,49 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def observe(
-    observer: KubernetesClient, kaas: KubernetesClient, settings: Settings, api: QueryApi | None, now: datetime
-) -> Observed:
-    """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError."""
-    system, namespace, secret = kaas.parallel(
-        [
-            partial(kaas.get, "v1", "Namespace", "kube-system"),
-            partial(kaas.get, "v1", "Namespace", settings.namespace),
-            partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
-        ]
-    )
-    cluster_uid = uid_of(kaas, system)
+    observer: KubernetesClient,
+    kaas: KubernetesClient,
+    settings: Settings,
+    api: QueryApi | None,
+    now: datetime,
+    *,
+    force: bool,
+) -> tuple[Settings, Observed]:
+    """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
+
+    The settings come back with the namespace that the agent has or gets.
+    """
+    cluster_uid, installed = look_at_agent(kaas)
+    observer_uid = uid_of(observer, "observer_kubeconfig")
+    owner = f"{observer_uid}/{settings.observer_namespace}"
     registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     registration = refuse_other_cluster(settings.name, cluster_uid, registered)
+    refuse_other_observer(registration, settings.observer_namespace)
+    refuse_other_agent(installed, settings.name, owner, force=force)
+    settings = replace(
+        settings,
+        namespace=agent_namespace(
+            settings.name,
+            settings.namespace,
+            [registration.namespace if registration else "", installed.namespace if installed else ""],
+        ),
+    )
+    refuse_place_of_observer(cluster_uid, settings.namespace, owner)
     try:
         authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
     except InputError as error:
         error.parameter = "observer_namespace"
         raise
+    namespace, secret = kaas.parallel(
+        [
+            partial(kaas.get, "v1", "Namespace", settings.namespace),
+            partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
+        ]
+    )
     # In maintenance a cluster may be silent: that is what it is for.
     phase = settings.phase or (registration.phase if registration else "")
-    return Observed(
+    return settings, Observed(
+        observer=owner,
         cluster_uid=cluster_uid,
         registration=registration,
         authorities=authorities,
@@ -195,18 +222,60 @@ def observe(
     )
 
 
-def uid_of(client: KubernetesClient, system_namespace: Mapping[str, Any] | None) -> str:
+def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
+    """Which cluster this is, and the agent that it has."""
+    uid, binding = kaas.parallel([partial(uid_of, kaas), partial(kaas.get, *parts.BINDING)])
+    return uid, parts.installed(binding)
+
+
+def uid_of(client: KubernetesClient, parameter: str = "kubeconfig") -> str:
     """What tells clusters apart: the UID of kube-system, which lives as long as the cluster."""
-    if system_namespace is None:
+    system = client.get("v1", "Namespace", "kube-system")
+    if system is None:
         raise ApiError(
             client.host,
             "get",
             "namespaces kube-system",
             404,
             "it has no such namespace, so it cannot be told apart from other clusters",
-            parameter="kubeconfig",
+            parameter=parameter,
         )
-    return str(system_namespace["metadata"]["uid"])
+    return str(system["metadata"]["uid"])
+
+
+def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str, *, force: bool) -> None:
+    """A cluster has one agent. One of another observer is taken over with ``force`` alone, one of another name never:
+    its selectors cannot be changed.
+    """
+    if installed is None:
+        return
+    of_other_observer = installed.observer not in ("", owner)
+    if of_other_observer and not force:
+        raise InputError(
+            f"the cluster has the agent of another observer: {installed.name!r}, observer {installed.observer}, "
+            f"in the namespace {installed.namespace!r}; this observer is {owner}",
+            parameter="kubeconfig",
+            advice="Take the cluster off board there first (state: absent), or take it over with force: true; "
+            "the other observer then hears nothing more of it",
+            details={"found_observer": installed.observer, "observer": owner},
+        )
+    if installed.name != name:
+        raise InputError(
+            f"the cluster has an agent under the name {installed.name!r}, in the namespace {installed.namespace!r}",
+            parameter="name",
+            advice=f"Use that name, or remove that agent first (state: absent with name: {installed.name})",
+            details={"installed_as": installed.name},
+        )
+
+
+def refuse_place_of_observer(cluster_uid: str, namespace: str, owner: str) -> None:
+    """The observer may observe its own cluster, but not from its own namespace: objects of both would be mixed up."""
+    if f"{cluster_uid}/{namespace}" == owner:
+        raise InputError(
+            f"{namespace!r} is the namespace of the observer itself, in the same cluster",
+            parameter="namespace",
+            advice="Use another namespace for the agent",
+        )
 
 
 def intend(
@@ -232,7 +301,7 @@ def intend(
         now=now,
     )
     registration = wanted_registration(settings, observed.cluster_uid, before, secret, proven=proven)
-    manifests = (*parts.objects(settings, observed.namespace), secret)
+    manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
 
     created_only: list[Manifest] = list(observed.missing_authorities)
     if observed.observer_namespace is None:
@@ -267,6 +336,7 @@ def wanted_registration(
         cluster_uid=cluster_uid,
         phase=next_phase(before.phase if before else None, settings.phase, proven=proven),
         observer=settings.observer_namespace,
+        namespace=settings.namespace,
         customer=given(settings.customer, before.customer if before else ""),
         sla=given(settings.sla, before.sla if before else ""),
         contact=given(settings.contact, before.contact if before else ""),

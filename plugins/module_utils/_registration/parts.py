@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    INSTANCE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     ObjectKey,
@@ -40,11 +42,38 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
 )
 
+BINDING = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", agent.NAME)
+
 # Node exporter looks at the host; a cluster may enforce "baseline" for namespaces that say nothing.
 _POD_SECURITY = {"pod-security.kubernetes.io/enforce": "privileged"}
 
 
-def agent_of(settings: Settings) -> Agent:
+@dataclass(frozen=True)
+class Installed:
+    """The agent that a KaaS cluster has: its registration's name, its namespace and whose it is.
+
+    ``observer`` is empty when nothing says so: then it is taken to be ours.
+    """
+
+    name: str
+    namespace: str
+    observer: str = ""
+
+
+def installed(binding: Mapping[str, Any] | None) -> Installed | None:
+    """Read it from the agent's cluster role binding, of which a cluster has one, whatever else differs."""
+    if binding is None or labels_of(binding).get(MANAGED_BY_LABEL) != MANAGED_BY:
+        return None
+    annotations = binding["metadata"].get("annotations") or {}
+    subjects = binding.get("subjects") or [{}]
+    return Installed(
+        name=labels_of(binding).get(INSTANCE_LABEL, ""),
+        namespace=subjects[0].get("namespace", ""),
+        observer=annotations.get(agent.OBSERVER_ANNOTATION, ""),
+    )
+
+
+def agent_of(settings: Settings, observer: str = "") -> Agent:
     return Agent(
         instance=settings.name,
         namespace=settings.namespace,
@@ -54,6 +83,7 @@ def agent_of(settings: Settings) -> Agent:
         kubelet_insecure_skip_verify=settings.kubelet_insecure_skip_verify,
         image=settings.images["agent"],
         resources=settings.resources["agent"],
+        observer=observer,
     )
 
 
@@ -62,7 +92,7 @@ def identity_labels(settings: Settings) -> dict[str, str]:
     return agent_of(settings).labels
 
 
-def objects(settings: Settings, live_namespace: Mapping[str, Any] | None) -> list[Manifest]:
+def objects(settings: Settings, live_namespace: Mapping[str, Any] | None, observer: str) -> list[Manifest]:
     """Everything in the KaaS cluster but the Secret with the certificate.
 
     A namespace that somebody else made is used as it is: with our label on it, it would be removed some day.
@@ -74,7 +104,7 @@ def objects(settings: Settings, live_namespace: Mapping[str, Any] | None) -> lis
         result.append(namespace)
     return [
         *result,
-        *agent.objects(agent_of(settings)),
+        *agent.objects(agent_of(settings, observer)),
         *kube_state_metrics.objects(
             KubeStateMetrics(
                 instance=settings.name,

@@ -44,6 +44,7 @@ class Registration:
     cluster_uid: str
     phase: str
     observer: str = ""  # namespace of the observer
+    namespace: str = ""  # of the agent
     customer: str = ""
     sla: str = ""
     contact: str = ""
@@ -68,6 +69,7 @@ class Registration:
             cluster_uid=spec.get("clusterUID", ""),
             phase=spec.get("phase", ""),
             observer=(metadata.get("labels") or {}).get(kaas_cluster.OBSERVER_LABEL, ""),
+            namespace=spec.get("namespace", ""),
             customer=spec.get("customer", ""),
             sla=spec.get("sla", ""),
             contact=spec.get("contact", ""),
@@ -90,7 +92,12 @@ class Registration:
 
     def manifest(self) -> Manifest:
         """The object as it is applied, without status."""
-        given = {"customer": self.customer, "sla": self.sla, "contact": self.contact}
+        given = {
+            "namespace": self.namespace,
+            "customer": self.customer,
+            "sla": self.sla,
+            "contact": self.contact,
+        }
         return {
             "apiVersion": kaas_cluster.API_VERSION,
             "kind": kaas_cluster.KIND,
@@ -201,6 +208,17 @@ def refuse_other_cluster(name: str, cluster_uid: str, registered: Iterable[Regis
             details={"registered_uid": same_name.cluster_uid, "cluster_uid": cluster_uid},
         )
     return same_name
+
+
+def refuse_other_observer(registration: Registration | None, observer_namespace: str) -> None:
+    """Observers that share a cluster share the kind of registrations, not the registrations."""
+    if registration is not None and registration.observer not in ("", observer_namespace):
+        raise InputError(
+            f"{registration.name!r} is registered with the observer in the namespace {registration.observer!r}",
+            parameter="observer_namespace",
+            advice=f"Use {registration.observer!r}; to move the cluster, take it off board there first (state: absent)",
+            details={"registered_with": registration.observer},
+        )
 
 
 def timestamp(moment: datetime) -> str:

@@ -334,6 +334,47 @@ def test_a_definition_of_another_release_is_brought_up_to_date(site: Any) -> Non
     assert site.register()["changed"] is False
 
 
+def test_the_agent_is_found_where_it_was_registered(site: Any) -> None:
+    site.register()
+    for operation in (site.register, site.deregister):
+        with pytest.raises(InputError, match=site.namespace) as raised:
+            operation(namespace=f"{site.namespace}-elsewhere")
+        assert raised.value.parameter == "namespace"
+    assert site.register(namespace=None)["changed"] is False
+    site.deregister(namespace=None)
+    assert not ours(site.kaas, site)
+
+
+def test_a_cluster_belongs_to_one_observer(site: Any) -> None:
+    """The second observer is the KaaS cluster itself, from another namespace."""
+    site.register()
+    other = {"observer_kubeconfig": str(site.kaas_kubeconfig)}
+    with pytest.raises(InputError, match="another observer") as raised:
+        site.register(**other)
+    assert raised.value.parameter == "kubeconfig"
+    assert site.kaas.get("v1", "Namespace", site.observer_namespace) is None
+
+    assert site.register(**other, force=True)["changed"] is True
+    assert site.register(**other)["changed"] is False
+    with pytest.raises(InputError, match="another observer"):
+        site.deregister()
+    assert site.deregister(force=True)["left"]
+    assert site.register(**other, check=True)["changed"] is False
+    site.deregister(**other)
+    assert not ours(site.kaas, site)
+    # It is no observer for the other tests.
+    site.kaas.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", kaas_cluster.DEFINITION_NAME)
+
+
+def test_an_observer_does_not_observe_itself_from_its_own_namespace(site: Any) -> None:
+    before = cluster_wide(site.observer)
+    with pytest.raises(InputError) as raised:
+        site.register(kubeconfig=str(site.observer_kubeconfig), namespace=site.observer_namespace)
+    assert raised.value.parameter == "namespace"
+    assert cluster_wide(site.observer) == before
+    assert site.observer.get("v1", "Namespace", site.observer_namespace) is None
+
+
 def test_what_others_wrote_meanwhile_is_never_overwritten(site: Any, observer_server: Any) -> None:
     """Whoever writes rests on what was seen last: the API server refuses everything else, also what is gone."""
     site.register()

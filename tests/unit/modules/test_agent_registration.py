@@ -62,12 +62,9 @@ def test_empty_texts_are_as_good_as_not_given(capsys: pytest.CaptureFixture[str]
     empty = ["phase", "customer", "sla", "contact", "namespace", "scrape_interval", "profile", "remote_write_ca"]
     run(capsys, {"name": "alpha", **dict.fromkeys(empty, "")})
     params = called["params"]
-    assert (params["phase"], params["customer"], params["remote_write_ca"]) == (None, None, None)
-    assert (params["namespace"], params["scrape_interval"], params["profile"]) == (
-        "scs-observability",
-        "30s",
-        "minimal",
-    )
+    for name in ("phase", "customer", "namespace", "remote_write_ca"):
+        assert params[name] is None
+    assert (params["scrape_interval"], params["profile"]) == ("30s", "minimal")
 
 
 @pytest.mark.parametrize("name", ["", "..", "A_b", "a" * 64])

@@ -230,6 +230,7 @@ class Thanos:
 
 
 OBSERVER_UID = "aaaaaaaa-0000-4000-8000-000000000000"
+OTHER_OBSERVER_UID = "abababab-0000-4000-8000-000000000000"
 KAAS_UID = "bbbbbbbb-0000-4000-8000-000000000000"
 
 
@@ -238,13 +239,14 @@ class Lab:
 
     def __init__(self) -> None:
         self.observer = Cluster("https://observer:6443", OBSERVER_UID)
+        self.other_observer = Cluster("https://other-observer:6443", OTHER_OBSERVER_UID)
         self.kaas = Cluster("https://kaas:6443", KAAS_UID)
-        self.thanos = self.observer.thanos = Thanos(self.kaas, "alpha")
+        self.thanos = self.observer.thanos = self.other_observer.thanos = Thanos(self.kaas, "alpha")
 
     def client(self, params: Mapping[str, Any], prefix: str = "") -> Cluster:
         """Stands in for KubernetesClient.from_parameters: a kubeconfig is the name of a cluster."""
         where = params.get(f"{prefix}kubeconfig")
-        clusters = {"observer": self.observer, "kaas": self.kaas}
+        clusters = {"observer": self.observer, "other observer": self.other_observer, "kaas": self.kaas}
         if where not in clusters:
             raise InputError(f"{where!r} does not exist", parameter=f"{prefix}kubeconfig")
         return clusters[where]
@@ -263,7 +265,7 @@ class Lab:
 
     def forget(self) -> None:
         """Look only at what is written from now on."""
-        for cluster in (self.observer, self.kaas):
+        for cluster in (self.observer, self.other_observer, self.kaas):
             cluster.written.clear()
             cluster.phases.clear()
 

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     Settings,
+    agent_namespace,
     require_kubeconfig,
     seconds,
 )
@@ -24,7 +25,7 @@ def settings(**changes: Any) -> Settings:
 
 def test_what_is_not_given_has_a_default_or_stays_as_it_is_registered() -> None:
     result = settings()
-    assert (result.namespace, result.observer_namespace) == ("scs-observability", "scs-observability")
+    assert (result.namespace, result.observer_namespace) == ("", "scs-observability")
     assert (result.scrape_interval, result.interval_seconds, result.profile) == ("30s", 30.0, "minimal")
     assert (result.phase, result.customer, result.sla, result.contact) == (None, None, None, None)
     assert result.kubelet_insecure_skip_verify is True
@@ -143,7 +144,7 @@ def test_timeouts_are_positive() -> None:
 def test_which_cluster_must_be_said(params: dict[str, Any]) -> None:
     """Otherwise ~/.kube/config decides, which leads to whatever the operator looked at last."""
     with pytest.raises(InputError, match="KUBECONFIG") as raised:
-        require_kubeconfig(params, {"HOME": "/home/somebody"})
+        require_kubeconfig(params, {"HOME": "/var/empty"})
     assert raised.value.parameter == "kubeconfig"
 
 
@@ -158,3 +159,26 @@ def test_which_cluster_must_be_said(params: dict[str, Any]) -> None:
 )
 def test_a_parameter_or_the_environment_says_it(params: dict[str, Any], environment: dict[str, str]) -> None:
     require_kubeconfig(params, environment)
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "expected"),
+    [
+        ("", [], "scs-observability"),
+        ("", ["", ""], "scs-observability"),
+        ("agents", [], "agents"),
+        ("", ["agents", ""], "agents"),
+        ("", ["", "agents"], "agents"),
+        ("agents", ["agents", "agents"], "agents"),
+    ],
+)
+def test_the_namespace_of_an_agent_is_the_one_where_it_is(given: str, known: list[str], expected: str) -> None:
+    assert agent_namespace("alpha", given, known) == expected
+
+
+@pytest.mark.parametrize("known", [["agents"], ["", "agents"]])
+def test_an_agent_does_not_move(known: list[str]) -> None:
+    with pytest.raises(InputError, match="'agents'") as raised:
+        agent_namespace("alpha", "elsewhere", known)
+    assert raised.value.parameter == "namespace"
+    assert "state: absent" in (raised.value.advice or "")
