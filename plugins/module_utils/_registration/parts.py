@@ -30,6 +30,11 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.se
 
 Manifest = dict[str, Any]
 
+# What is also in agent.TARGET_NAMESPACES
+ROLE_KINDS: tuple[tuple[str, str], ...] = (
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+)
 # Every kind of the objects below but the Namespace, which others may use too.
 KINDS: tuple[tuple[str, str], ...] = (
     ("v1", "ServiceAccount"),
@@ -40,6 +45,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("apps/v1", "DaemonSet"),
     ("rbac.authorization.k8s.io/v1", "ClusterRole"),
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    *ROLE_KINDS,
 )
 
 BINDING = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", agent.NAME)

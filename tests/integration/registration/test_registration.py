@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import Any
 
@@ -238,31 +239,41 @@ spec: {{replicas: 0}}
 
 
 @pytest.mark.parametrize(
-    ("account", "right", "allowed"),
+    ("account", "right", "where", "allowed"),
     [
-        (agent.NAME, "get nodes --subresource=metrics", True),
-        (agent.NAME, "list nodes", True),
-        (agent.NAME, "watch endpointslices.discovery.k8s.io", True),
-        (agent.NAME, "get /metrics", True),
-        (agent.NAME, "get nodes --subresource=proxy", False),
-        (agent.NAME, "create pods --subresource=exec", False),
-        (agent.NAME, "get secrets", False),
-        (agent.NAME, "list configmaps", False),
-        (kube_state_metrics.NAME, "list pods", True),
-        (kube_state_metrics.NAME, "watch deployments.apps", True),
-        (kube_state_metrics.NAME, "list secrets", False),
-        (kube_state_metrics.NAME, "get secrets", False),
-        (kube_state_metrics.NAME, "list configmaps", False),
-        (kube_state_metrics.NAME, "delete pods", False),
-        (node_exporter.NAME, "list nodes", False),
-        (node_exporter.NAME, "list secrets", False),
+        (agent.NAME, "get nodes --subresource=metrics", "", True),
+        (agent.NAME, "list nodes", "", True),
+        (agent.NAME, "get /metrics", "", True),
+        (agent.NAME, "watch endpointslices.discovery.k8s.io", "default", True),
+        (agent.NAME, "list pods", "kube-system", True),
+        (agent.NAME, "list services", "kube-system", True),
+        (agent.NAME, "list pods", "own", False),
+        (agent.NAME, "list services", "own", False),
+        (agent.NAME, "list pods", "all", False),
+        (agent.NAME, "watch endpointslices.discovery.k8s.io", "all", False),
+        (agent.NAME, "get nodes --subresource=proxy", "", False),
+        (agent.NAME, "create pods --subresource=exec", "kube-system", False),
+        (agent.NAME, "get secrets", "own", False),
+        (agent.NAME, "get secrets", "kube-system", False),
+        (agent.NAME, "list configmaps", "default", False),
+        (kube_state_metrics.NAME, "list pods", "all", True),
+        (kube_state_metrics.NAME, "watch deployments.apps", "all", True),
+        (kube_state_metrics.NAME, "list networkpolicies.networking.k8s.io", "own", False),
+        (kube_state_metrics.NAME, "list secrets", "own", False),
+        (kube_state_metrics.NAME, "get secrets", "own", False),
+        (kube_state_metrics.NAME, "list configmaps", "own", False),
+        (kube_state_metrics.NAME, "delete pods", "own", False),
+        (node_exporter.NAME, "list nodes", "", False),
+        (node_exporter.NAME, "list secrets", "own", False),
     ],
 )
-def test_what_the_api_server_lets_them_do(site: Any, kaas_server: Any, account: str, right: str, allowed: bool) -> None:
+def test_what_the_api_server_lets_them_do(site: Any, account: str, right: str, where: str, allowed: bool) -> None:
     site.register()
-    user = f"system:serviceaccount:{site.namespace}:{account}"
-    where = (f"--as={user}", f"--namespace={site.namespace}")
-    answer = kubectl(kaas_server, "auth", "can-i", *right.split(), *where, check=False)
+    place = {"": [], "all": ["--all-namespaces"], "own": [f"--namespace={site.namespace}"]}
+    user = f"--as=system:serviceaccount:{site.namespace}:{account}"
+    options = [f"--kubeconfig={site.kaas_kubeconfig}", user, *place.get(where, [f"--namespace={where}"])]
+    command = [binary("kubectl"), "auth", "can-i", *right.split(), *options]
+    answer = subprocess.run(command, check=False, capture_output=True, text=True).stdout
     assert answer.strip() == ("yes" if allowed else "no")
 
 
@@ -319,7 +330,7 @@ def test_a_cluster_that_is_gone_is_forgotten_with_force_and_what_is_left_is_told
 
     result = site.deregister(kubeconfig=broken, force=True)
     assert site.record() is None
-    left = {line.split(" ", 1)[1].replace(f"{site.namespace}/", "") for line in result["left"]}
+    left = {re.sub(r"^\S+ (\w+) (?:.*/)?", r"\1 ", line) for line in result["left"]}
     assert left == ours(site.kaas, site) | {f"Namespace {site.namespace}"}
 
 
