@@ -114,7 +114,7 @@ def look_at_cluster(
     obstacle: ApiError | InputError | None
     try:
         uid, installed = look_at_agent(client)
-        obstacle = other_cluster(registration, uid) or other_agent(installed, owner)
+        obstacle = other_cluster(registration, uid) or (installed.other_observer(owner) if installed else None)
         if obstacle is None:
             if installed is not None and installed.name == name:
                 kaas_namespace = agent_namespace(name, given, [registered, installed.namespace])
@@ -144,18 +144,6 @@ def other_cluster(registration: Registration | None, cluster_uid: str) -> InputE
         parameter="kubeconfig",
         advice="Check the kubeconfig and its context",
         details={"registered_uid": registration.cluster_uid, "cluster_uid": cluster_uid},
-    )
-
-
-def other_agent(installed: parts.Installed | None, owner: str) -> InputError | None:
-    """What speaks against removing anything there: another observer has taken the cluster over."""
-    if installed is None or installed.observer in ("", owner):
-        return None
-    return InputError(
-        f"the cluster has the agent of another observer: {installed.name!r}, observer {installed.observer}",
-        parameter="kubeconfig",
-        advice="Take the cluster off board there",
-        details={"found_observer": installed.observer, "observer": owner},
     )
 
 

@@ -224,8 +224,7 @@ def observe(
 
 def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
     """Which cluster this is, and the agent that it has."""
-    uid, binding = kaas.parallel([partial(uid_of, kaas), partial(kaas.get, *parts.BINDING)])
-    return uid, parts.installed(binding)
+    return uid_of(kaas), parts.installed(kaas.get(*parts.BINDING))
 
 
 def uid_of(client: KubernetesClient, parameter: str = "kubeconfig") -> str:
@@ -249,16 +248,10 @@ def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str,
     """
     if installed is None:
         return
-    of_other_observer = installed.observer not in ("", owner)
-    if of_other_observer and not force:
-        raise InputError(
-            f"the cluster has the agent of another observer: {installed.name!r}, observer {installed.observer}, "
-            f"in the namespace {installed.namespace!r}; this observer is {owner}",
-            parameter="kubeconfig",
-            advice="Take the cluster off board there first (state: absent), or take it over with force: true; "
-            "the other observer then hears nothing more of it",
-            details={"found_observer": installed.observer, "observer": owner},
-        )
+    error = installed.other_observer(owner)
+    if error is not None and not force:
+        error.advice = f"{error.advice}, or take it over with force: true: the other one then hears nothing more of it"
+        raise error
     if installed.name != name:
         raise InputError(
             f"the cluster has an agent under the name {installed.name!r}, in the namespace {installed.namespace!r}",

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     INSTANCE_LABEL,
     MANAGED_BY,
@@ -56,14 +57,23 @@ _POD_SECURITY = {"pod-security.kubernetes.io/enforce": "privileged"}
 
 @dataclass(frozen=True)
 class Installed:
-    """The agent that a KaaS cluster has: its registration's name, its namespace and whose it is.
-
-    ``observer`` is empty when nothing says so: then it is taken to be ours.
-    """
+    """The agent that a KaaS cluster has: its registration's name, its namespace and whose it is."""
 
     name: str
     namespace: str
     observer: str = ""
+
+    def other_observer(self, owner: str) -> InputError | None:
+        """What speaks against touching it: it says that another observer than ``owner`` has it."""
+        if self.observer in ("", owner):
+            return None
+        return InputError(
+            f"the cluster has the agent of another observer: {self.name!r} of {self.observer}, in the namespace "
+            f"{self.namespace!r}; this observer is {owner}",
+            parameter="kubeconfig",
+            advice="Take the cluster off board there (state: absent)",
+            details={"found_observer": self.observer, "observer": owner},
+        )
 
 
 def installed(binding: Mapping[str, Any] | None) -> Installed | None:
