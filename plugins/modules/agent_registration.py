@@ -30,7 +30,9 @@ options:
     description:
       - The cluster's name. It is the common name of its certificate, the Thanos tenant, and the value of the label
         C(cluster) of every series, so it must be a DNS label of 1 to 63 characters.
-      - It belongs to the one cluster it was registered for, told by the UID of its namespace C(kube-system).
+      - It belongs to the one cluster it was registered for, told by the UID of its namespace C(kube-system). The
+        cluster in turn has one agent, which says whose it is. That of another observer is neither replaced (unless
+        O(force=true)) nor removed.
     type: str
     required: true
   state:
@@ -60,12 +62,21 @@ options:
   contact:
     description: Whom to reach about it. Without it, what is registered stays.
     type: str
+  kubeconfig:
+    description:
+      - Path of the kubeconfig of the KaaS cluster.
+      - Without it and without O(kubeconfig_content), the environment variables E(K8S_AUTH_KUBECONFIG) and E(KUBECONFIG)
+        are tried in this order. Nothing else is, so that no agent gets into the cluster that C(~/.kube/config) happens
+        to lead to.
+    type: path
   namespace:
     description:
       - The namespace in the KaaS cluster. It is made when it is missing, and removed again with the last thing in it.
         One that somebody else made is used and left.
+      - Without it, the one that is registered, and C(scs-observability) for a new cluster. An agent does not move,
+        another namespace than the registered one is refused. Take the cluster off board first.
+      - Where the observer observes its own cluster, another one than O(observer_namespace).
     type: str
-    default: scs-observability
   observer_namespace:
     description: The namespace of the observer's components.
     type: str
@@ -137,9 +148,12 @@ options:
     default: 120
   force:
     description:
-      - With O(state=present), take over fields that another field manager owns.
-      - With O(state=absent), remove the registration although the KaaS cluster cannot be reached, or is not the one
-        that was registered. RV(left) tells what was left there.
+      - With O(state=present), take over fields that another field manager owns, and a cluster whose agent belongs to
+        another observer. That observer then hears nothing more of it.
+      - With O(state=absent), remove the registration although the KaaS cluster does not answer (or answers with a
+        status of 500 and more, as load balancers without a server behind do), is not the one that was registered, or
+        was taken over by another observer. RV(left) tells what was left there. A kubeconfig that cannot be used and
+        credentials that are not accepted stay errors, because the agent may be writing on.
     type: bool
     default: false
 notes:
@@ -288,7 +302,7 @@ def main() -> None:
             "customer": {"type": "str"},
             "sla": {"type": "str"},
             "contact": {"type": "str"},
-            "namespace": {"type": "str", "default": "scs-observability"},
+            "namespace": {"type": "str"},
             "observer_namespace": {"type": "str", "default": "scs-observability"},
             "query_frontend": {"type": "str", "default": "thanos-query-frontend"},
             "remote_write_url": {"type": "str"},

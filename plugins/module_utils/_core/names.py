@@ -21,6 +21,11 @@ _UNITS = {
 _DURATION = re.compile(
     r"((?P<y>[0-9]+)y)?((?P<w>[0-9]+)w)?((?P<d>[0-9]+)d)?((?P<h>[0-9]+)h)?((?P<m>[0-9]+)m)?((?P<s>[0-9]+)s)?((?P<ms>[0-9]+)ms)?"
 )
+_IMAGE = re.compile(
+    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
+    r"(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
 _SECONDS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -52,6 +57,17 @@ def quantity_number(value: object) -> float:
     text = str(value)
     digits = text.rstrip("numkMGTPEi") if not re.search(r"[eE][+-]?[0-9]", text) else text
     return float(digits) * _UNITS[text[len(digits) :]]
+
+
+def image_reference(value: object, parameter: str) -> str:
+    """Return a reference to a container image, with or without registry, tag and digest."""
+    if not isinstance(value, str) or not _IMAGE.fullmatch(value):
+        raise InputError(
+            f"{value!r} is not an image reference",
+            parameter=parameter,
+            advice="Use for example quay.io/prometheus/prometheus:v3.5.0",
+        )
+    return value
 
 
 def duration(value: object, parameter: str) -> str:

@@ -28,6 +28,10 @@ Manifest = dict[str, Any]
 # The prefix keeps all of it apart from what the customer runs: cluster roles have no namespace to do that.
 NAME = "scs-observability-agent"
 IDENTITY_SECRET = "scs-observability-agent-identity"
+# On the cluster role binding, which there is once in a cluster: UID of the observer's cluster, "/", its namespace.
+OBSERVER_ANNOTATION = "observability.scs.community/observer"
+# Where the API server and CoreDNS are found
+TARGET_NAMESPACES = ("default", "kube-system")
 CONTAINER = "prometheus"
 PORT = 9090
 USER = 65534
@@ -52,7 +56,9 @@ _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent as it is wanted: ``instance`` is the cluster's name, ``scrape_interval`` a duration like "30s"."""
+    """An agent as it is wanted: ``instance`` is the cluster's name, ``scrape_interval`` a duration like "30s",
+    ``observer`` whom it belongs to (see OBSERVER_ANNOTATION).
+    """
 
     instance: str
     namespace: str
@@ -62,6 +68,7 @@ class Agent:
     kubelet_insecure_skip_verify: bool = True
     image: str = images.PROMETHEUS
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+    observer: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -73,24 +80,42 @@ def objects(agent: Agent) -> list[Manifest]:
     return [
         workload.service_account(NAME, agent.namespace, agent.labels),
         cluster_role(agent),
-        rbac.cluster_role_binding(NAME, agent.namespace, agent.labels),
+        rbac.cluster_role_binding(
+            NAME, agent.namespace, agent.labels, {OBSERVER_ANNOTATION: agent.observer} if agent.observer else None
+        ),
+        *target_roles(agent),
         _config_map(agent),
         _deployment(agent),
     ]
 
 
 def cluster_role(agent: Agent) -> Manifest:
-    """What the agent may do: find its targets and read their metrics. No Secrets, no proxy to nodes."""
+    """What the agent may do everywhere: find nodes and read metrics. No Secrets, no proxy to nodes."""
     return rbac.cluster_role(
         NAME,
         agent.labels,
         [
-            {"apiGroups": [""], "resources": ["nodes", "pods", "services"], "verbs": ["get", "list", "watch"]},
-            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]},
             {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
             {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
         ],
     )
+
+
+def target_roles(agent: Agent) -> list[Manifest]:
+    """What it may do only where its targets are. Prometheus reads Pods and Services beside the EndpointSlices."""
+    rules = [
+        {"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    ]
+    return [
+        manifest
+        for namespace in TARGET_NAMESPACES
+        for manifest in (
+            rbac.role(NAME, namespace, agent.labels, rules),
+            rbac.role_binding(NAME, namespace, agent.namespace, agent.labels),
+        )
+    ]
 
 
 def configuration(agent: Agent) -> dict[str, Any]:

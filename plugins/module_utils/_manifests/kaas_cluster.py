@@ -148,6 +148,16 @@ def _spec_schema() -> dict[str, Any]:
                     }
                 ],
             },
+            "namespace": {
+                **_text("Where in the cluster its agent is.", limit=63, pattern=DNS_LABEL_PATTERN),
+                "x-kubernetes-validations": [
+                    {
+                        "rule": "self == oldSelf",
+                        "message": "an agent does not move, there would be two; take the cluster off board first",
+                        "reason": "FieldValueForbidden",
+                    }
+                ],
+            },
             "customer": _text("Whose cluster it is.", limit=253),
             "sla": _text("Class of the service level agreement.", limit=63, pattern=SLA_PATTERN),
             "contact": _text("Whom to reach about it.", limit=253),

@@ -27,7 +27,7 @@ RESOURCES: dict[str, Any] = {
     "limits": {"cpu": "500m", "memory": "256Mi"},
 }
 
-# API group -> what is watched. The argument --resources and the cluster role both come from here.
+# API group -> what can be watched. The argument --resources and the cluster role both come from here.
 RESOURCES_BY_GROUP: dict[str, tuple[str, ...]] = {
     "": (
         "limitranges",
@@ -77,23 +77,45 @@ def objects(wanted: KubeStateMetrics) -> list[Manifest]:
     ]
 
 
+def watched(profile: str) -> dict[str, list[str]]:
+    """By API group, the resources that the metrics of a profile are about."""
+    series = collection_profile.series_of(profile, collection_profile.KUBE_STATE_METRICS)
+    found = {
+        group: [
+            resource
+            for resource in resources
+            if series is None or any(f"{entry.name}_".startswith(f"{_family(resource)}_") for entry in series)
+        ]
+        for group, resources in RESOURCES_BY_GROUP.items()
+    }
+    return {group: resources for group, resources in found.items() if resources}
+
+
+def _family(resource: str) -> str:
+    """What the names of its metrics begin with: kube_ and the singular."""
+    for plural, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
+        if resource.endswith(plural):
+            return f"kube_{resource.removesuffix(plural)}{singular}"
+    return f"kube_{resource}"
+
+
 def cluster_role(wanted: KubeStateMetrics) -> Manifest:
     return rbac.cluster_role(
         NAME,
         wanted.labels,
         [
-            {"apiGroups": [group], "resources": list(resources), "verbs": ["list", "watch"]}
-            for group, resources in RESOURCES_BY_GROUP.items()
+            {"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]}
+            for group, resources in watched(wanted.profile).items()
         ],
     )
 
 
 def _arguments(wanted: KubeStateMetrics) -> list[str]:
-    watched = sorted(resource for resources in RESOURCES_BY_GROUP.values() for resource in resources)
+    resources = sorted(resource for group in watched(wanted.profile).values() for resource in group)
     arguments = [
         f"--port={PORT}",
         f"--telemetry-port={TELEMETRY_PORT}",
-        f"--resources={','.join(watched)}",
+        f"--resources={','.join(resources)}",
         # From the API server's memory instead of a quorum read of etcd at every start.
         "--use-apiserver-cache",
         "--auto-gomemlimit",

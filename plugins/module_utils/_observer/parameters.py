@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_label, quantity
+from ansible_collections.scs.observability.plugins.module_utils._core.names import (
+    dns_label,
+    image_reference,
+    quantity,
+)
 
 DEFAULT_NAMESPACE = "scs-observability"
 DEFAULT_WAIT_TIMEOUT = 300
@@ -22,11 +26,6 @@ DEFAULT_WAIT_TIMEOUT = 300
 LONGEST_SUFFIX = len("-configuration")
 
 _SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
-_IMAGE = re.compile(
-    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?"
-    r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
-    r"(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TOLERATION = {"key", "operator", "value", "effect", "tolerationSeconds"}
 _AFFINITY = {"nodeAffinity", "podAffinity", "podAntiAffinity"}
@@ -47,14 +46,7 @@ def namespace(params: Mapping[str, Any]) -> str:
 
 
 def image(params: Mapping[str, Any], default: str) -> str:
-    value = params.get("image") or default
-    if not _IMAGE.fullmatch(value):
-        raise InputError(
-            f"{value!r} is not an image reference",
-            parameter="image",
-            advice="Use for example quay.io/thanos/thanos:v0.42.4",
-        )
-    return str(value)
+    return image_reference(params.get("image") or default, "image")
 
 
 def replicas(params: Mapping[str, Any], default: int) -> int:

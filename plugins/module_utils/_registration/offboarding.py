@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
@@ -24,46 +24,56 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
     plan_namespace_removal,
     plan_removal,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
+    look_at_agent,
     uid_of,
 )
-from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
+    Registration,
+    refuse_other_observer,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
+    agent_namespace,
     cluster_name,
     namespace,
+    require_kubeconfig,
     seconds,
 )
 
 Manifest = dict[str, Any]
 
-ADVICE = "If that cluster is gone for good, force: true removes its registration alone and tells what is left"
+ADVICE = "If that cluster is lost for good, force: true removes its registration alone and tells what is left"
 
 
 @dataclass(frozen=True)
 class Leaving:
     """What of the KaaS cluster is to be removed; ``left`` is what cannot be looked at, ``reason`` why."""
 
-    client: KubernetesClient | None
-    plan: Plan
+    client: KubernetesClient | None = None
+    plan: Plan = field(default_factory=Plan)
     pods: tuple[ObjectKey, ...] = ()
     left: tuple[str, ...] = ()
     reason: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Take a cluster out as the module's parameters say, and return the module's result."""
     name = cluster_name(params)
-    kaas_namespace = namespace(params, "namespace")
+    given, observer_namespace = namespace(params, "namespace", ""), namespace(params, "observer_namespace")
     timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
 
+    require_kubeconfig(params)
     observer = KubernetesClient.from_parameters(params, "observer_")
     record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
     registration = Registration.of(record) if record else None
-    leaving = look_at_cluster(params, name, kaas_namespace, registration, force=force)
+    refuse_other_observer(registration, observer_namespace)
+    owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
+    leaving = look_at_cluster(params, name, given, registration, owner, force=force)
     record_plan = removal_of_record(record)
     plan = leaving.plan + record_plan
     result = {
@@ -72,6 +82,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "phase": "absent",
         "left": list(leaving.left),
         "left_reason": leaving.reason,
+        "warnings": list(leaving.warnings),
     }
     if check_mode:
         return result
@@ -90,31 +101,50 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def look_at_cluster(
-    params: Mapping[str, Any],
-    name: str,
-    kaas_namespace: str,
-    registration: Registration | None,
-    *,
-    force: bool,
+    params: Mapping[str, Any], name: str, given: str, registration: Registration | None, owner: str, *, force: bool
 ) -> Leaving:
-    """Plan the removal in the KaaS cluster. With ``force`` one that cannot be reached, or is another one, is let be."""
+    """Plan the removal in the KaaS cluster.
+
+    With ``force`` one that does not answer, that is another one, or whose agent is another observer's, is let be. A
+    kubeconfig that leads nowhere and a cluster that does not let us stay errors: the agent may write on.
+    """
+    registered = registration.namespace if registration else ""
+    kaas_namespace = agent_namespace(name, given, [registered])
+    client = KubernetesClient.from_parameters(params)
+    obstacle: ApiError | InputError | None
     try:
-        client = KubernetesClient.from_parameters(params)
-        uid = uid_of(client, client.get("v1", "Namespace", "kube-system"))
-        if registration is not None and registration.cluster_uid != uid:
-            raise InputError(
-                f"{name!r} is registered for the cluster with UID {registration.cluster_uid}, "
-                f"but the kubeconfig leads to the cluster with UID {uid}",
-                parameter="kubeconfig",
-                advice="Check the kubeconfig and its context",
-                details={"registered_uid": registration.cluster_uid, "cluster_uid": uid},
-            )
-        return removal_in_cluster(client, name, kaas_namespace)
-    except (ApiError, InputError) as error:
-        if not force:
-            error.advice = f"{error.advice}. {ADVICE}" if error.advice else ADVICE
+        uid, installed = look_at_agent(client)
+        obstacle = other_cluster(registration, uid) or (installed.other_observer(owner) if installed else None)
+        if obstacle is None:
+            if installed is not None and installed.name == name:
+                kaas_namespace = agent_namespace(name, given, [registered, installed.namespace])
+            elif f"{uid}/{kaas_namespace}" == owner:
+                # Where no agent is, a component of the observer may bear the same name.
+                return Leaving()
+            return removal_in_cluster(client, name, kaas_namespace)
+    except ApiError as error:
+        if error.status is not None and error.status < 500:
             raise
-        return Leaving(None, Plan(), left=tuple(parts.names(name, kaas_namespace)), reason=str(error))
+        obstacle = error
+    if registration is None and isinstance(obstacle, InputError):
+        return Leaving(warnings=(f"nothing of {name!r} is registered here, and {obstacle.message}: it is left there",))
+    if not force:
+        obstacle.advice = f"{obstacle.advice}. {ADVICE}" if obstacle.advice else ADVICE
+        raise obstacle
+    return Leaving(left=tuple(parts.names(name, kaas_namespace)), reason=str(obstacle))
+
+
+def other_cluster(registration: Registration | None, cluster_uid: str) -> InputError | None:
+    """What speaks against removing anything there: it is not the cluster that was registered."""
+    if registration is None or registration.cluster_uid == cluster_uid:
+        return None
+    return InputError(
+        f"{registration.name!r} is registered for the cluster with UID {registration.cluster_uid}, "
+        f"but the kubeconfig leads to the cluster with UID {cluster_uid}",
+        parameter="kubeconfig",
+        advice="Check the kubeconfig and its context",
+        details={"registered_uid": registration.cluster_uid, "cluster_uid": cluster_uid},
+    )
 
 
 def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str) -> Leaving:
@@ -122,6 +152,9 @@ def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str)
     owner = workload.owner(name)
     selector = ",".join(f"{label}={value}" for label, value in owner.items())
     plan = plan_removal(client, owner, kaas_namespace, parts.KINDS)
+    for other in agent.TARGET_NAMESPACES:
+        if other != kaas_namespace:
+            plan += plan_removal(client, owner, other, parts.ROLE_KINDS)
     pod_keys = tuple(identity(pod) for pod in client.list("v1", "Pod", kaas_namespace, selector))
     removed = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in plan.changes]
     plan += plan_namespace_removal(client, kaas_namespace, [*removed, *pod_keys])

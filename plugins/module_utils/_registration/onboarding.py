@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
+    InputError,
+    ObservabilityError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     EXPIRES_ANNOTATION,
@@ -37,20 +41,31 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     Registration,
     next_phase,
     refuse_other_cluster,
+    refuse_other_observer,
     timestamp,
 )
-from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings, seconds
+from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
+    Settings,
+    agent_namespace,
+    require_kubeconfig,
+    seconds,
+)
 
 Manifest = dict[str, Any]
 
 DEFAULT_PROOF_TIMEOUT = 120
 DEFAULT_WAIT_TIMEOUT = 300
+# Of looking again at a registration that others write at the same moment
+ROUNDS = 5
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Both worlds before anything is done. ``start`` is None when no proof is asked for."""
+    """Both worlds before anything is done. ``observer`` is whose the agent will be, ``start`` is None when no proof is
+    asked for.
+    """
 
+    observer: str
     cluster_uid: str
     registration: Registration | None
     authorities: Mapping[str, KeyPair]
@@ -83,15 +98,15 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     wait, force = params.get("wait") is not False, bool(params.get("force"))
     wait_timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     proof_timeout = seconds(params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
-    # In maintenance a cluster may be silent: that is what it is for.
-    prove = params.get("proof") is not False and wait and settings.phase != "maintenance"
+    prove = params.get("proof") is not False and wait
 
+    require_kubeconfig(params)
     observer = KubernetesClient.from_parameters(params, "observer_")
     kaas = KubernetesClient.from_parameters(params)
     api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
     now = datetime.now(UTC)
 
-    observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now)
+    settings, observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now, force=force)
     intended = intend(observer, kaas, settings, observed, now, proven=prove, force=force)
     registration = intended.registration
     result: dict[str, Any] = {
@@ -117,7 +132,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
     ready = [partial(wait_for, agent_keys), partial(wait_for, other_keys)]
     start = observed.start
-    if start is not None and registration.phase != "maintenance":
+    if start is not None:
         applied = round(time.monotonic() - started, 1)
         if intended.kaas.changed and start.newest is not None:
             # What the former agent sent while it was being replaced proves nothing of this one.
@@ -148,30 +163,54 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     elif wait:
         for wait_for_it in ready:
             wait_for_it()
-    conclude(observer, registration, observed.registration, force=force)
+    result["phase"] = conclude(observer, registration, observed.registration, force=force)
     return result
 
 
 def observe(
-    observer: KubernetesClient, kaas: KubernetesClient, settings: Settings, api: QueryApi | None, now: datetime
-) -> Observed:
-    """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError."""
-    system, namespace, secret = kaas.parallel(
-        [
-            partial(kaas.get, "v1", "Namespace", "kube-system"),
-            partial(kaas.get, "v1", "Namespace", settings.namespace),
-            partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
-        ]
-    )
-    cluster_uid = uid_of(kaas, system)
+    observer: KubernetesClient,
+    kaas: KubernetesClient,
+    settings: Settings,
+    api: QueryApi | None,
+    now: datetime,
+    *,
+    force: bool,
+) -> tuple[Settings, Observed]:
+    """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
+
+    The settings come back with the namespace that the agent has or gets.
+    """
+    cluster_uid, installed = look_at_agent(kaas)
+    observer_uid = uid_of(observer, "observer_kubeconfig")
+    owner = f"{observer_uid}/{settings.observer_namespace}"
     registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     registration = refuse_other_cluster(settings.name, cluster_uid, registered)
+    refuse_other_observer(registration, settings.observer_namespace)
+    refuse_other_agent(installed, settings.name, owner, force=force)
+    settings = replace(
+        settings,
+        namespace=agent_namespace(
+            settings.name,
+            settings.namespace,
+            [registration.namespace if registration else "", installed.namespace if installed else ""],
+        ),
+    )
+    refuse_place_of_observer(cluster_uid, settings.namespace, owner)
     try:
         authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
     except InputError as error:
         error.parameter = "observer_namespace"
         raise
-    return Observed(
+    namespace, secret = kaas.parallel(
+        [
+            partial(kaas.get, "v1", "Namespace", settings.namespace),
+            partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
+        ]
+    )
+    # In maintenance a cluster may be silent: that is what it is for.
+    phase = settings.phase or (registration.phase if registration else "")
+    return settings, Observed(
+        observer=owner,
         cluster_uid=cluster_uid,
         registration=registration,
         authorities=authorities,
@@ -179,22 +218,57 @@ def observe(
         observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
         namespace=namespace,
         identity_secret=secret,
-        start=proof.observe_start(api, settings.name) if api is not None else None,
+        start=proof.observe_start(api, settings.name) if api is not None and phase != "maintenance" else None,
     )
 
 
-def uid_of(client: KubernetesClient, system_namespace: Mapping[str, Any] | None) -> str:
+def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
+    """Which cluster this is, and the agent that it has."""
+    return uid_of(kaas), parts.installed(kaas.get(*parts.BINDING))
+
+
+def uid_of(client: KubernetesClient, parameter: str = "kubeconfig") -> str:
     """What tells clusters apart: the UID of kube-system, which lives as long as the cluster."""
-    if system_namespace is None:
+    system = client.get("v1", "Namespace", "kube-system")
+    if system is None:
         raise ApiError(
             client.host,
             "get",
             "namespaces kube-system",
             404,
             "it has no such namespace, so it cannot be told apart from other clusters",
-            parameter="kubeconfig",
+            parameter=parameter,
         )
-    return str(system_namespace["metadata"]["uid"])
+    return str(system["metadata"]["uid"])
+
+
+def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str, *, force: bool) -> None:
+    """A cluster has one agent. One of another observer is taken over with ``force`` alone, one of another name never:
+    its selectors cannot be changed.
+    """
+    if installed is None:
+        return
+    error = installed.other_observer(owner)
+    if error is not None and not force:
+        error.advice = f"{error.advice}, or take it over with force: true: the other one then hears nothing more of it"
+        raise error
+    if installed.name != name:
+        raise InputError(
+            f"the cluster has an agent under the name {installed.name!r}, in the namespace {installed.namespace!r}",
+            parameter="name",
+            advice=f"Use that name, or remove that agent first (state: absent with name: {installed.name})",
+            details={"installed_as": installed.name},
+        )
+
+
+def refuse_place_of_observer(cluster_uid: str, namespace: str, owner: str) -> None:
+    """The observer may observe its own cluster, but not from its own namespace: objects of both would be mixed up."""
+    if f"{cluster_uid}/{namespace}" == owner:
+        raise InputError(
+            f"{namespace!r} is the namespace of the observer itself, in the same cluster",
+            parameter="namespace",
+            advice="Use another namespace for the agent",
+        )
 
 
 def intend(
@@ -220,7 +294,7 @@ def intend(
         now=now,
     )
     registration = wanted_registration(settings, observed.cluster_uid, before, secret, proven=proven)
-    manifests = (*parts.objects(settings, observed.namespace), secret)
+    manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
 
     created_only: list[Manifest] = list(observed.missing_authorities)
     if observed.observer_namespace is None:
@@ -255,6 +329,7 @@ def wanted_registration(
         cluster_uid=cluster_uid,
         phase=next_phase(before.phase if before else None, settings.phase, proven=proven),
         observer=settings.observer_namespace,
+        namespace=settings.namespace,
         customer=given(settings.customer, before.customer if before else ""),
         sla=given(settings.sla, before.sla if before else ""),
         contact=given(settings.contact, before.contact if before else ""),
@@ -265,6 +340,8 @@ def wanted_registration(
             fingerprint(secret_text(secret, "tls.crt") or ""), secret["metadata"]["annotations"][EXPIRES_ANNOTATION]
         ),
         proof=before.proof if before else None,
+        uid=before.uid if before else "",
+        version=before.version if before else "",
     )
 
 
@@ -304,7 +381,7 @@ def carry_out(
     if registration.phase == "active":
         preliminary = registration.in_phase(before.phase if before else "provisioning")
     changes = tuple(
-        replace(change, manifest=preliminary.manifest()) if change.kind == kaas_cluster.KIND else change
+        replace(change, manifest=preliminary.conditional_manifest()) if change.kind == kaas_cluster.KIND else change
         for change in intended.observer.changes
     )
     apply_plan(observer, Plan(changes), force=force)
@@ -315,12 +392,41 @@ def carry_out(
 
 def conclude(
     observer: KubernetesClient, registration: Registration, before: Registration | None, *, force: bool
-) -> None:
-    """What holds only once all has gone well: the phase, and when it was proven."""
-    if registration.phase == "active" and (before is None or before.phase != "active"):
-        observer.apply(registration.manifest(), force=force)
+) -> str:
+    """What holds only once all has gone well: the phase, and when it was proven. Return the phase it is in then."""
+    phase = registration.phase
+    start = before.phase if before else "provisioning"
+    if phase == "active" and start != "active":
+        phase = activate(observer, registration.name, start, force=force)
     if registration.proof is not None and (before is None or registration.proof != before.proof):
-        observer.apply_status(registration.status_manifest(), force=force)
+        phase = observer.apply_status(registration.status_manifest(), force=force)["spec"]["phase"]
+    return phase
+
+
+def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) -> str:
+    """Bring a registration from the phase ``start`` to active and return the phase it is in then.
+
+    The proof took its time, in which others may have written: what they wrote stays, a phase above all. Raises
+    ObservabilityError when the registration is removed meanwhile.
+    """
+    for rounds_left in reversed(range(ROUNDS)):
+        record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
+        live = Registration.of(record) if record else None
+        if live is None or live.phase == "deleting":
+            raise ObservabilityError(
+                f"the registration {name!r} was removed by another run while this one waited",
+                advice="If the cluster is to be on board, run again when the removal has ended",
+            )
+        if live.phase != start:
+            return live.phase
+        try:
+            observer.apply(live.in_phase("active").conditional_manifest(), force=force)
+        except ApiError as error:
+            if error.status != 409 or not rounds_left:
+                raise
+        else:
+            break
+    return "active"
 
 
 def _certificate_result(certificate: Certificate | None) -> dict[str, str]:

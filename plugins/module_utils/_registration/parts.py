@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    INSTANCE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     ObjectKey,
@@ -28,6 +31,11 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.se
 
 Manifest = dict[str, Any]
 
+# What is also in agent.TARGET_NAMESPACES
+ROLE_KINDS: tuple[tuple[str, str], ...] = (
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+)
 # Every kind of the objects below but the Namespace, which others may use too.
 KINDS: tuple[tuple[str, str], ...] = (
     ("v1", "ServiceAccount"),
@@ -38,13 +46,50 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("apps/v1", "DaemonSet"),
     ("rbac.authorization.k8s.io/v1", "ClusterRole"),
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    *ROLE_KINDS,
 )
+
+BINDING = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", agent.NAME)
 
 # Node exporter looks at the host; a cluster may enforce "baseline" for namespaces that say nothing.
 _POD_SECURITY = {"pod-security.kubernetes.io/enforce": "privileged"}
 
 
-def agent_of(settings: Settings) -> Agent:
+@dataclass(frozen=True)
+class Installed:
+    """The agent that a KaaS cluster has: its registration's name, its namespace and whose it is."""
+
+    name: str
+    namespace: str
+    observer: str = ""
+
+    def other_observer(self, owner: str) -> InputError | None:
+        """What speaks against touching it: it says that another observer than ``owner`` has it."""
+        if self.observer in ("", owner):
+            return None
+        return InputError(
+            f"the cluster has the agent of another observer: {self.name!r} of {self.observer}, in the namespace "
+            f"{self.namespace!r}; this observer is {owner}",
+            parameter="kubeconfig",
+            advice="Take the cluster off board there (state: absent)",
+            details={"found_observer": self.observer, "observer": owner},
+        )
+
+
+def installed(binding: Mapping[str, Any] | None) -> Installed | None:
+    """Read it from the agent's cluster role binding, of which a cluster has one, whatever else differs."""
+    if binding is None or labels_of(binding).get(MANAGED_BY_LABEL) != MANAGED_BY:
+        return None
+    annotations = binding["metadata"].get("annotations") or {}
+    subjects = binding.get("subjects") or [{}]
+    return Installed(
+        name=labels_of(binding).get(INSTANCE_LABEL, ""),
+        namespace=subjects[0].get("namespace", ""),
+        observer=annotations.get(agent.OBSERVER_ANNOTATION, ""),
+    )
+
+
+def agent_of(settings: Settings, observer: str = "") -> Agent:
     return Agent(
         instance=settings.name,
         namespace=settings.namespace,
@@ -54,6 +99,7 @@ def agent_of(settings: Settings) -> Agent:
         kubelet_insecure_skip_verify=settings.kubelet_insecure_skip_verify,
         image=settings.images["agent"],
         resources=settings.resources["agent"],
+        observer=observer,
     )
 
 
@@ -62,7 +108,7 @@ def identity_labels(settings: Settings) -> dict[str, str]:
     return agent_of(settings).labels
 
 
-def objects(settings: Settings, live_namespace: Mapping[str, Any] | None) -> list[Manifest]:
+def objects(settings: Settings, live_namespace: Mapping[str, Any] | None, observer: str) -> list[Manifest]:
     """Everything in the KaaS cluster but the Secret with the certificate.
 
     A namespace that somebody else made is used as it is: with our label on it, it would be removed some day.
@@ -74,7 +120,7 @@ def objects(settings: Settings, live_namespace: Mapping[str, Any] | None) -> lis
         result.append(namespace)
     return [
         *result,
-        *agent.objects(agent_of(settings)),
+        *agent.objects(agent_of(settings, observer)),
         *kube_state_metrics.objects(
             KubeStateMetrics(
                 instance=settings.name,

@@ -36,12 +36,15 @@ class Proof:
 
 @dataclass(frozen=True)
 class Registration:
-    """A KaaSCluster. ``since`` is the time of its creation, empty while it is only wanted."""
+    """A KaaSCluster. ``since`` is the time of its creation; ``uid`` and ``version`` (resourceVersion) tell which state
+    of which object was read. All three are empty while it is only wanted.
+    """
 
     name: str
     cluster_uid: str
     phase: str
     observer: str = ""  # namespace of the observer
+    namespace: str = ""  # of the agent
     customer: str = ""
     sla: str = ""
     contact: str = ""
@@ -51,6 +54,8 @@ class Registration:
     since: str = ""
     certificate: Certificate | None = None
     proof: Proof | None = None
+    uid: str = ""
+    version: str = ""
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Registration:
@@ -64,6 +69,7 @@ class Registration:
             cluster_uid=spec.get("clusterUID", ""),
             phase=spec.get("phase", ""),
             observer=(metadata.get("labels") or {}).get(kaas_cluster.OBSERVER_LABEL, ""),
+            namespace=spec.get("namespace", ""),
             customer=spec.get("customer", ""),
             sla=spec.get("sla", ""),
             contact=spec.get("contact", ""),
@@ -80,11 +86,18 @@ class Registration:
             )
             if proof
             else None,
+            uid=metadata.get("uid", ""),
+            version=metadata.get("resourceVersion", ""),
         )
 
     def manifest(self) -> Manifest:
         """The object as it is applied, without status."""
-        given = {"customer": self.customer, "sla": self.sla, "contact": self.contact}
+        given = {
+            "namespace": self.namespace,
+            "customer": self.customer,
+            "sla": self.sla,
+            "contact": self.contact,
+        }
         return {
             "apiVersion": kaas_cluster.API_VERSION,
             "kind": kaas_cluster.KIND,
@@ -107,6 +120,16 @@ class Registration:
                 },
             },
         }
+
+    def conditional_manifest(self) -> Manifest:
+        """The same, for the API server to refuse (409) when somebody wrote or removed the object since it was read.
+
+        By the version alone it would make one that is gone anew.
+        """
+        manifest = self.manifest()
+        if self.version:
+            manifest["metadata"].update(uid=self.uid, resourceVersion=self.version)
+        return manifest
 
     def status(self) -> Manifest:
         """The status as it is kept in the object."""
@@ -185,6 +208,17 @@ def refuse_other_cluster(name: str, cluster_uid: str, registered: Iterable[Regis
             details={"registered_uid": same_name.cluster_uid, "cluster_uid": cluster_uid},
         )
     return same_name
+
+
+def refuse_other_observer(registration: Registration | None, observer_namespace: str) -> None:
+    """Observers that share a cluster share the kind of registrations, not the registrations."""
+    if registration is not None and registration.observer not in ("", observer_namespace):
+        raise InputError(
+            f"{registration.name!r} is registered with the observer in the namespace {registration.observer!r}",
+            parameter="observer_namespace",
+            advice=f"Use {registration.observer!r}; to move the cluster, take it off board there first (state: absent)",
+            details={"registered_with": registration.observer},
+        )
 
 
 def timestamp(moment: datetime) -> str:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
     dns_label,
     duration_seconds,
+    image_reference,
     quantity,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -52,7 +54,7 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s.+?\s-----END CERTIFICA
 
 @dataclass(frozen=True)
 class Settings:
-    """What state=present is asked for. None means: what is registered stays."""
+    """What state=present is asked for. None, and an empty namespace, mean: what is registered stays."""
 
     name: str
     namespace: str
@@ -74,7 +76,7 @@ class Settings:
         """Read the module's parameters; raises InputError that names the parameter."""
         return cls(
             name=cluster_name(params),
-            namespace=namespace(params, "namespace"),
+            namespace=namespace(params, "namespace", ""),
             observer_namespace=namespace(params, "observer_namespace"),
             remote_write_url=_url(params.get("remote_write_url"), "remote_write_url"),
             phase=_one_of(params.get("phase"), REQUESTABLE_PHASES, "phase"),
@@ -99,8 +101,39 @@ def cluster_name(params: Mapping[str, Any]) -> str:
     return dns_label(params.get("name"), "name")
 
 
-def namespace(params: Mapping[str, Any], parameter: str) -> str:
-    return dns_label(params.get(parameter) or DEFAULT_NAMESPACE, parameter)
+def namespace(params: Mapping[str, Any], parameter: str, default: str = DEFAULT_NAMESPACE) -> str:
+    """A namespace; the default when none is given."""
+    given = params.get(parameter)
+    return dns_label(given, parameter) if given else default
+
+
+def agent_namespace(name: str, given: str, known: Iterable[str]) -> str:
+    """Where the agent of a cluster is or is to be: the first of ``known`` that is not empty, else what is given.
+
+    Raises InputError for a given one that is another: the agent there would go on beside a second one.
+    """
+    found = next(filter(None, known), "")
+    if given and found and given != found:
+        raise InputError(
+            f"the agent of {name!r} is in the namespace {found!r}, not in {given!r}",
+            parameter="namespace",
+            advice=f"Use {found!r} or leave it out; to move it, take the cluster off board first (state: absent)",
+            details={"registered_namespace": found},
+        )
+    return found or given or DEFAULT_NAMESPACE
+
+
+def require_kubeconfig(params: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
+    """Refuse to guess which cluster is meant: ~/.kube/config leads to whatever somebody looked at last."""
+    env = os.environ if environment is None else environment
+    if not any(params.get(name) for name in ("kubeconfig", "kubeconfig_content")) and not any(
+        env.get(name) for name in ("K8S_AUTH_KUBECONFIG", "KUBECONFIG")
+    ):
+        raise InputError(
+            "which KaaS cluster is meant must be said: neither kubeconfig nor kubeconfig_content is given, "
+            "and neither K8S_AUTH_KUBECONFIG nor KUBECONFIG is set",
+            parameter="kubeconfig",
+        )
 
 
 def seconds(params: Mapping[str, Any], parameter: str, default: int) -> float:
@@ -184,13 +217,7 @@ def _certificates(value: object, parameter: str) -> str | None:
 
 
 def _images(given: Mapping[str, Any]) -> dict[str, str]:
-    result = {}
-    for part in _PARTS:
-        image = given.get(part) or _DEFAULT_IMAGES[part]
-        if re.search(r"\s", image):
-            raise InputError(f"{image!r} is not an image reference", parameter=f"images.{part}")
-        result[part] = image
-    return result
+    return {part: image_reference(given.get(part) or _DEFAULT_IMAGES[part], f"images.{part}") for part in _PARTS}
 
 
 def _resources(given: Mapping[str, Any]) -> dict[str, Resources]:

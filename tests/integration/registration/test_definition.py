@@ -99,10 +99,18 @@ def test_a_name_belongs_to_one_cluster(client: KubernetesClient, name: str) -> N
     assert "belongs to one cluster" in text
 
 
+def test_an_agent_does_not_move(client: KubernetesClient, name: str) -> None:
+    client.apply(registration(name).manifest())
+    client.apply(registration(name, namespace="agents").manifest())  # of a release that did not record it
+    text = refused(client, registration(name, namespace="elsewhere").manifest())
+    assert "off board first" in text
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {"spec__phase": "sleeping"},
+        {"spec__namespace": "Not_ok"},
         {"spec__phase": None},
         {"spec__clusterUID": "not-a-uid"},
         {"spec__clusterUID": None},
@@ -133,6 +141,7 @@ def test_names_that_kubernetes_allows_and_tenants_do_not(client: KubernetesClien
 def test_a_whole_registration_is_kept_as_it_is(client: KubernetesClient, name: str) -> None:
     wanted = registration(
         name,
+        namespace="agents",
         customer="Example Shop",
         contact="noc@example.org",
         profile="full",
@@ -147,7 +156,7 @@ def test_a_whole_registration_is_kept_as_it_is(client: KubernetesClient, name: s
     assert live is not None
     read = Registration.of(live)
     assert read.since
-    assert Registration(**{**vars(read), "since": ""}) == wanted
+    assert Registration(**{**vars(read), "since": "", "uid": "", "version": ""}) == wanted
 
 
 def test_status_is_written_apart(client: KubernetesClient, name: str) -> None:

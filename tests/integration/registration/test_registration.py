@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import Any
 
@@ -25,6 +26,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 )
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import activate
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from tests.integration.apiserver.conftest import binary, free_port
 
 OTHER_UID = "0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
@@ -236,31 +239,41 @@ spec: {{replicas: 0}}
 
 
 @pytest.mark.parametrize(
-    ("account", "right", "allowed"),
+    ("account", "right", "where", "allowed"),
     [
-        (agent.NAME, "get nodes --subresource=metrics", True),
-        (agent.NAME, "list nodes", True),
-        (agent.NAME, "watch endpointslices.discovery.k8s.io", True),
-        (agent.NAME, "get /metrics", True),
-        (agent.NAME, "get nodes --subresource=proxy", False),
-        (agent.NAME, "create pods --subresource=exec", False),
-        (agent.NAME, "get secrets", False),
-        (agent.NAME, "list configmaps", False),
-        (kube_state_metrics.NAME, "list pods", True),
-        (kube_state_metrics.NAME, "watch deployments.apps", True),
-        (kube_state_metrics.NAME, "list secrets", False),
-        (kube_state_metrics.NAME, "get secrets", False),
-        (kube_state_metrics.NAME, "list configmaps", False),
-        (kube_state_metrics.NAME, "delete pods", False),
-        (node_exporter.NAME, "list nodes", False),
-        (node_exporter.NAME, "list secrets", False),
+        (agent.NAME, "get nodes --subresource=metrics", "", True),
+        (agent.NAME, "list nodes", "", True),
+        (agent.NAME, "get /metrics", "", True),
+        (agent.NAME, "watch endpointslices.discovery.k8s.io", "default", True),
+        (agent.NAME, "list pods", "kube-system", True),
+        (agent.NAME, "list services", "kube-system", True),
+        (agent.NAME, "list pods", "own", False),
+        (agent.NAME, "list services", "own", False),
+        (agent.NAME, "list pods", "all", False),
+        (agent.NAME, "watch endpointslices.discovery.k8s.io", "all", False),
+        (agent.NAME, "get nodes --subresource=proxy", "", False),
+        (agent.NAME, "create pods --subresource=exec", "kube-system", False),
+        (agent.NAME, "get secrets", "own", False),
+        (agent.NAME, "get secrets", "kube-system", False),
+        (agent.NAME, "list configmaps", "default", False),
+        (kube_state_metrics.NAME, "list pods", "all", True),
+        (kube_state_metrics.NAME, "watch deployments.apps", "all", True),
+        (kube_state_metrics.NAME, "list networkpolicies.networking.k8s.io", "own", False),
+        (kube_state_metrics.NAME, "list secrets", "own", False),
+        (kube_state_metrics.NAME, "get secrets", "own", False),
+        (kube_state_metrics.NAME, "list configmaps", "own", False),
+        (kube_state_metrics.NAME, "delete pods", "own", False),
+        (node_exporter.NAME, "list nodes", "", False),
+        (node_exporter.NAME, "list secrets", "own", False),
     ],
 )
-def test_what_the_api_server_lets_them_do(site: Any, kaas_server: Any, account: str, right: str, allowed: bool) -> None:
+def test_what_the_api_server_lets_them_do(site: Any, account: str, right: str, where: str, allowed: bool) -> None:
     site.register()
-    user = f"system:serviceaccount:{site.namespace}:{account}"
-    where = (f"--as={user}", f"--namespace={site.namespace}")
-    answer = kubectl(kaas_server, "auth", "can-i", *right.split(), *where, check=False)
+    place = {"": [], "all": ["--all-namespaces"], "own": [f"--namespace={site.namespace}"]}
+    user = f"--as=system:serviceaccount:{site.namespace}:{account}"
+    options = [f"--kubeconfig={site.kaas_kubeconfig}", user, *place.get(where, [f"--namespace={where}"])]
+    command = [binary("kubectl"), "auth", "can-i", *right.split(), *options]
+    answer = subprocess.run(command, check=False, capture_output=True, text=True).stdout
     assert answer.strip() == ("yes" if allowed else "no")
 
 
@@ -317,7 +330,7 @@ def test_a_cluster_that_is_gone_is_forgotten_with_force_and_what_is_left_is_told
 
     result = site.deregister(kubeconfig=broken, force=True)
     assert site.record() is None
-    left = {line.split(" ", 1)[1].replace(f"{site.namespace}/", "") for line in result["left"]}
+    left = {re.sub(r"^\S+ (\w+) (?:.*/)?", r"\1 ", line) for line in result["left"]}
     assert left == ours(site.kaas, site) | {f"Namespace {site.namespace}"}
 
 
@@ -330,3 +343,66 @@ def test_a_definition_of_another_release_is_brought_up_to_date(site: Any) -> Non
     definition = f"apiextensions.k8s.io/v1 CustomResourceDefinition {kaas_cluster.DEFINITION_NAME}"
     assert result["changes"] == [f"update {definition}"]
     assert site.register()["changed"] is False
+
+
+def test_the_agent_is_found_where_it_was_registered(site: Any) -> None:
+    site.register()
+    for operation in (site.register, site.deregister):
+        with pytest.raises(InputError, match=site.namespace) as raised:
+            operation(namespace=f"{site.namespace}-elsewhere")
+        assert raised.value.parameter == "namespace"
+    assert site.register(namespace=None)["changed"] is False
+    site.deregister(namespace=None)
+    assert not ours(site.kaas, site)
+
+
+def test_a_cluster_belongs_to_one_observer(site: Any) -> None:
+    """The second observer is the KaaS cluster itself, from another namespace."""
+    site.register()
+    other = {"observer_kubeconfig": str(site.kaas_kubeconfig)}
+    with pytest.raises(InputError, match="another observer") as raised:
+        site.register(**other)
+    assert raised.value.parameter == "kubeconfig"
+    assert site.kaas.get("v1", "Namespace", site.observer_namespace) is None
+
+    assert site.register(**other, force=True)["changed"] is True
+    assert site.register(**other)["changed"] is False
+    with pytest.raises(InputError, match="another observer"):
+        site.deregister()
+    assert site.deregister(force=True)["left"]
+    assert site.register(**other, check=True)["changed"] is False
+    site.deregister(**other)
+    assert not ours(site.kaas, site)
+    # It is no observer for the other tests.
+    site.kaas.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", kaas_cluster.DEFINITION_NAME)
+
+
+def test_an_observer_does_not_observe_itself_from_its_own_namespace(site: Any) -> None:
+    before = cluster_wide(site.observer)
+    with pytest.raises(InputError) as raised:
+        site.register(kubeconfig=str(site.observer_kubeconfig), namespace=site.observer_namespace)
+    assert raised.value.parameter == "namespace"
+    assert cluster_wide(site.observer) == before
+    assert site.observer.get("v1", "Namespace", site.observer_namespace) is None
+
+
+def test_what_others_wrote_meanwhile_is_never_overwritten(site: Any, observer_server: Any) -> None:
+    """Whoever writes rests on what was seen last: the API server refuses everything else, also what is gone."""
+    site.register()
+    seen = Registration.of(site.record())
+    kubectl(observer_server, "patch", "kaascluster", site.name, "--type=merge", "-p", '{"spec": {"contact": "noc"}}')
+    for _meanwhile in ("written", "deleted"):
+        with pytest.raises(ApiError) as raised:
+            site.observer.apply(seen.in_phase("active").conditional_manifest())
+        assert raised.value.status == 409
+        site.observer.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, site.name)
+
+
+def test_a_proof_makes_active_what_is_still_in_provisioning(site: Any, observer_server: Any) -> None:
+    site.register()
+    kubectl(observer_server, "patch", "kaascluster", site.name, "--type=merge", "-p", '{"spec": {"contact": "noc"}}')
+    assert activate(site.observer, site.name, "provisioning", force=False) == "active"
+    assert (site.record()["spec"]["phase"], site.record()["spec"]["contact"]) == ("active", "noc")
+    site.register(phase="maintenance", force=True)
+    assert activate(site.observer, site.name, "provisioning", force=False) == "maintenance"
+    assert site.record()["spec"]["phase"] == "maintenance"

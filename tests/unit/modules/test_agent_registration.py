@@ -62,12 +62,9 @@ def test_empty_texts_are_as_good_as_not_given(capsys: pytest.CaptureFixture[str]
     empty = ["phase", "customer", "sla", "contact", "namespace", "scrape_interval", "profile", "remote_write_ca"]
     run(capsys, {"name": "alpha", **dict.fromkeys(empty, "")})
     params = called["params"]
-    assert (params["phase"], params["customer"], params["remote_write_ca"]) == (None, None, None)
-    assert (params["namespace"], params["scrape_interval"], params["profile"]) == (
-        "scs-observability",
-        "30s",
-        "minimal",
-    )
+    for name in ("phase", "customer", "namespace", "remote_write_ca"):
+        assert params[name] is None
+    assert (params["scrape_interval"], params["profile"]) == ("30s", "minimal")
 
 
 @pytest.mark.parametrize("name", ["", "..", "A_b", "a" * 64])
@@ -81,14 +78,18 @@ def test_a_bad_name_fails_and_names_the_parameter(capsys: pytest.CaptureFixture[
     ("arguments", "parameter"),
     [
         ({"remote_write_url": ""}, "remote_write_url"),
+        ({"kubeconfig": ""}, "kubeconfig"),
         ({"observer_kubeconfig_content": "{}"}, "observer_context"),
         ({"observer_kubeconfig": "/does/not/exist"}, "observer_kubeconfig"),
     ],
 )
 def test_what_leads_nowhere_is_named(
-    capsys: pytest.CaptureFixture[str], arguments: dict[str, Any], parameter: str
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], parameter: str
 ) -> None:
-    status, result = run(capsys, {"name": "alpha", "remote_write_url": URL, **arguments})
+    for name in ("K8S_AUTH_KUBECONFIG", "KUBECONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    given = {"name": "alpha", "remote_write_url": URL, "kubeconfig": "/etc/kubernetes/alpha"}
+    status, result = run(capsys, {**given, **arguments})
     assert (status, result["parameter"]) == (1, parameter)
     assert result["error"] == "input_error"
 

@@ -10,6 +10,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     dns_label,
     duration,
     duration_seconds,
+    image_reference,
     quantity,
     quantity_number,
 )
@@ -74,3 +75,22 @@ def test_durations(value: object, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(value: object) -> None:
     with pytest.raises(InputError, match="retention"):
         duration(value, "retention")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "prometheus",
+        "quay.io/prometheus/prometheus:v3.5.0",
+        "registry.example.org:5000/a/b_c--d@sha256:" + "0f" * 32,
+        "mirror/prometheus:1@sha256:" + "0f" * 32,
+    ],
+)
+def test_image_references(value: str) -> None:
+    assert image_reference(value, "image") == value
+
+
+@pytest.mark.parametrize("value", ["", None, "two words", "prometheus:", "Prometheus", "a@sha256:12", "a:1\n", 1])
+def test_what_is_no_image_reference_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match="image"):
+        image_reference(value, "image")

@@ -35,33 +35,59 @@ def job(name: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
-def test_its_cluster_role_reads_targets_and_metrics_and_nothing_else() -> None:
-    rules = agent.cluster_role(wanted())["rules"]
-    allowed = {
+def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
+    return {
         (group, resource): set(rule["verbs"])
-        for rule in rules
+        for rule in role["rules"]
         for group in rule.get("apiGroups", [])
         for resource in rule.get("resources", [])
     }
-    assert allowed == {
-        ("", "nodes"): {"get", "list", "watch"},
-        ("", "pods"): {"get", "list", "watch"},
-        ("", "services"): {"get", "list", "watch"},
-        ("discovery.k8s.io", "endpointslices"): {"get", "list", "watch"},
-        ("", "nodes/metrics"): {"get"},
-    }
-    assert [rule["nonResourceURLs"] for rule in rules if "nonResourceURLs" in rule] == [["/metrics"]]
 
 
-def test_the_binding_gives_the_role_to_the_account_the_pod_runs_as() -> None:
+def test_in_the_whole_cluster_it_reads_nodes_and_metrics_and_nothing_else() -> None:
+    role = by_kind(agent.objects(wanted()), "ClusterRole")
+    assert rights(role) == {("", "nodes"): {"list", "watch"}, ("", "nodes/metrics"): {"get"}}
+    assert [rule["nonResourceURLs"] for rule in role["rules"] if "nonResourceURLs" in rule] == [["/metrics"]]
+
+
+def test_targets_in_namespaces_it_finds_exactly_where_its_jobs_look() -> None:
+    """Prometheus lists and watches Services and Pods beside the EndpointSlices that it is asked for."""
+    discoveries = [
+        found
+        for item in agent.configuration(wanted())["scrape_configs"]
+        for found in item.get("kubernetes_sd_configs", [])
+        if found["role"] != "node"
+    ]
+    assert {found["role"] for found in discoveries} == {"endpointslice"}
+    looked_at = {name for found in discoveries for name in found["namespaces"]["names"]}
+    roles = [item for item in agent.objects(wanted()) if item["kind"] == "Role"]
+    assert {role["metadata"]["namespace"] for role in roles} == looked_at
+    assert len(roles) == len(looked_at)
+    for role in roles:
+        assert rights(role) == {
+            ("", "pods"): {"list", "watch"},
+            ("", "services"): {"list", "watch"},
+            ("discovery.k8s.io", "endpointslices"): {"list", "watch"},
+        }
+
+
+def test_every_binding_gives_its_role_to_the_account_the_pod_runs_as() -> None:
     objects = agent.objects(wanted())
-    binding, role = by_kind(objects, "ClusterRoleBinding"), by_kind(objects, "ClusterRole")
     account = by_kind(objects, "ServiceAccount")
     pod = by_kind(objects, "Deployment")["spec"]["template"]["spec"]
-    assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert binding["subjects"] == [
-        {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "scs-observability"}
-    ]
+    roles = {
+        (item["kind"], item["metadata"]["name"], item["metadata"].get("namespace"))
+        for item in objects
+        if item["kind"] in ("ClusterRole", "Role")
+    }
+    bindings = [item for item in objects if item["kind"].endswith("RoleBinding")]
+    assert {
+        (item["roleRef"]["kind"], item["roleRef"]["name"], item["metadata"].get("namespace")) for item in bindings
+    } == roles
+    for binding in bindings:
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "scs-observability"}
+        ]
     assert pod["serviceAccountName"] == account["metadata"]["name"]
     assert pod["automountServiceAccountToken"] is True
 

@@ -31,7 +31,7 @@ def name_of(item: dict[str, Any]) -> str:
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert len(ROLES) == 2
+    assert len(ROLES) == 4
     assert len(WORKLOADS) == 3
 
 
@@ -50,7 +50,10 @@ def test_no_right_to_secrets_no_wildcard_and_nothing_but_reading(role: dict[str,
 def test_nothing_can_collide_with_what_the_customer_has(item: dict[str, Any]) -> None:
     assert item["metadata"]["name"].startswith("scs-observability-")
     cluster_wide = item["kind"] in ("ClusterRole", "ClusterRoleBinding")
-    assert item["metadata"].get("namespace", "") == ("" if cluster_wide else NAMESPACE)
+    if item["kind"] in ("Role", "RoleBinding"):
+        assert item["metadata"]["namespace"] in agent.TARGET_NAMESPACES
+    else:
+        assert item["metadata"].get("namespace", "") == ("" if cluster_wide else NAMESPACE)
 
 
 @pytest.mark.parametrize("item", OBJECTS, ids=name_of)

@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kube_state_metrics
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import collection_profile, kube_state_metrics
 from ansible_collections.scs.observability.plugins.module_utils._manifests.kube_state_metrics import KubeStateMetrics
 
 
@@ -21,13 +24,43 @@ def argument(name: str, **changes: Any) -> str | None:
     return values[0] if values else None
 
 
-def test_it_watches_exactly_what_its_role_allows() -> None:
-    role = kube_state_metrics.cluster_role(KubeStateMetrics("alpha", "monitoring"))
-    allowed = sorted(resource for rule in role["rules"] for resource in rule["resources"])
-    watched = argument("resources")
-    assert watched is not None
-    assert watched.split(",") == allowed
-    assert not {"secrets", "configmaps"} & set(allowed)
+def watched(profile: str) -> set[str]:
+    given = argument("resources", profile=profile)
+    assert given is not None
+    return set(given.split(","))
+
+
+@pytest.mark.parametrize("profile", collection_profile.PROFILES)
+def test_it_watches_exactly_what_its_role_allows(profile: str) -> None:
+    role = kube_state_metrics.cluster_role(KubeStateMetrics("alpha", "monitoring", profile=profile))
+    allowed = {resource for rule in role["rules"] for resource in rule["resources"]}
+    assert watched(profile) == allowed
+    assert not {"secrets", "configmaps"} & allowed
+    assert all(rule["resources"] for rule in role["rules"])
+
+
+def test_minimal_watches_no_more_than_its_metrics_are_about() -> None:
+    """What is not watched costs the API server nothing, and nobody can read it with this account."""
+    assert watched("full") - watched("minimal") == {
+        "limitranges",
+        "mutatingwebhookconfigurations",
+        "networkpolicies",
+        "replicationcontrollers",
+        "storageclasses",
+        "validatingwebhookconfigurations",
+        "volumeattachments",
+    }
+
+
+def test_every_metric_of_minimal_has_its_source_watched() -> None:
+    families = {
+        "ingresses": "ingress",
+        **{resource: resource.removesuffix("s") for resource in watched("minimal") - {"ingresses"}},
+    }
+    for series in collection_profile.MINIMAL[collection_profile.KUBE_STATE_METRICS]:
+        kind = re.fullmatch(r"kube_([a-z]+)(_.*)?", series.name)
+        assert kind, series.name
+        assert kind[1] in families.values(), series.name
 
 
 def test_a_profile_reaches_the_source() -> None:

@@ -54,7 +54,8 @@ class Cluster:
         self.written: list[tuple[str, str, str]] = []
         self.phases: list[str] = []
         self.thanos: Thanos | None = None
-        self.unreachable = False
+        # The status of every answer, None for no answer at all.
+        self.failure: int | str | None = "none"
         self._numbers = itertools.count(1)
         for name in ("kube-system", "default"):
             self._store({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": uid}})
@@ -93,10 +94,14 @@ class Cluster:
         key = identity(manifest)
         self._must_exist(key)
         live = self.objects.get(key)
+        for precondition in ("uid", "resourceVersion"):
+            expected = manifest["metadata"].get(precondition)
+            if expected and expected != (live or {"metadata": {}})["metadata"].get(precondition):
+                raise ApiError(self.host, "patch", str(key), 409, "the object has been modified")
         result = copy.deepcopy(dict(manifest))
         if live is not None:
             kept = {name: value for name, value in live["metadata"].items() if name not in ("labels", "annotations")}
-            result["metadata"] = {**kept, **result["metadata"]}
+            result["metadata"] = {**result["metadata"], **kept}
             if "status" in live:
                 result["status"] = live["status"]
         if dry_run:
@@ -109,7 +114,10 @@ class Cluster:
     def apply_status(self, manifest: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Manifest:
         key = identity(manifest)
         self.written.append(("apply_status", key.kind, key.name))
+        if key not in self.objects:
+            raise ApiError(self.host, "patch", str(key), 404, "not found")
         self.objects[key]["status"] = copy.deepcopy(manifest["status"])
+        self.touch(self.objects[key])
         return self.objects[key]
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
@@ -145,9 +153,14 @@ class Cluster:
 
     # Behind the scenes
 
+    def touch(self, item: Manifest) -> None:
+        """Somebody wrote the object: whoever looked before has an old version of it."""
+        item["metadata"]["resourceVersion"] = str(next(self._numbers))
+
     def _reach(self) -> None:
-        if self.unreachable:
-            raise ApiError(self.host, "get", "namespaces", None, "it cannot be reached", parameter="kubeconfig")
+        if self.failure != "none":
+            status = None if self.failure is None else int(self.failure)
+            raise ApiError(self.host, "get", "namespaces", status, "it does not work", parameter="kubeconfig")
 
     @staticmethod
     def _key(api_version: str, kind: str, namespace: str, name: str) -> ObjectKey:
@@ -169,6 +182,7 @@ class Cluster:
             manifest["status"] = dict(_READY[key.kind])
         if key.kind == "CustomResourceDefinition":
             manifest["status"] = dict(_ESTABLISHED)
+        self.touch(manifest)
         self.objects[key] = manifest
         if key.kind == "Deployment":
             pod = {
@@ -216,6 +230,7 @@ class Thanos:
 
 
 OBSERVER_UID = "aaaaaaaa-0000-4000-8000-000000000000"
+OTHER_OBSERVER_UID = "abababab-0000-4000-8000-000000000000"
 KAAS_UID = "bbbbbbbb-0000-4000-8000-000000000000"
 
 
@@ -224,13 +239,14 @@ class Lab:
 
     def __init__(self) -> None:
         self.observer = Cluster("https://observer:6443", OBSERVER_UID)
+        self.other_observer = Cluster("https://other-observer:6443", OTHER_OBSERVER_UID)
         self.kaas = Cluster("https://kaas:6443", KAAS_UID)
-        self.thanos = self.observer.thanos = Thanos(self.kaas, "alpha")
+        self.thanos = self.observer.thanos = self.other_observer.thanos = Thanos(self.kaas, "alpha")
 
     def client(self, params: Mapping[str, Any], prefix: str = "") -> Cluster:
         """Stands in for KubernetesClient.from_parameters: a kubeconfig is the name of a cluster."""
         where = params.get(f"{prefix}kubeconfig")
-        clusters = {"observer": self.observer, "kaas": self.kaas}
+        clusters = {"observer": self.observer, "other observer": self.other_observer, "kaas": self.kaas}
         if where not in clusters:
             raise InputError(f"{where!r} does not exist", parameter=f"{prefix}kubeconfig")
         return clusters[where]
@@ -249,13 +265,15 @@ class Lab:
 
     def forget(self) -> None:
         """Look only at what is written from now on."""
-        for cluster in (self.observer, self.kaas):
+        for cluster in (self.observer, self.other_observer, self.kaas):
             cluster.written.clear()
             cluster.phases.clear()
 
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
+    for name in ("K8S_AUTH_KUBECONFIG", "KUBECONFIG"):
+        monkeypatch.delenv(name, raising=False)
     result = Lab()
     for module in (onboarding, offboarding, overview):
         monkeypatch.setattr(module.KubernetesClient, "from_parameters", result.client)

@@ -95,14 +95,12 @@ def test_objects_of_another_registration_stay(registered: Any) -> None:
     assert role in registered.kaas.objects
 
 
-@pytest.mark.parametrize("how", ["unreachable", "no kubeconfig"])
-def test_a_cluster_that_is_gone_needs_force(registered: Any, how: str) -> None:
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_cluster_that_is_gone_needs_force(registered: Any, status: int | None) -> None:
+    """Nobody answers, or only the load balancer that was in front of it."""
+    registered.kaas.failure = status
     params = registered.params()
-    if how == "unreachable":
-        registered.kaas.unreachable = True
-    else:
-        params["kubeconfig"] = "nowhere"
-    with pytest.raises((ApiError, InputError)) as raised:
+    with pytest.raises(ApiError) as raised:
         deregister(params, False)
     assert raised.value.parameter == "kubeconfig"
     assert "force: true" in (raised.value.advice or "")
@@ -111,9 +109,31 @@ def test_a_cluster_that_is_gone_needs_force(registered: Any, how: str) -> None:
     result = deregister({**params, "force": True}, False)
     assert RECORD not in registered.observer.objects
     assert result["left_reason"]
-    registered.kaas.unreachable = False
+    registered.kaas.failure = "none"
     there = {str(key) for key in set(registered.kaas.objects) - registered.before if key.kind != "Pod"}
     assert set(result["left"]) == there
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_cluster_that_answers_is_there_and_force_does_not_pass_over_it(registered: Any, status: int) -> None:
+    registered.kaas.failure = status
+    with pytest.raises(ApiError) as raised:
+        deregister(registered.params(force=True), False)
+    assert raised.value.status == status
+    assert "force" not in (raised.value.advice or "")
+    assert registered.observer.written == []
+
+
+@pytest.mark.parametrize("kubeconfig", ["nowhere", "", None])
+@pytest.mark.parametrize("force", [True, False])
+def test_a_kubeconfig_that_leads_nowhere_is_a_mistake_and_no_cluster_that_is_gone(
+    registered: Any, kubeconfig: str | None, force: bool
+) -> None:
+    with pytest.raises(InputError) as raised:
+        deregister(registered.params(kubeconfig=kubeconfig, force=force), False)
+    assert raised.value.parameter == "kubeconfig"
+    assert "force" not in (raised.value.advice or "")
+    assert registered.observer.written == registered.kaas.written == []
 
 
 def test_another_cluster_is_not_touched(registered: Any) -> None:

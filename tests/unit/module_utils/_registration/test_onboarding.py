@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, ObservabilityError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
+    InputError,
+    ObservabilityError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
@@ -180,6 +185,109 @@ def test_maintenance_is_announced_first_and_proves_nothing(lab: Any) -> None:
     assert lab.observer.phases == ["maintenance", "active"]
 
 
+def test_in_maintenance_nobody_needs_the_query_path(lab: Any) -> None:
+    """Nothing is proven, whether the phase is given or registered: the observer may be down for the same work."""
+    register(lab.params(), False)
+    lab.observer.thanos = None
+    for phase in ("maintenance", None):
+        assert register(lab.params(phase=phase), False)["phase"] == "maintenance"
+    with pytest.raises(QueryError):
+        register(lab.params(phase="active"), False)
+
+
+class Meanwhile:
+    """Lets another run do something between the proof's first question and its last."""
+
+    def __init__(self, lab: Any, act: Callable[[dict[str, Any]], None]) -> None:
+        self.lab, self.act, self.answer = lab, act, lab.thanos.answer
+        lab.thanos.answer = self
+
+    def __call__(self, expression: str) -> bytes:
+        if expression != "time()" and ("apply", "Deployment", agent.NAME) in self.lab.kaas.written:
+            self.lab.thanos.answer = self.answer
+            self.act(self.lab.observer.objects[RECORD])
+        return bytes(self.answer(expression))
+
+
+def test_what_another_run_set_meanwhile_is_not_overwritten(lab: Any) -> None:
+    """An operator announces maintenance while the first registration waits for its proof."""
+
+    def announce(record: dict[str, Any]) -> None:
+        record["spec"]["phase"] = "maintenance"
+        record["spec"]["sla"] = "gold"
+        lab.observer.touch(record)
+
+    Meanwhile(lab, announce)
+    result = register(lab.params(), False)
+    spec = lab.observer.objects[RECORD]["spec"]
+    assert (spec["phase"], spec["sla"], result["phase"]) == ("maintenance", "gold", "maintenance")
+    assert "active" not in lab.observer.phases
+
+
+def test_what_else_was_changed_meanwhile_is_kept(lab: Any) -> None:
+    def change(record: dict[str, Any]) -> None:
+        record["spec"]["contact"] = "noc@example.org"
+        lab.observer.touch(record)
+
+    Meanwhile(lab, change)
+    assert register(lab.params(), False)["phase"] == "active"
+    spec = lab.observer.objects[RECORD]["spec"]
+    assert (spec["phase"], spec["contact"]) == ("active", "noc@example.org")
+
+
+def test_a_change_at_the_very_last_moment_is_seen(lab: Any) -> None:
+    """Between the last look and the write: the API server refuses a write that rests on an old look."""
+    register(lab.params(proof=False), False)
+    apply = lab.observer.apply
+
+    def apply_late(manifest: Any, **options: Any) -> Any:
+        if manifest["kind"] == "KaaSCluster" and "active" in manifest["spec"].values() and not options.get("dry_run"):
+            lab.observer.apply = apply
+            record = lab.observer.objects[RECORD]
+            record["spec"]["phase"] = "maintenance"
+            lab.observer.touch(record)
+        return apply(manifest, **options)
+
+    lab.observer.apply = apply_late
+    assert register(lab.params(), False)["phase"] == "maintenance"
+    assert lab.observer.objects[RECORD]["spec"]["phase"] == "maintenance"
+
+
+def test_what_is_written_at_the_start_rests_on_what_was_seen(lab: Any) -> None:
+    register(lab.params(), False)
+    lab.forget()
+    look = lab.observer.list
+
+    def look_early(*kind: Any, **options: Any) -> Any:
+        found = look(*kind, **options)
+        if kind[1] == "KaaSCluster":
+            record = lab.observer.objects[RECORD]
+            record["spec"]["phase"] = "maintenance"
+            lab.observer.touch(record)
+        return found
+
+    lab.observer.list = look_early
+    with pytest.raises(ApiError, match="modified"):
+        register(lab.params(sla="gold"), False)
+    assert lab.observer.objects[RECORD]["spec"]["phase"] == "maintenance"
+    assert lab.kaas.written == []
+
+
+@pytest.mark.parametrize("how", ["deleting", "gone"])
+def test_a_registration_that_another_run_removes_does_not_come_back(lab: Any, how: str) -> None:
+    def remove(record: dict[str, Any]) -> None:
+        record["spec"]["phase"] = "deleting"
+        lab.observer.touch(record)
+        if how == "gone":
+            del lab.observer.objects[RECORD]
+
+    Meanwhile(lab, remove)
+    with pytest.raises(ObservabilityError, match="removed by another run"):
+        register(lab.params(), False)
+    assert "active" not in lab.observer.phases
+    assert (RECORD in lab.observer.objects) is (how == "deleting")
+
+
 def test_a_replaced_agent_has_to_prove_itself(lab: Any) -> None:
     """What the former one sent until it was gone is newer than the start of the run, and proves nothing."""
     register(lab.params(), False)
@@ -244,6 +352,7 @@ def test_a_cluster_without_kube_system_cannot_be_told_apart(lab: Any) -> None:
         ({"wait_timeout": 0}, "wait_timeout"),
         ({"proof_timeout": -1}, "proof_timeout"),
         ({"kubeconfig": "nowhere"}, "kubeconfig"),
+        ({"kubeconfig": ""}, "kubeconfig"),
         ({"observer_kubeconfig": "nowhere"}, "observer_kubeconfig"),
         ({"phase": "maintenance"}, "phase"),
     ],

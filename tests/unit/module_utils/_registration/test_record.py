@@ -29,6 +29,7 @@ def registration(**changes: Any) -> Registration:
 
 FULL = registration(
     observer="monitoring",
+    namespace="agents",
     customer="Example Shop",
     sla="gold",
     contact="noc@example.org",

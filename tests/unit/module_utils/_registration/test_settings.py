@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings, seconds
+from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
+    Settings,
+    agent_namespace,
+    require_kubeconfig,
+    seconds,
+)
 
 URL = "https://observer.example.org:30443/api/v1/receive"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
@@ -20,7 +25,7 @@ def settings(**changes: Any) -> Settings:
 
 def test_what_is_not_given_has_a_default_or_stays_as_it_is_registered() -> None:
     result = settings()
-    assert (result.namespace, result.observer_namespace) == ("scs-observability", "scs-observability")
+    assert (result.namespace, result.observer_namespace) == ("", "scs-observability")
     assert (result.scrape_interval, result.interval_seconds, result.profile) == ("30s", 30.0, "minimal")
     assert (result.phase, result.customer, result.sla, result.contact) == (None, None, None, None)
     assert result.kubelet_insecure_skip_verify is True
@@ -99,10 +104,12 @@ def test_images_can_be_given_one_by_one() -> None:
     }
 
 
-def test_an_image_that_is_no_reference_is_refused() -> None:
+@pytest.mark.parametrize("image", ["two words", "prometheus:", "Prometheus", "mirror/prometheus@sha256:12", "a;b"])
+@pytest.mark.parametrize("part", ["agent", "kube_state_metrics", "node_exporter"])
+def test_an_image_that_is_no_reference_is_refused(part: str, image: str) -> None:
     with pytest.raises(InputError) as raised:
-        settings(images={"agent": "two words"})
-    assert raised.value.parameter == "images.agent"
+        settings(images={part: image})
+    assert raised.value.parameter == f"images.{part}"
 
 
 def test_resources_can_be_given_one_by_one() -> None:
@@ -131,3 +138,47 @@ def test_timeouts_are_positive() -> None:
     with pytest.raises(InputError) as raised:
         seconds({"wait_timeout": 0}, "wait_timeout", 300)
     assert raised.value.parameter == "wait_timeout"
+
+
+@pytest.mark.parametrize("params", [{}, {"kubeconfig": None, "kubeconfig_content": ""}, {"observer_kubeconfig": "/o"}])
+def test_which_cluster_must_be_said(params: dict[str, Any]) -> None:
+    """Otherwise ~/.kube/config decides, which leads to whatever the operator looked at last."""
+    with pytest.raises(InputError, match="KUBECONFIG") as raised:
+        require_kubeconfig(params, {"HOME": "/var/empty"})
+    assert raised.value.parameter == "kubeconfig"
+
+
+@pytest.mark.parametrize(
+    ("params", "environment"),
+    [
+        ({"kubeconfig": "/etc/kubernetes/a"}, {}),
+        ({"kubeconfig_content": "{}"}, {}),
+        ({}, {"K8S_AUTH_KUBECONFIG": "/etc/kubernetes/a"}),
+        ({}, {"KUBECONFIG": "/etc/kubernetes/a"}),
+    ],
+)
+def test_a_parameter_or_the_environment_says_it(params: dict[str, Any], environment: dict[str, str]) -> None:
+    require_kubeconfig(params, environment)
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "expected"),
+    [
+        ("", [], "scs-observability"),
+        ("", ["", ""], "scs-observability"),
+        ("agents", [], "agents"),
+        ("", ["agents", ""], "agents"),
+        ("", ["", "agents"], "agents"),
+        ("agents", ["agents", "agents"], "agents"),
+    ],
+)
+def test_the_namespace_of_an_agent_is_the_one_where_it_is(given: str, known: list[str], expected: str) -> None:
+    assert agent_namespace("alpha", given, known) == expected
+
+
+@pytest.mark.parametrize("known", [["agents"], ["", "agents"]])
+def test_an_agent_does_not_move(known: list[str]) -> None:
+    with pytest.raises(InputError, match="'agents'") as raised:
+        agent_namespace("alpha", "elsewhere", known)
+    assert raised.value.parameter == "namespace"
+    assert "state: absent" in (raised.value.advice or "")
