@@ -186,6 +186,13 @@ def test_a_runtime_that_kubernetes_cannot_use_is_started_again() -> None:
     assert "StartLimitIntervalSec=0" in service
 
 
+def test_the_import_of_images_holds_up_the_kubelet_and_not_the_boot() -> None:
+    # KinD waits 30 seconds for the default target, and the import takes longer when three nodes share two busy cores
+    assert "DefaultDependencies=no" in node_file("lab-images.service").splitlines()
+    (after,) = [line for line in node_file("kubelet.service").splitlines() if line.startswith("After=")]
+    assert "lab-images.service" in after
+
+
 def test_only_our_node_image_asks_something_of_kind() -> None:
     assert images.Images("node", "s3", "", (), mirrored=False).kind_config() == {}
     config = images.Images("node", "s3", "registry", (), mirrored=True).kind_config()
