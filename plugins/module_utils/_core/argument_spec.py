@@ -26,6 +26,13 @@ OBSERVER: ArgumentSpec = {
     "observer_context": {"type": "str"},
 }
 
+# That they need each other is checked where they are read, for the same reason.
+CERTIFICATE: ArgumentSpec = {
+    "certificate": {"type": "str"},
+    "private_key": {"type": "str", "no_log": True},
+    "private_key_passphrase": {"type": "str", "no_log": True},
+}
+
 WAIT: ArgumentSpec = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 300},
