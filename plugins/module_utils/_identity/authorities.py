@@ -221,6 +221,13 @@ def leaf_secret(
     )
 
 
+def provided_secret(name: str, namespace: str, labels: Mapping[str, str], pair: KeyPair) -> Manifest:
+    """Return the Secret (kubernetes.io/tls) of a certificate that the operator brings."""
+    annotations = {EXPIRES_ANNOTATION: _timestamp(expiry(pair.certificate))}
+    metadata = {"name": name, "namespace": namespace, "labels": dict(labels), "annotations": annotations}
+    return _tls_secret(metadata, pair)
+
+
 def agent_secret(
     existing: Mapping[str, Any] | None,
     name: str,
@@ -268,9 +275,13 @@ def _pair(secret: Mapping[str, Any]) -> KeyPair | None:
 def _tls_secret(
     metadata: Mapping[str, Any],
     pair: KeyPair,
-    ca_certificate: str,
+    ca_certificate: str = "",
 ) -> Manifest:
-    values = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": ca_certificate}
+    values = {
+        "tls.crt": pair.certificate,
+        "tls.key": pair.key,
+        **({"ca.crt": ca_certificate} if ca_certificate else {}),
+    }
     return {
         "apiVersion": "v1",
         "kind": "Secret",
