@@ -119,10 +119,9 @@ changes:
   sample: ["create v1 Secret scs-observability/scs-observability-authority-tenants"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
 from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import CERTIFICATE, KUBERNETES
+from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer import authority
 
 

@@ -230,10 +230,9 @@ changes:
   sample: ["create apps/v1 Deployment scs-observability/remote-write-gateway"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
 from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import CERTIFICATE, KUBERNETES, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway
 
 

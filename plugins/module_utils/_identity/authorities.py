@@ -15,13 +15,12 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_label
-from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
     LEAF_LIFETIME,
     KeyPair,
@@ -35,7 +34,6 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     MANAGED_BY,
     MANAGED_BY_LABEL,
     Manifest,
-    mask,
 )
 
 TENANTS = "tenants"
@@ -83,7 +81,7 @@ def observe_or_create(
 ) -> tuple[dict[str, KeyPair], list[Manifest]]:
     """Read authorities from their Secrets; make the missing ones.
 
-    Returns the pairs by authority and the Secrets to create (with POST: see creation_plan). Nothing is written here
+    Returns the pairs by authority and the Secrets to create (create_only, see plan_objects). Nothing is written here
     and a Secret that exists is never replaced. Raises InputError naming the Secret when an existing one is damaged,
     ApiError from the client.
     """
@@ -127,25 +125,6 @@ def pair_of_authority(secret: Mapping[str, Any]) -> KeyPair:
             advice="Restore it; a new authority would make every certificate of the old one useless",
         )
     return pair
-
-
-def creation_plan(secrets: Iterable[Manifest]) -> Plan:
-    """Return the plan that creates the Secrets of observe_or_create, and fails if one came into being meanwhile."""
-    return Plan(
-        tuple(
-            Change(
-                action="create",
-                kind="Secret",
-                name=secret["metadata"]["name"],
-                namespace=secret["metadata"]["namespace"],
-                after=mask(secret),
-                manifest=secret,
-                api_version="v1",
-                create_only=True,
-            )
-            for secret in secrets
-        )
-    )
 
 
 def leaf_secret(

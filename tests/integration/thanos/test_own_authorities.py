@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import urllib3
@@ -31,8 +34,8 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.provid
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from tests import pki
-from tests.integration.thanos.conftest import GATEWAY_NAME, NAMESPACE, Secrets, connection, write
-from tests.integration.thanos.pods import Node, Pod
+from tests.integration.thanos.conftest import GATEWAY_NAME, NAMESPACE, VISIBLE, Secrets, connection, write
+from tests.integration.thanos.pods import Node, Pod, wait_for
 from tests.integration.thanos.test_gateway import serves_grpc
 from tests.pki import Made
 
@@ -45,6 +48,7 @@ class Site:
 
     folder: Path
     receive: Pod
+    query: Pod
     door: Pod
     public_door: Pod
     root: Made
@@ -82,28 +86,34 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         pair = authority_of(source, now, signs_servers=name == "internal")
         secrets.stored[authority_secret_name(name)] = authority_secret(name, NAMESPACE, pair)
     node = Node(folder)
-    component = thanos.component_of({"component": "receive"})
-    settings, _none = thanos.settings_of(component, {"component": "receive"})
-    observed = thanos.observe(secrets, component, settings, now)  # type: ignore[arg-type]
-    secrets.stored.update({secret["metadata"]["name"]: secret for secret in observed.missing})
-    url = thanos_component.endpoints(component, settings)["remote_write"]
+
+    def component(name: str, **params: Any) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        kind = thanos.component_of({"component": name})
+        settings, _none = thanos.settings_of(kind, params)
+        observed = thanos.observe(secrets, kind, settings, now)  # type: ignore[arg-type]
+        secrets.stored.update({secret["metadata"]["name"]: secret for secret in observed.missing})
+        return thanos.objects(kind, settings, None, observed, now), thanos_component.endpoints(kind, settings)
+
+    received, endpoints = component("receive")
+    queried, _endpoints = component("query", endpoints=[endpoints["grpc"]], extra_args=["--store.sd-dns-interval=1s"])
     public = pki.authority("Public Authority")
     below = pki.authority("Public Intermediate", public)
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
     server = pki.make("metrics", below, extensions=[usage], names=[HOSTNAME])
     certificate = server_of(Source(server.pem + below.pem, server.key_pem), now, [HOSTNAME])
 
-    def door(name: str, certificate: KeyPair | None) -> list[dict[str, object]]:
-        settings = gateway.settings_of({"name": name, "receive_url": url})
+    def door(name: str, certificate: KeyPair | None) -> list[dict[str, Any]]:
+        settings = gateway.settings_of({"name": name, "receive_url": endpoints["remote_write"]})
         observed = gateway.observe(secrets, settings, now)  # type: ignore[arg-type]
         assert observed.missing == ()
         return gateway.objects(settings, [HOSTNAME], observed, now, certificate)
 
     with ExitStack() as stack:
-        receive = stack.enter_context(node.run(thanos.objects(component, settings, None, observed, now)))
+        receive = stack.enter_context(node.run(received))
+        query = stack.enter_context(node.run(queried))
         ours = stack.enter_context(node.run(door("remote-write-gateway", None)))
         theirs = stack.enter_context(node.run(door("public-gateway", certificate)))
-        yield Site(folder, receive, ours, theirs, root, made["tenants"], made["internal"], public)
+        yield Site(folder, receive, query, ours, theirs, root, made["tenants"], made["internal"], public)
 
 
 def test_agents_of_tenants_are_let_in_with_and_without_a_chain(site: Site) -> None:
@@ -124,6 +134,19 @@ def test_nobody_else_is_let_in(site: Site) -> None:
         with pytest.raises(urllib3.exceptions.HTTPError, match=r"alert|reset|EOF"):
             pytest.fail(f"{who} was let in: {site.write(context)}")
     assert site.write(site.client(site.tenants)) == 200
+
+
+def test_query_reads_from_receive_what_was_written(site: Site) -> None:
+    assert site.write(site.client(site.tenants)) == 200
+    url = f"http://127.0.0.1:{site.query.ports['http']}/api/v1/query?query=own_authority"
+
+    def result() -> list[dict[str, Any]]:
+        with urlopen(url) as response:
+            found: list[dict[str, Any]] = json.load(response)["data"]["result"]
+        return found
+
+    (series,) = wait_for(result, VISIBLE, "the series in query")
+    assert series["metric"]["cluster"] == "kaas-1"
 
 
 def test_components_know_those_of_internal_alone(site: Site) -> None:

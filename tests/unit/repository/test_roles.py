@@ -75,7 +75,11 @@ class TestRole:
         assert {name for name, option in options(role).items() if option.get("required")} & set(defaults(role)) == set()
 
     def test_secrets_are_hidden_and_have_no_default(self, role: str) -> None:
-        secret = {name for name in options(role) if re.search(r"secret(?!$)|secret_key|password|kubeconfig_content|private_key", name)}
+        secret = {
+            name
+            for name in options(role)
+            if re.search(r"secret(?!$)|secret_key|password|kubeconfig_content|private_key", name)
+        }
         assert {name for name, option in options(role).items() if option.get("no_log")} == secret
         assert {defaults(role)[name] for name in secret & set(defaults(role))} <= {""}
 

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import base64
 import copy
 import json
 import ssl
@@ -28,7 +27,6 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     TENANTS,
     agent_secret,
     authority_secret_name,
-    creation_plan,
     leaf_secret,
     observe_or_create,
     secret_text,
@@ -137,15 +135,6 @@ class TestAuthorities:
     def test_an_unknown_one_is_a_mistake_of_ours(self) -> None:
         with pytest.raises(ValueError, match="customers"):
             observe_or_create(Secrets(), NAMESPACE, ("customers",), NOW)
-
-    def test_the_plan_creates_only_and_hides_the_keys(self) -> None:
-        made, missing = observe_or_create(Secrets(), NAMESPACE, (TENANTS,), NOW)
-        plan = creation_plan(missing)
-        assert plan.summary() == [f"create v1 Secret {NAMESPACE}/{authority_secret_name(TENANTS)}"]
-        assert all(change.create_only and change.manifest in missing for change in plan.changes)
-        shown = json.dumps(plan.diff()) + repr(plan)
-        assert base64.b64encode(made[TENANTS].key.encode()).decode() not in shown
-        assert "PRIVATE" not in shown
 
 
 class TestLeafSecret:
