@@ -116,7 +116,7 @@ def _warnings(own: KeyPair | None, hostnames: Sequence[str], addresses: Sequence
     warnings = []
     if own is not None and now >= renewal_date(own.certificate):
         warnings.append(f"The gateway's certificate expires on {date_text(expiry(own.certificate))}: renew it.")
-    if addresses and not hostnames:
+    if addresses and not hostnames and own is None:
         warnings.append(
             f"The gateway is reached at {', '.join(addresses)}, which its certificate does not cover: "
             "give hostnames, or no agent will trust it."
