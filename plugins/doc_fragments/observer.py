@@ -14,8 +14,9 @@ options:
   observer_kubeconfig:
     description:
       - Path of the kubeconfig of the observer, the cluster where metrics are collected.
-      - Without it and without O(observer_kubeconfig_content), the environment variables E(K8S_AUTH_KUBECONFIG) and
-        E(KUBECONFIG), the file C(~/.kube/config) and, inside a pod, its service account are tried in this order.
+      - Without it and without O(observer_kubeconfig_content), the environment variables E(OBSERVER_KUBECONFIG),
+        E(K8S_AUTH_KUBECONFIG) and E(KUBECONFIG), the file C(~/.kube/config) and, inside a pod, its service account are
+        tried in this order.
     type: path
   observer_kubeconfig_content:
     description:
@@ -24,7 +25,7 @@ options:
   observer_context:
     description:
       - The context of the observer's kubeconfig. Without it, its C(current-context) is taken, and where the kubeconfig
-        comes from the environment, E(K8S_AUTH_CONTEXT).
+        comes from E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG) or C(~/.kube/config), E(K8S_AUTH_CONTEXT).
     type: str
 requirements:
   - PyYAML

@@ -270,9 +270,8 @@ found:
   sample: the store does not know this access key
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
+from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._objstore.bucket import ensure
 
 

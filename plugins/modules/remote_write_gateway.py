@@ -15,11 +15,14 @@ description:
     authority C(tenants) (TLS 1.3) and makes the tenant of its common name, whatever the request says.
   - Only C(POST /api/v1/receive) is served. Requests are limited in size and time, and reach receive when they are
     complete. Receive knows the gateway by a certificate that nothing else has.
-  - The authorities C(tenants) and C(internal) are made once and kept as Secrets in the namespace.
+  - The authorities C(tenants) and C(internal) are made once and kept as Secrets in the namespace, unless
+    M(scs.observability.authority) put yours there. The certificate that agents see is signed by C(internal), unless you
+    bring one.
   - A new configuration or certificate rolls the pods one by one, while requests go on.
 extends_documentation_fragment:
   - scs.observability.attributes
   - scs.observability.kubernetes
+  - scs.observability.certificate
   - scs.observability.wait
 options:
   name:
@@ -51,10 +54,24 @@ options:
     type: str
   hostnames:
     description:
-      - Names and addresses under which agents reach the gateway. They go into its certificate, beside the names of its
-        Service.
+      - Names and addresses under which agents reach the gateway, the one to be told to them first. They go into its
+        certificate, beside the names of its Service. One that you bring must cover them.
     type: list
     elements: str
+  certificate:
+    description:
+      - The certificate that agents see, if it is not to be signed by the authority C(internal), for example one of a
+        public authority. PEM, with its chain (all but the root) after it.
+      - Agents then know the gateway by O(scs.observability.agent_registration#module:remote_write_ca), the root of that
+        chain. They write to one of O(hostnames), as the names of the Service are hardly covered.
+      - It is refused when it is not for a TLS server, not valid now, not in order, or does not cover O(hostnames).
+    type: str
+  certificate_secret:
+    description:
+      - Name of a Secret in O(namespace) with such a certificate as C(tls.crt) and C(tls.key) (C(kubernetes.io/tls)),
+        for example one that cert-manager keeps. Excludes O(certificate). The Secret stays yours.
+      - The gateway reads certificates when it starts. Run this module on a schedule, and a renewed one rolls the pods.
+    type: str
   tenant_header:
     description: HTTP header by which receive is told whose samples they are. The same as for receive.
     type: str
@@ -70,6 +87,21 @@ options:
   node_port:
     description: Node port of the Service. V(0) lets the cluster choose.
     type: int
+  service_annotations:
+    description: Annotations of the Service, by which load balancers are often told what is wanted. Texts.
+    type: dict
+  load_balancer_class:
+    description:
+      - Which implementation makes the load balancer, where the cluster has several. It cannot be changed later on. For
+        O(service_type=LoadBalancer), as the two below.
+    type: str
+  load_balancer_ip:
+    description: The address that the load balancer is to have, where its implementation lets one ask.
+    type: str
+  load_balancer_source_ranges:
+    description: The networks that may reach the load balancer, such as V(192.0.2.0/24).
+    type: list
+    elements: str
   max_body_bytes:
     description:
       - Largest size of a (compressed) request in bytes, between V(65536) and V(16777216). An agent
@@ -117,7 +149,10 @@ options:
     default: false
 notes:
   - Metrics of HAProxy are served as plain HTTP by the Service C(<name>-metrics), port 8404, inside the cluster only.
+requirements:
+  - cryptography 42 or newer
 seealso:
+  - module: scs.observability.authority
   - module: scs.observability.thanos_component
   - module: scs.observability.agent_registration
 """
@@ -129,6 +164,16 @@ EXAMPLES = r"""
     hostnames:
       - observer.example.org
     service_type: LoadBalancer
+
+- name: The same with a certificate that cert-manager keeps, and for networks of ours only
+  scs.observability.remote_write_gateway:
+    receive_url: "{{ receive.endpoints.remote_write }}"
+    hostnames:
+      - observer.example.org
+    certificate_secret: observer-example-org
+    service_type: LoadBalancer
+    load_balancer_source_ranges:
+      - 192.0.2.0/24
 
 - name: Close it
   scs.observability.remote_write_gateway:
@@ -152,16 +197,29 @@ endpoints:
   type: dict
   contains:
     remote_write:
-      description:
-        - URL to write to from within the cluster. From outside, it is the same path under the address that the Service
-          is published with.
+      description: URL to write to from within the cluster.
       returned: always
       type: str
       sample: https://remote-write-gateway.scs-observability.svc/api/v1/receive
+    external:
+      description:
+        - URL to write to from elsewhere, with the first of O(hostnames) or else the address of the load balancer, and
+          the node port for O(service_type=NodePort).
+        - None for O(service_type=ClusterIP), for O(service_type=NodePort) without O(hostnames), and while the cluster
+          has not given the port or the address (in check mode, or without O(wait)).
+      returned: always
+      type: str
+      sample: https://observer.example.org/api/v1/receive
+addresses:
+  description: Addresses (or names) that the cluster has given for O(service_type=LoadBalancer), for the DNS.
+  returned: success
+  type: list
+  elements: str
+  sample: [192.0.2.10]
 ca:
   description:
-    - Certificate (PEM) of the authority C(internal), by which agents know the gateway. None in check mode before there
-      is one, and for O(state=absent).
+    - Certificate (PEM) of the authority C(internal), by which agents know the gateway. None with a certificate of your
+      own, in check mode before there is an authority, and for O(state=absent).
   returned: success
   type: str
 changes:
@@ -172,10 +230,9 @@ changes:
   sample: ["create apps/v1 Deployment scs-observability/remote-write-gateway"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
-from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import CERTIFICATE, KUBERNETES, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway
 
 
@@ -189,10 +246,15 @@ def main() -> None:
             "replicas": {"type": "int", "default": 2},
             "receive_url": {"type": "str"},
             "hostnames": {"type": "list", "elements": "str"},
+            "certificate_secret": {"type": "str", "no_log": False},
             "tenant_header": {"type": "str", "default": "THANOS-TENANT"},
             "cluster_domain": {"type": "str", "default": "cluster.local"},
             "service_type": {"type": "str", "default": "ClusterIP"},
             "node_port": {"type": "int"},
+            "service_annotations": {"type": "dict"},
+            "load_balancer_class": {"type": "str"},
+            "load_balancer_ip": {"type": "str"},
+            "load_balancer_source_ranges": {"type": "list", "elements": "str"},
             "max_body_bytes": {"type": "int", "default": 2097152},
             "timeouts": {
                 "type": "dict",
@@ -201,6 +263,7 @@ def main() -> None:
             "resources": {"type": "dict"},
             "purge": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
+            **CERTIFICATE,
             **KUBERNETES,
             **WAIT,
         },

@@ -418,10 +418,9 @@ changes:
   sample: ["create apps/v1 StatefulSet scs-observability/thanos-receive"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
 from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 
 

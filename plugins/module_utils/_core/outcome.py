@@ -20,7 +20,7 @@ Operation = Callable[[dict[str, Any], bool], dict[str, Any]]
 def run(module: AnsibleModule, operation: Operation) -> None:
     """Call ``operation(parameters, check_mode)`` and exit with the result that it returns, or fail with its error.
 
-    In the parameters, empty strings are replaced by defaults. The texts in the result's ``warnings`` are shown as such.
+    The texts in the result's ``warnings`` are shown as such.
     """
     try:
         result = operation(unset_empty(module.params, module.argument_spec), module.check_mode)

@@ -4,8 +4,9 @@
 """The authorities of an observer and the certificates they sign, as Secrets in its namespace.
 
 ``tenants`` signs the agents of KaaS clusters and is trusted by the gateway alone. ``internal`` signs components and is
-trusted by components, and as a server by agents. ``internal-gateway`` is an intermediate of ``internal`` that signs
-nothing but the gateway's client certificate: receive trusts it, and only it, so that no other component can write.
+trusted by components, and as a server by agents. Either can be the operator's own. ``internal-gateway`` is always made
+here and signs nothing but the gateway's client certificate: receive trusts it, and only it, so that no other component
+can write. Nobody else has to know it, so it needs no issuer, which could not be every operator's ``internal``.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_label
-from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
     LEAF_LIFETIME,
     KeyPair,
@@ -34,7 +34,6 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     MANAGED_BY,
     MANAGED_BY_LABEL,
     Manifest,
-    mask,
 )
 
 TENANTS = "tenants"
@@ -82,63 +81,50 @@ def observe_or_create(
 ) -> tuple[dict[str, KeyPair], list[Manifest]]:
     """Read authorities from their Secrets; make the missing ones.
 
-    Returns the pairs by authority and the Secrets to create (with POST: see creation_plan). Nothing is written here
-    and a Secret that exists is never replaced. ``internal-gateway`` brings ``internal``, which signs it, along.
-    Raises InputError naming the Secret when an existing one is damaged, ApiError from the client.
+    Returns the pairs by authority and the Secrets to create (create_only, see plan_objects). Nothing is written here
+    and a Secret that exists is never replaced. Raises InputError naming the Secret when an existing one is damaged,
+    ApiError from the client.
     """
     wanted = set(which)
     if unknown := wanted - set(AUTHORITIES):
         raise ValueError(f"unknown authorities: {', '.join(sorted(unknown))}")
-    if INTERNAL_GATEWAY in wanted:
-        wanted.add(INTERNAL)
 
     pairs: dict[str, KeyPair] = {}
     missing: list[Manifest] = []
-    # In the order of AUTHORITIES: an issuer comes before what it signs.
     for authority in (name for name in AUTHORITIES if name in wanted):
-        secret_name = authority_secret_name(authority)
-        observed = client.get("v1", "Secret", secret_name, namespace)
+        observed = client.get("v1", "Secret", authority_secret_name(authority), namespace)
         if observed is not None:
-            pairs[authority] = _pair_of_authority(observed)
+            pairs[authority] = pair_of_authority(observed)
             continue
-        issuer = pairs[INTERNAL] if authority == INTERNAL_GATEWAY else None
-        pairs[authority] = create_authority(
-            f"scs-observability {authority} {namespace}"[:64],
-            now,
-            # internal may sign one level of authorities, which is internal-gateway
-            path_length=1 if authority == INTERNAL else 0,
-            issuer=issuer,
-        )
-        labels = {
-            MANAGED_BY_LABEL: MANAGED_BY,
-            "app.kubernetes.io/part-of": "scs-observability",
-            "app.kubernetes.io/name": "authority",
-            "app.kubernetes.io/instance": secret_name,
-            "app.kubernetes.io/component": authority,
-        }
-        issuer_certificate = (issuer or pairs[authority]).certificate
-        metadata = {"name": secret_name, "namespace": namespace, "labels": labels}
-        missing.append(_tls_secret(metadata, pairs[authority], issuer_certificate))
+        pairs[authority] = create_authority(f"scs-observability {authority} {namespace}"[:64], now)
+        missing.append(authority_secret(authority, namespace, pairs[authority]))
     return pairs, missing
 
 
-def creation_plan(secrets: Iterable[Manifest]) -> Plan:
-    """Return the plan that creates the Secrets of observe_or_create, and fails if one came into being meanwhile."""
-    return Plan(
-        tuple(
-            Change(
-                action="create",
-                kind="Secret",
-                name=secret["metadata"]["name"],
-                namespace=secret["metadata"]["namespace"],
-                after=mask(secret),
-                manifest=secret,
-                api_version="v1",
-                create_only=True,
-            )
-            for secret in secrets
+def authority_secret(authority: str, namespace: str, pair: KeyPair) -> Manifest:
+    """Return the Secret that holds an authority."""
+    name = authority_secret_name(authority)
+    labels = {
+        MANAGED_BY_LABEL: MANAGED_BY,
+        "app.kubernetes.io/part-of": "scs-observability",
+        "app.kubernetes.io/name": "authority",
+        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/component": authority,
+    }
+    return _tls_secret({"name": name, "namespace": namespace, "labels": labels}, pair, pair.certificate)
+
+
+def pair_of_authority(secret: Mapping[str, Any]) -> KeyPair:
+    """Return the authority that a Secret holds. Raises InputError naming the Secret when it is damaged."""
+    pair = _pair(secret)
+    if pair is None:
+        name, namespace = secret["metadata"]["name"], secret["metadata"].get("namespace", "")
+        raise InputError(
+            f"the Secret {namespace}/{name} of an authority lacks tls.crt or tls.key",
+            parameter="namespace",
+            advice="Restore it; a new authority would make every certificate of the old one useless",
         )
-    )
+    return pair
 
 
 def leaf_secret(
@@ -214,6 +200,13 @@ def leaf_secret(
     )
 
 
+def provided_secret(name: str, namespace: str, labels: Mapping[str, str], pair: KeyPair) -> Manifest:
+    """Return the Secret (kubernetes.io/tls) of a certificate that the operator brings."""
+    annotations = {EXPIRES_ANNOTATION: _timestamp(expiry(pair.certificate))}
+    metadata = {"name": name, "namespace": namespace, "labels": dict(labels), "annotations": annotations}
+    return _tls_secret(metadata, pair)
+
+
 def agent_secret(
     existing: Mapping[str, Any] | None,
     name: str,
@@ -258,24 +251,16 @@ def _pair(secret: Mapping[str, Any]) -> KeyPair | None:
     return KeyPair(certificate, key) if certificate and key else None
 
 
-def _pair_of_authority(secret: Mapping[str, Any]) -> KeyPair:
-    pair = _pair(secret)
-    if pair is None:
-        name, namespace = secret["metadata"]["name"], secret["metadata"].get("namespace", "")
-        raise InputError(
-            f"the Secret {namespace}/{name} of an authority lacks tls.crt or tls.key",
-            parameter="namespace",
-            advice="Restore it; a new authority would make every certificate of the old one useless",
-        )
-    return pair
-
-
 def _tls_secret(
     metadata: Mapping[str, Any],
     pair: KeyPair,
-    ca_certificate: str,
+    ca_certificate: str = "",
 ) -> Manifest:
-    values = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": ca_certificate}
+    values = {
+        "tls.crt": pair.certificate,
+        "tls.key": pair.key,
+        **({"ca.crt": ca_certificate} if ca_certificate else {}),
+    }
     return {
         "apiVersion": "v1",
         "kind": "Secret",

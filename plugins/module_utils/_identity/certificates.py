@@ -11,8 +11,10 @@ takes longer to import than everything else a module does when all certificates 
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
+import re
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,6 +37,11 @@ RENEWAL_FRACTION = 0.8
 # Upper bound of a common name in RFC 5280.
 MAX_COMMON_NAME = 64
 
+_PEM_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+# What OpenSSL puts after a certificate that it is to trust: for server and client authentication (DER of OpenSSL's
+# CertAux: the identifiers of both extended key usages).
+_TRUSTED_FOR_TLS = bytes.fromhex("3016301406082b0601050507030106082b06010505070302")
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -47,7 +54,7 @@ class KeyPair:
     key: str = field(repr=False)
 
 
-def _needs_cryptography(function: Callable[P, T]) -> Callable[P, T]:
+def needs_cryptography(function: Callable[P, T]) -> Callable[P, T]:
     """Tell plainly which package is missing, only when it is needed."""
 
     @functools.wraps(function)
@@ -65,7 +72,7 @@ def _needs_cryptography(function: Callable[P, T]) -> Callable[P, T]:
     return checked
 
 
-@_needs_cryptography
+@needs_cryptography
 def create_authority(
     common_name: str,
     now: datetime,
@@ -87,7 +94,7 @@ def create_authority(
     return _sign(common_name, now, lifetime, issuer, extensions)
 
 
-@_needs_cryptography
+@needs_cryptography
 def issue(
     authority: KeyPair,
     common_name: str,
@@ -121,7 +128,7 @@ def issue(
     return _sign(common_name, now, lifetime, authority, extensions)
 
 
-@_needs_cryptography
+@needs_cryptography
 def renewal_reason(
     pair: KeyPair,
     authority_certificate: str,
@@ -152,13 +159,13 @@ def renewal_reason(
     )
 
 
-@_needs_cryptography
+@needs_cryptography
 def renewal_date(certificate_pem: str) -> datetime:
     """The moment (UTC) at which 80 % of the certificate's life is over. Raises InputError when it does not parse."""
     return _renewal_date(_load_certificate(certificate_pem, "certificate"))
 
 
-@_needs_cryptography
+@needs_cryptography
 def expiry(certificate_pem: str) -> datetime:
     """The end (UTC) of a certificate's life. Raises InputError when it does not parse."""
     return _load_certificate(certificate_pem, "certificate").not_valid_after_utc
@@ -169,23 +176,44 @@ def fingerprint(certificate_pem: str) -> str:
 
     Raises InputError for a text that is not PEM.
     """
-    start, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    body, found, _rest = certificate_pem.partition(start)[2].partition(end)
-    try:
-        if not found:
-            raise ValueError("no certificate")
-        der = ssl.PEM_cert_to_DER_cert(f"{start}{body}{end}")
-    except ValueError as error:
-        raise InputError("is not a PEM certificate", parameter="certificate") from error
-    return hashlib.sha256(der).hexdigest()
+    found = _PEM_CERTIFICATE.search(certificate_pem)
+    if found is None:
+        raise InputError("is not a PEM certificate", parameter="certificate")
+    return hashlib.sha256(_der(found[0])).hexdigest()
 
 
-@_needs_cryptography
+def trust_anchors(certificates_pem: str) -> str:
+    """Return certificates as OpenSSL's "trusted" ones: anchors by themselves, for TLS clients and servers.
+
+    As plain ones OpenSSL trusts an intermediate authority only together with its root, and then everything else that
+    the root signed as well. Go takes plain ones as anchors, and does not know these.
+    Raises InputError for a text that is not PEM.
+    """
+    result = []
+    for pem in _PEM_CERTIFICATE.findall(certificates_pem):
+        encoded = base64.b64encode(_der(pem) + _TRUSTED_FOR_TLS).decode()
+        lines = [encoded[start : start + 64] for start in range(0, len(encoded), 64)]
+        result.append(
+            "\n".join(["-----BEGIN TRUSTED CERTIFICATE-----", *lines, "-----END TRUSTED CERTIFICATE-----", ""])
+        )
+    if not result:
+        raise InputError("is not a PEM certificate", parameter="certificate")
+    return "".join(result)
+
+
+@needs_cryptography
 def verify_pair(pair: KeyPair, parameter: str) -> None:
     """Check that certificate and key parse and belong together. Raises InputError naming ``parameter``."""
     certificate = _load_certificate(pair.certificate, parameter)
     if certificate.public_key() != _load_key(pair.key, parameter).public_key():
         raise InputError("the private key does not belong to the certificate", parameter=parameter)
+
+
+def _der(pem: str) -> bytes:
+    try:
+        return ssl.PEM_cert_to_DER_cert(pem)
+    except ValueError as error:
+        raise InputError("is not a PEM certificate", parameter="certificate") from error
 
 
 def _issuer_differs(certificate: x509.Certificate, authority: x509.Certificate) -> str | None:
@@ -236,10 +264,10 @@ def _uses_differ(certificate: x509.Certificate, *, server: bool | None, client: 
 
 def _is_due(certificate: x509.Certificate, authority: x509.Certificate, now: datetime) -> str | None:
     if now >= authority.not_valid_after_utc:
-        return f"its authority expired on {_date(authority.not_valid_after_utc)}"
+        return f"its authority expired on {date_text(authority.not_valid_after_utc)}"
     due = _renewal_date(certificate)
     if now >= due:
-        return f"it was due for renewal on {_date(due)} and expires on {_date(certificate.not_valid_after_utc)}"
+        return f"it was due for renewal on {date_text(due)} and expires on {date_text(certificate.not_valid_after_utc)}"
     return None
 
 
@@ -334,7 +362,9 @@ def _check_can_sign(certificate: x509.Certificate, now: datetime, *, authority: 
     if authority and constraints.path_length == 0:
         raise InputError("this authority may not sign other authorities (path length 0)", parameter="authority")
     if now >= certificate.not_valid_after_utc:
-        raise InputError(f"the authority expired on {_date(certificate.not_valid_after_utc)}", parameter="authority")
+        raise InputError(
+            f"the authority expired on {date_text(certificate.not_valid_after_utc)}", parameter="authority"
+        )
 
 
 def _authority_identifier(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier:
@@ -412,5 +442,5 @@ def _renewal_date(certificate: x509.Certificate) -> datetime:
     return start + (end - start) * RENEWAL_FRACTION
 
 
-def _date(moment: datetime) -> str:
+def date_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -52,21 +52,25 @@ class Connection:
     ) -> Connection:
         """Return the connection that <prefix>kubeconfig, <prefix>kubeconfig_content and <prefix>context ask for.
 
-        Without any: K8S_AUTH_KUBECONFIG, KUBECONFIG (several files are merged as kubectl does), ~/.kube/config, and
-        inside a pod its service account. Raises InputError naming the parameter.
+        Without any: with a prefix the environment variable of the parameter's name (OBSERVER_KUBECONFIG), as a machine
+        that reaches two clusters has it; K8S_AUTH_KUBECONFIG, KUBECONFIG (several files are merged as kubectl does),
+        ~/.kube/config, and inside a pod its service account. Raises InputError naming the parameter.
         """
         env = os.environ if environment is None else environment
         parameter, content_parameter = f"{prefix}kubeconfig", f"{prefix}kubeconfig_content"
         path, content = params.get(parameter), params.get(content_parameter)
         context = params.get(f"{prefix}context") or ""
+        own_variable = parameter.upper() if prefix else ""
         if path and content:
             raise InputError(f"and {content_parameter} exclude each other", parameter=parameter)
         if content:
             source = _Source(content_parameter, f"{prefix}context", "the content", env)
             return source.connection(_parse(content, content_parameter, "the content"), context)
+        path = path or env.get(own_variable)
         if path:
+            path = Path(path).expanduser()
             source = _Source(parameter, f"{prefix}context", str(path), env)
-            return source.connection(_read(Path(path), parameter), context)
+            return source.connection(_read(path, parameter), context)
 
         context = context or env.get("K8S_AUTH_CONTEXT", "")
         files = _files_of_environment(env)
@@ -75,8 +79,9 @@ class Connection:
             return source.connection(_merge([_read(file, parameter) for file in files]), context)
         if "KUBERNETES_SERVICE_HOST" in env and (SERVICE_ACCOUNT / "token").is_file():
             return _of_service_account(env, parameter)
+        variables = [*([own_variable] if own_variable else []), "K8S_AUTH_KUBECONFIG", "KUBECONFIG"]
         raise InputError(
-            "no kubeconfig: none is given, neither K8S_AUTH_KUBECONFIG nor KUBECONFIG is set, "
+            f"no kubeconfig: none is given, none of {', '.join(variables)} is set, "
             "there is no ~/.kube/config, and this is not a pod with a service account",
             parameter=parameter,
         )

@@ -38,7 +38,7 @@ def diagnose(client: KubernetesClient, key: ObjectKey) -> str:
         if (condition["type"], condition.get("status")) in (("ReplicaFailure", "True"), ("Progressing", "False"))
     ]
     lines += _warnings(client, key.kind, key.name, key.namespace)
-    if "selector" in (manifest.get("spec") or {}):
+    if "matchLabels" in ((manifest.get("spec") or {}).get("selector") or {}):
         current = _allowed(partial(current_pods, client, manifest), [])
         names = {pod["metadata"]["name"] for pod in current}
         pods = current + [pod for pod in _allowed(partial(_pods, client, manifest), []) if _name(pod) not in names]

@@ -121,6 +121,12 @@ def _namespace(manifest: Mapping[str, Any]) -> str | None:
     return "is being deleted" if is_terminating(manifest) else None
 
 
+def _service(manifest: Mapping[str, Any]) -> str | None:
+    if manifest["spec"].get("type") != "LoadBalancer" or (status_of(manifest).get("loadBalancer") or {}).get("ingress"):
+        return None
+    return "no load balancer has given it an address"
+
+
 def _too_few(what: str, count: int, wanted: int) -> str | None:
     return f"{count} of {wanted} {what}" if count < wanted else None
 
@@ -137,6 +143,7 @@ _PREDICATES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     "CustomResourceDefinition": _definition,
     "Job": _job,
     "Namespace": _namespace,
+    "Service": _service,
 }
 
 

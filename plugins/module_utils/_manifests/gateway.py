@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,11 +53,22 @@ FEWEST_BUFFERS = 32
 
 
 @dataclass(frozen=True)
+class Address:
+    """What a load balancer is told by the Service, in Kubernetes' terms; empty is not said."""
+
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    load_balancer_class: str = ""
+    load_balancer_ip: str = ""
+    source_ranges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """A gateway as it is wanted. ``receive_url`` is the remote-write endpoint of receive (https).
 
     ``timeouts`` are durations by the names in TIMEOUTS, ``max_body_bytes`` is of the compressed message,
-    ``max_message_bytes`` of the decompressed one.
+    ``max_message_bytes`` of the decompressed one. ``server_secret`` is a Secret of somebody else with the certificate
+    that agents see, ``address`` what the Service says beside its type.
     """
 
     name: str
@@ -69,6 +80,8 @@ class Settings:
     cluster_domain: str = "cluster.local"
     service_type: str = "ClusterIP"
     node_port: int | None = None
+    address: Address = field(default_factory=Address)
+    server_secret: str = ""
     max_body_bytes: int = 2 * 1024**2
     max_message_bytes: int = 64 * 1024**2
     timeouts: Mapping[str, str] = field(default_factory=dict)
@@ -103,7 +116,7 @@ def labels(settings: Settings) -> dict[str, str]:
 
 
 def server_secret_name(settings: Settings) -> str:
-    return f"{settings.name}-server"
+    return settings.server_secret or f"{settings.name}-server"
 
 
 def client_secret_name(settings: Settings) -> str:
@@ -114,9 +127,34 @@ def configuration_name(settings: Settings) -> str:
     return f"{settings.name}-configuration"
 
 
-def endpoints(settings: Settings) -> dict[str, str]:
-    """Where agents in the same cluster write to; others use the address that the Service is published under."""
-    return {"remote_write": f"https://{settings.host}{PATH}"}
+def endpoints(
+    settings: Settings, hostnames: Sequence[str] = (), service: Mapping[str, Any] | None = None
+) -> dict[str, str | None]:
+    """Where agents write to: ``remote_write`` is for those in the same cluster, ``external`` for all others.
+
+    ``service`` is the live Service, if there is one. ``external`` is None as long as it is not known.
+    """
+    return {"remote_write": f"https://{settings.host}{PATH}", "external": _external(settings, hostnames, service or {})}
+
+
+def addresses(service: Mapping[str, Any] | None) -> list[str]:
+    """What load balancers have given the live Service: addresses, or names."""
+    given = (((service or {}).get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    return [item.get("ip") or item.get("hostname") for item in given if item.get("ip") or item.get("hostname")]
+
+
+def _external(settings: Settings, hostnames: Sequence[str], service: Mapping[str, Any]) -> str | None:
+    host = next((name for name in hostnames if not name.startswith("*")), None)
+    port: int | None = None
+    if settings.service_type == "LoadBalancer":
+        host, port = host or next(iter(addresses(service)), None), SERVICE_PORT
+    elif settings.service_type == "NodePort":
+        live = (item.get("nodePort") for item in (service.get("spec") or {}).get("ports") or [])
+        port = settings.node_port or next(live, None)
+    if not host or not port:
+        return None
+    host = f"[{host}]" if ":" in host else host
+    return f"https://{host}{'' if port == SERVICE_PORT else f':{port}'}{PATH}"
 
 
 def objects(settings: Settings, authorities: Mapping[str, str]) -> list[Manifest]:
@@ -131,20 +169,34 @@ def objects(settings: Settings, authorities: Mapping[str, str]) -> list[Manifest
         workload.namespace(settings.namespace),
         workload.service_account(settings.name, settings.namespace, object_labels),
         workload.config_map(configuration_name(settings), settings.namespace, object_labels, files),
-        workload.service(
-            settings.name,
-            settings.namespace,
-            object_labels,
-            ports={"https": SERVICE_PORT},
-            service_type=settings.service_type,
-            node_ports={"https": settings.node_port} if settings.node_port else None,
-        ),
+        _door(settings, object_labels),
         # Apart from the door, which may be open to the outside.
         workload.service(
             f"{settings.name}-metrics", settings.namespace, object_labels, ports={"metrics": OBSERVABILITY_PORT}
         ),
         _deployment(settings, object_labels, {**settings.checksums, "configuration": workload.checksum(files)}),
     ]
+
+
+def _door(settings: Settings, object_labels: Mapping[str, str]) -> Manifest:
+    service = workload.service(
+        settings.name,
+        settings.namespace,
+        object_labels,
+        ports={"https": SERVICE_PORT},
+        service_type=settings.service_type,
+        node_ports={"https": settings.node_port} if settings.node_port else None,
+    )
+    address = settings.address
+    if address.annotations:
+        service["metadata"]["annotations"] = dict(address.annotations)
+    said: Manifest = {
+        "loadBalancerClass": address.load_balancer_class,
+        "loadBalancerIP": address.load_balancer_ip,
+        "loadBalancerSourceRanges": list(address.source_ranges),
+    }
+    service["spec"].update({name: value for name, value in said.items() if value})
+    return service
 
 
 def _deployment(settings: Settings, object_labels: Mapping[str, str], checksums: Mapping[str, str]) -> Manifest:

@@ -22,11 +22,22 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     authority_secret_name,
     leaf_secret,
     observe_or_create,
+    provided_secret,
+    secret_text,
 )
-from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
+    KeyPair,
+    date_text,
+    expiry,
+    renewal_date,
+    trust_anchors,
+)
+from ansible_collections.scs.observability.plugins.module_utils._identity.provided import Source, server_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway, images, workload
-from ansible_collections.scs.observability.plugins.module_utils._manifests.gateway import Settings
+from ansible_collections.scs.observability.plugins.module_utils._manifests.gateway import Address, Settings
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import deploy, remove
 
@@ -38,6 +49,7 @@ SMALLEST_BODY = 64 * 1024
 LARGEST_BODY = 16 * 1024**2
 LONGEST_TIMEOUT = 3600.0
 
+_SECRET_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _HOSTNAME = re.compile(
     r"(\*\.)?[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
@@ -45,7 +57,10 @@ _HOSTNAME = re.compile(
 
 @dataclass(frozen=True)
 class Observed:
-    """What is there and cannot be made anew: key pairs. ``missing`` are the Secrets of authorities to create."""
+    """What is there and cannot be made anew: key pairs. ``missing`` are the Secrets of authorities to create.
+
+    ``server`` is the Secret with the certificate that agents see, ours or the operator's.
+    """
 
     authorities: Mapping[str, KeyPair]
     missing: tuple[Manifest, ...]
@@ -57,15 +72,22 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring the gateway to what the module's parameters say, and return the module's result."""
     if params.get("state") == "absent":
         return _ensure_absent(params, check_mode)
-    settings, hostnames = settings_of(params), hostnames_of(params)
+    settings, hostnames, source = settings_of(params), hostnames_of(params), Source.of(params)
+    if source is not None and settings.server_secret:
+        raise InputError("and certificate exclude each other", parameter="certificate_secret")
+    now = datetime.now(UTC)
+    own = server_of(source, now, hostnames) if source is not None else None
 
     client = KubernetesClient.from_parameters(params)
-    now = datetime.now(UTC)
     observed = observe(client, settings, now)
-    wanted = objects(settings, hostnames, observed, now)
+    if settings.server_secret:
+        own = server_of(_source_of_secret(settings, observed.server), now, hostnames)
+    wanted = objects(settings, hostnames, observed, now, own)
     plan = deploy(
         client, settings.name, settings.namespace, wanted, observed.missing, params=params, check_mode=check_mode
     )
+    service = _service(client, settings, params, check_mode)
+    endpoints, addresses = gateway.endpoints(settings, hostnames, service), gateway.addresses(service)
     # An authority that check mode would make is another one than the one that will be made.
     created = {secret["metadata"]["name"] for secret in observed.missing}
     stored = not check_mode or authority_secret_name(INTERNAL) not in created
@@ -73,16 +95,40 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         **plan.result(),
         "name": settings.name,
         "namespace": settings.namespace,
-        "endpoints": gateway.endpoints(settings),
-        "ca": observed.authorities[INTERNAL].certificate if stored else None,
+        "endpoints": endpoints,
+        "addresses": addresses,
+        "ca": observed.authorities[INTERNAL].certificate if stored and own is None else None,
+        "warnings": _warnings(own, hostnames, addresses, now),
     }
+
+
+def _service(
+    client: KubernetesClient, settings: Settings, params: Mapping[str, Any], check_mode: bool
+) -> Manifest | None:
+    """The live Service that agents reach the gateway by, with an address if it is to be waited for."""
+    key = ObjectKey("v1", "Service", settings.namespace, settings.name)
+    if settings.service_type == "LoadBalancer" and not check_mode and params.get("wait") is not False:
+        wait_ready(client, [key], parameters.wait_timeout(params))
+    return client.get(key.api_version, key.kind, key.name, key.namespace)
+
+
+def _warnings(own: KeyPair | None, hostnames: Sequence[str], addresses: Sequence[str], now: datetime) -> list[str]:
+    warnings = []
+    if own is not None and now >= renewal_date(own.certificate):
+        warnings.append(f"The gateway's certificate expires on {date_text(expiry(own.certificate))}: renew it.")
+    if addresses and not hostnames and own is None:
+        warnings.append(
+            f"The gateway is reached at {', '.join(addresses)}, which its certificate does not cover: "
+            "give hostnames, or no agent will trust it."
+        )
+    return warnings
 
 
 def _ensure_absent(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     name, namespace = parameters.name(params, DEFAULT_NAME), parameters.namespace(params)
     client = KubernetesClient.from_parameters(params)
     plan = remove(client, name, namespace, params=params, check_mode=check_mode)
-    return {**plan.result(), "name": name, "namespace": namespace, "endpoints": {}, "ca": None}
+    return {**plan.result(), "name": name, "namespace": namespace, "endpoints": {}, "addresses": [], "ca": None}
 
 
 def settings_of(params: Mapping[str, Any]) -> Settings:
@@ -105,6 +151,8 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
         cluster_domain=_hostname(params.get("cluster_domain") or Settings.cluster_domain, "cluster_domain"),
         service_type=service_type,
         node_port=node_port,
+        address=_address(params, service_type),
+        server_secret=_server_secret(params),
         max_body_bytes=max_body_bytes,
         timeouts=_timeouts(params.get("timeouts") or {}),
         resources=parameters.resources(params) or gateway.RESOURCES,
@@ -135,22 +183,18 @@ def observe(client: KubernetesClient, settings: Settings, now: datetime) -> Obse
     return Observed(authorities, tuple(missing), server, own)
 
 
-def objects(settings: Settings, hostnames: Sequence[str], observed: Observed, now: datetime) -> list[Manifest]:
-    """Everything that is wanted of the gateway. Pure but for new key pairs where they are due."""
-    addresses = [value for value in hostnames if _is_address(value)]
-    names = [settings.name, settings.host, f"{settings.host}.{settings.cluster_domain}"]
-    server = leaf_secret(
-        observed.server,
-        gateway.server_secret_name(settings),
-        settings.namespace,
-        gateway.labels(settings),
-        observed.authorities[INTERNAL],
-        common_name=settings.name,
-        now=now,
-        dns_names=[*names, *(value for value in hostnames if not _is_address(value))],
-        ip_addresses=addresses,
-        server=True,
-    )
+def objects(
+    settings: Settings, hostnames: Sequence[str], observed: Observed, now: datetime, own: KeyPair | None = None
+) -> list[Manifest]:
+    """Everything that is wanted of the gateway. Pure but for new key pairs where they are due.
+
+    ``own`` is the operator's certificate for agents to see; with ``settings.server_secret`` that Secret is left alone.
+    """
+    if own is None:
+        server = _signed_here(settings, hostnames, observed, now)
+    else:
+        name = gateway.server_secret_name(settings)
+        server = provided_secret(name, settings.namespace, gateway.labels(settings), own)
     client = leaf_secret(
         observed.client,
         gateway.client_secret_name(settings),
@@ -163,8 +207,82 @@ def objects(settings: Settings, hostnames: Sequence[str], observed: Observed, no
     )
     # HAProxy reads certificates at its start only.
     checksums = {"certificates": workload.checksum([server["data"], client["data"]])}
-    authorities = {which: observed.authorities[which].certificate for which in (TENANTS, INTERNAL)}
-    return [*gateway.objects(replace(settings, checksums=checksums), authorities), server, client]
+    authorities = {which: trust_anchors(observed.authorities[which].certificate) for which in (TENANTS, INTERNAL)}
+    secrets = [client] if settings.server_secret else [server, client]
+    return [*gateway.objects(replace(settings, checksums=checksums), authorities), *secrets]
+
+
+def _signed_here(settings: Settings, hostnames: Sequence[str], observed: Observed, now: datetime) -> Manifest:
+    addresses = [value for value in hostnames if _is_address(value)]
+    names = [settings.name, settings.host, f"{settings.host}.{settings.cluster_domain}"]
+    return leaf_secret(
+        observed.server,
+        gateway.server_secret_name(settings),
+        settings.namespace,
+        gateway.labels(settings),
+        observed.authorities[INTERNAL],
+        common_name=settings.name,
+        now=now,
+        dns_names=[*names, *(value for value in hostnames if not _is_address(value))],
+        ip_addresses=addresses,
+        server=True,
+    )
+
+
+def _server_secret(params: Mapping[str, Any]) -> str:
+    value = params.get("certificate_secret") or ""
+    if not value:
+        return ""
+    if not _SECRET_NAME.fullmatch(value) or len(value) > 253:
+        raise InputError(f"{value!r} is not the name of a Secret", parameter="certificate_secret")
+    if value == f"{parameters.name(params, DEFAULT_NAME)}-server":
+        raise InputError(
+            f"{value!r} is what the gateway's own certificate is called",
+            parameter="certificate_secret",
+            advice="Have yours under another name",
+        )
+    return str(value)
+
+
+def _source_of_secret(settings: Settings, secret: Manifest | None) -> Source:
+    place = f"Secret {settings.namespace}/{settings.server_secret}"
+    if secret is None:
+        raise InputError(f"there is no {place}", parameter="certificate_secret")
+    certificate, key = secret_text(secret, "tls.crt"), secret_text(secret, "tls.key")
+    if not certificate or not key:
+        raise InputError(
+            f"{place} lacks tls.crt or tls.key",
+            parameter="certificate_secret",
+            advice="It must be as those of the type kubernetes.io/tls are",
+        )
+    return Source(certificate, key, certificate_parameter="certificate_secret", key_parameter="certificate_secret")
+
+
+def _address(params: Mapping[str, Any], service_type: str) -> Address:
+    annotations = params.get("service_annotations") or {}
+    for name, value in annotations.items():
+        if not isinstance(value, str):
+            raise InputError(
+                f"the value of {name} is not a text", parameter="service_annotations", advice="Put it into quotes"
+            )
+    said = {
+        name: params.get(name) for name in ("load_balancer_class", "load_balancer_ip", "load_balancer_source_ranges")
+    }
+    for name, value in said.items():
+        if value and service_type != "LoadBalancer":
+            raise InputError("needs service_type LoadBalancer", parameter=name)
+    ip = said["load_balancer_ip"] or ""
+    if ip and not _is_address(ip):
+        raise InputError(f"{ip!r} is not an IP address", parameter="load_balancer_ip")
+    ranges = tuple(said["load_balancer_source_ranges"] or ())
+    for value in ranges:
+        if "/" not in value or not _is_network(value):
+            raise InputError(
+                f"{value!r} is not a network",
+                parameter="load_balancer_source_ranges",
+                advice="Use for example 10.0.0.0/8",
+            )
+    return Address(annotations, said["load_balancer_class"] or "", ip, ranges)
 
 
 def _receive_url(value: str | None) -> str:
@@ -215,6 +333,14 @@ def _hostname_or_address(value: str, parameter: str) -> str:
 def _is_address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_network(value: str) -> bool:
+    try:
+        ipaddress.ip_network(value)
     except ValueError:
         return False
     return True

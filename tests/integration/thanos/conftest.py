@@ -99,7 +99,8 @@ class Identities:
         """A client that trusts ``internal`` and shows a certificate of the authority."""
         context = self.anonymous()
         pair = issue(self.authorities[authority], common_name, self.now, client=True, server=False)
-        path = self.folder / f"{authority}-{common_name}.pem"
+        # A file of its own: several threads may be the same cluster at once.
+        path = self.folder / f"{authority}-{common_name}-{next(_NUMBERS)}.pem"
         path.write_text(pair.certificate + pair.key)
         context.load_cert_chain(path)
         return context

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
@@ -75,9 +76,24 @@ class TestRole:
         assert {name for name, option in options(role).items() if option.get("required")} & set(defaults(role)) == set()
 
     def test_secrets_are_hidden_and_have_no_default(self, role: str) -> None:
-        secret = {name for name in options(role) if re.search(r"secret|password|kubeconfig_content", name)}
+        secret = {
+            name
+            for name in options(role)
+            if re.search(r"secret(?!$)|secret_key|password|kubeconfig_content|private_key", name)
+        }
         assert {name for name, option in options(role).items() if option.get("no_log")} == secret
         assert {defaults(role)[name] for name in secret & set(defaults(role))} <= {""}
+
+    def test_an_empty_answer_is_taken_where_a_text_or_a_list_is_wanted(self, role: str) -> None:
+        # Surveys have types of their own for numbers, switches and choices, and send nothing empty there.
+        asked = {
+            name: {part: content for part, content in option.items() if part in ("type", "elements", "default")}
+            for name, option in options(role).items()
+            if option.get("type", "str") in ("str", "path", "list")
+            and not (option.get("choices") or option.get("elements") == "dict")
+        }
+        assert asked
+        assert ArgumentSpecValidator(asked).validate(dict.fromkeys(asked, "")).error_messages == []
 
     def test_variables_in_tasks_are_documented_or_made_there(self, role: str) -> None:
         text = "".join(path.read_text() for path in task_files(role))

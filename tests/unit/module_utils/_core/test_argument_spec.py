@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import (
+    CERTIFICATE,
     KUBERNETES,
     OBSERVER,
     WAIT,
@@ -18,23 +19,13 @@ from ansible_collections.scs.observability.plugins.module_utils._core.argument_s
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 
 
-def test_an_empty_text_becomes_the_default() -> None:
-    spec: dict[str, dict[str, Any]] = {"namespace": {"default": "scs-observability"}, "image": {}, "replicas": {}}
-    params = {"namespace": "", "image": "", "replicas": 0, "force": False}
-    assert unset_empty(params, spec) == {
-        "namespace": "scs-observability",
-        "image": None,
-        "replicas": 0,
-        "force": False,
-    }
-
-
 def test_empty_texts_in_lists_are_left_out() -> None:
-    assert unset_empty({"endpoints": ["", "a:1", ""], "hostnames": [""]}) == {"endpoints": ["a:1"], "hostnames": []}
+    params = {"endpoints": ["", "a:1", ""], "hostnames": [""], "replicas": 0, "force": False, "image": None}
+    assert unset_empty(params, {}) == {**params, "endpoints": ["a:1"], "hostnames": []}
 
 
 def test_what_is_within_a_value_is_left_alone() -> None:
-    assert unset_empty({"resources": {"limits": {"cpu": ""}}}) == {"resources": {"limits": {"cpu": ""}}}
+    assert unset_empty({"resources": {"limits": {"cpu": ""}}}, {}) == {"resources": {"limits": {"cpu": ""}}}
 
 
 def test_a_required_parameter_must_not_be_empty() -> None:
@@ -42,7 +33,10 @@ def test_a_required_parameter_must_not_be_empty() -> None:
         unset_empty({"name": ""}, {"name": {"required": True}})
 
 
-@pytest.mark.parametrize(("fragment", "spec"), [("kubernetes", KUBERNETES), ("observer", OBSERVER), ("wait", WAIT)])
+@pytest.mark.parametrize(
+    ("fragment", "spec"),
+    [("certificate", CERTIFICATE), ("kubernetes", KUBERNETES), ("observer", OBSERVER), ("wait", WAIT)],
+)
 def test_the_documentation_is_that_of_the_specification(fragment: str, spec: dict[str, dict[str, Any]]) -> None:
     module = importlib.import_module(f"ansible_collections.scs.observability.plugins.doc_fragments.{fragment}")
     options = yaml.safe_load(module.ModuleDocFragment.DOCUMENTATION)["options"]
@@ -54,6 +48,8 @@ def test_the_documentation_is_that_of_the_specification(fragment: str, spec: dic
     }
 
 
-def test_content_of_kubeconfigs_is_not_logged() -> None:
+def test_secrets_are_not_logged() -> None:
+    assert CERTIFICATE["private_key"]["no_log"]
+    assert CERTIFICATE["private_key_passphrase"]["no_log"]
     assert KUBERNETES["kubeconfig_content"]["no_log"]
     assert OBSERVER["observer_kubeconfig_content"]["no_log"]

@@ -20,14 +20,19 @@ Handshake = Callable[..., None]
 def handshake(tmp_path: Path) -> Handshake:
     """A whole TLS 1.3 handshake with client authentication, in memory; ssl.SSLError when one side refuses the other.
 
-    Strict, as RFC 5280 has it. An intermediate authority may be the anchor, as in Go's crypto/tls.
+    Strict, as RFC 5280 has it. An intermediate authority may be the anchor, as in Go's crypto/tls, unless the trusted
+    certificates are in OpenSSL's own form: then as OpenSSL does it by itself.
     """
     numbers = itertools.count()
 
     def context(purpose: ssl.Purpose, pair: KeyPair | None, trusts: str) -> ssl.SSLContext:
-        result = ssl.create_default_context(purpose, cadata=trusts)
+        anchors = tmp_path / f"{next(numbers)}.pem"
+        anchors.write_text(trusts)
+        result = ssl.create_default_context(purpose, cafile=str(anchors))
         result.minimum_version = ssl.TLSVersion.TLSv1_3
         result.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        if "TRUSTED" in trusts:
+            result.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         result.verify_mode = ssl.CERT_REQUIRED
         if pair is not None:
             file = tmp_path / f"{next(numbers)}.pem"

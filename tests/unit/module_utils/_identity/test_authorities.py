@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import base64
 import copy
 import json
 import ssl
@@ -19,6 +18,7 @@ from cryptography import x509
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._identity import authorities
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
+    AUTHORITIES,
     DIGEST_ANNOTATION,
     EXPIRES_ANNOTATION,
     INTERNAL,
@@ -27,7 +27,6 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     TENANTS,
     agent_secret,
     authority_secret_name,
-    creation_plan,
     leaf_secret,
     observe_or_create,
     secret_text,
@@ -60,7 +59,7 @@ class Secrets:
 
 @pytest.fixture(scope="module")
 def pairs() -> dict[str, KeyPair]:
-    return observe_or_create(Secrets(), NAMESPACE, (TENANTS, INTERNAL_GATEWAY), NOW)[0]
+    return observe_or_create(Secrets(), NAMESPACE, AUTHORITIES, NOW)[0]
 
 
 def component(existing: Manifest | None, pairs: dict[str, KeyPair], now: datetime = NOW, **changed: Any) -> Manifest:
@@ -91,25 +90,20 @@ class TestAuthorities:
         observed, missing = observe_or_create(secrets, NAMESPACE, (INTERNAL, TENANTS), NOW + timedelta(days=1))
         assert (observed, missing) == (made, [])
 
-    def test_the_intermediate_brings_its_issuer(self) -> None:
-        made, missing = observe_or_create(Secrets(), NAMESPACE, (INTERNAL_GATEWAY,), NOW)
-        assert set(made) == {INTERNAL, INTERNAL_GATEWAY}
+    def test_none_of_them_signed_another(self) -> None:
+        made, missing = observe_or_create(Secrets(), NAMESPACE, AUTHORITIES, NOW)
         assert [secret["metadata"]["name"] for secret in missing] == [
-            authority_secret_name(INTERNAL),
-            authority_secret_name(INTERNAL_GATEWAY),
+            authority_secret_name(name) for name in AUTHORITIES
         ]
-        above, below = (x509.load_pem_x509_certificate(made[name].certificate.encode()) for name in made)
-        below.verify_directly_issued_by(above)
-        assert below.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0
-        assert secret_text(missing[1], "ca.crt") == made[INTERNAL].certificate
+        certificates = [x509.load_pem_x509_certificate(made[name].certificate.encode()) for name in AUTHORITIES]
+        for certificate in certificates:
+            assert certificate.issuer == certificate.subject
+            assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0
 
-    def test_the_intermediate_of_an_observed_issuer(self) -> None:
-        secrets = Secrets()
-        made, missing = observe_or_create(secrets, NAMESPACE, (INTERNAL,), NOW)
-        secrets.create(missing)
-        later, missing = observe_or_create(secrets, NAMESPACE, (INTERNAL_GATEWAY,), NOW)
-        assert later[INTERNAL] == made[INTERNAL]
-        assert [secret["metadata"]["name"] for secret in missing] == [authority_secret_name(INTERNAL_GATEWAY)]
+    def test_the_gateways_authority_needs_none_of_the_others(self) -> None:
+        made, missing = observe_or_create(Secrets(), NAMESPACE, (INTERNAL_GATEWAY,), NOW)
+        assert list(made) == [INTERNAL_GATEWAY]
+        assert len(missing) == 1
 
     def test_the_secrets_are_of_kubernetes_own_type(self) -> None:
         made, missing = observe_or_create(Secrets(), NAMESPACE, (TENANTS,), NOW)
@@ -141,15 +135,6 @@ class TestAuthorities:
     def test_an_unknown_one_is_a_mistake_of_ours(self) -> None:
         with pytest.raises(ValueError, match="customers"):
             observe_or_create(Secrets(), NAMESPACE, ("customers",), NOW)
-
-    def test_the_plan_creates_only_and_hides_the_keys(self) -> None:
-        made, missing = observe_or_create(Secrets(), NAMESPACE, (TENANTS,), NOW)
-        plan = creation_plan(missing)
-        assert plan.summary() == [f"create v1 Secret {NAMESPACE}/{authority_secret_name(TENANTS)}"]
-        assert all(change.create_only and change.manifest in missing for change in plan.changes)
-        shown = json.dumps(plan.diff()) + repr(plan)
-        assert base64.b64encode(made[TENANTS].key.encode()).decode() not in shown
-        assert "PRIVATE" not in shown
 
 
 class TestLeafSecret:

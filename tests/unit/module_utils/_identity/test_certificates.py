@@ -29,6 +29,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.certif
     issue,
     renewal_date,
     renewal_reason,
+    trust_anchors,
     verify_pair,
 )
 
@@ -418,6 +419,51 @@ class TestFingerprint:
     def test_expiry_of_nothing(self) -> None:
         with pytest.raises(InputError, match="PEM"):
             expiry("nonsense")
+
+
+class TestTrustAnchors:
+    """OpenSSL takes an authority as an anchor whatever is above it, and nothing that is above it."""
+
+    @pytest.fixture
+    def root(self) -> KeyPair:
+        return create_authority("root", NOW, path_length=1)
+
+    @pytest.fixture
+    def intermediate(self, root: KeyPair) -> KeyPair:
+        return create_authority("intermediate", NOW, issuer=root)
+
+    def leaf(self, authority: KeyPair, *chain: KeyPair, server: bool = False) -> KeyPair:
+        made = issue(authority, "leaf", NOW, dns_names=[NAME], server=server, client=not server)
+        return replace(made, certificate="".join(item.certificate for item in (made, *chain)))
+
+    @pytest.mark.parametrize("of", ["root", "intermediate"])
+    def test_what_it_signed_is_trusted(
+        self, handshake: Callable[..., None], root: KeyPair, intermediate: KeyPair, of: str
+    ) -> None:
+        authority = root if of == "root" else intermediate
+        anchors = trust_anchors(authority.certificate)
+        handshake(self.leaf(authority, server=True), self.leaf(authority), anchors, anchors, NAME)
+
+    def test_what_others_signed_is_not(
+        self, handshake: Callable[..., None], root: KeyPair, intermediate: KeyPair
+    ) -> None:
+        sibling = create_authority("sibling", NOW, issuer=root)
+        anchors = trust_anchors(intermediate.certificate)
+        good = self.leaf(intermediate), self.leaf(intermediate, server=True)
+        for bad in (self.leaf(sibling, sibling, root), self.leaf(root), self.leaf(root, root)):
+            with pytest.raises(ssl.SSLCertVerificationError):
+                handshake(good[1], bad, anchors, anchors, NAME)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            handshake(self.leaf(sibling, sibling, root, server=True), good[0], anchors, anchors, NAME)
+
+    def test_all_of_them(self, handshake: Callable[..., None], root: KeyPair, stranger: KeyPair) -> None:
+        anchors = trust_anchors(f"comment\n{root.certificate}\n{stranger.certificate}")
+        handshake(self.leaf(root, server=True), self.leaf(stranger), anchors, anchors, NAME)
+
+    @pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\n"])
+    def test_of_nothing(self, text: str) -> None:
+        with pytest.raises(InputError, match="PEM"):
+            trust_anchors(text)
 
 
 def test_the_key_is_never_shown(server: KeyPair) -> None:

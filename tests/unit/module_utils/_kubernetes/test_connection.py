@@ -82,6 +82,34 @@ class TestWhere:
         assert connection.server == f"https://{names[0].lower().replace('_', '-')}"
         assert connection.context == "kaas-1"
 
+    def test_the_observer_has_a_variable_of_its_own(self, tmp_path: Path) -> None:
+        observer = write(tmp_path / "a", kubeconfig({"server": "https://observer"}))
+        other = write(tmp_path / "b", kubeconfig({"server": "https://other"}))
+        environment = {"OBSERVER_KUBECONFIG": observer, "KUBECONFIG": other, "K8S_AUTH_CONTEXT": "kaas-1"}
+
+        def connection(prefix: str, **params: str) -> Connection:
+            return Connection.from_parameters(params, prefix, environment=environment)
+
+        assert connection("observer_").server == "https://observer"
+        # The context of the environment belongs to the kubeconfig that every cluster may be in.
+        assert connection("observer_").context == "observer"
+        assert connection("observer_", observer_context="kaas-1").context == "kaas-1"
+        assert connection("observer_", observer_kubeconfig=other).server == "https://other"
+        assert connection("").server == "https://other"
+        content = yaml.safe_dump(kubeconfig({"server": "https://content"}))
+        assert connection("observer_", observer_kubeconfig_content=content).server == "https://content"
+
+    def test_a_variable_that_leads_nowhere_is_the_parameters_fault(self) -> None:
+        with pytest.raises(InputError, match="/nowhere does not exist") as refused:
+            Connection.from_parameters({}, "observer_", environment={"OBSERVER_KUBECONFIG": "/nowhere"})
+        assert refused.value.parameter == "observer_kubeconfig"
+
+    def test_empty_variables_are_not_set(self, tmp_path: Path) -> None:
+        names = ("OBSERVER_KUBECONFIG", "K8S_AUTH_KUBECONFIG", "KUBECONFIG", "K8S_AUTH_CONTEXT")
+        environment = {**dict.fromkeys(names, ""), "HOME": str(tmp_path)}
+        with pytest.raises(InputError, match="none of OBSERVER_KUBECONFIG, K8S_AUTH_KUBECONFIG, KUBECONFIG is set"):
+            Connection.from_parameters({"observer_kubeconfig": ""}, "observer_", environment=environment)
+
     def test_several_files_are_merged_and_the_first_counts(self, tmp_path: Path) -> None:
         first = kubeconfig({"server": "https://first"})
         first["contexts"] = []

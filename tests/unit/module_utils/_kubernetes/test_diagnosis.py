@@ -134,6 +134,17 @@ def test_a_workload_without_pods(api: ScriptedApi, client: KubernetesClient) -> 
     ]
 
 
+def test_a_service_tells_its_warnings_and_no_pods(api: ScriptedApi, client: KubernetesClient) -> None:
+    metadata = {"name": "door", "namespace": "ns"}
+    spec = {"type": "LoadBalancer", "selector": {"app": "door"}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    api.on("GET", "/api/v1/namespaces/ns/services/door", service)
+    events = [{"reason": "SyncLoadBalancerFailed", "message": "no quota for floating IPs"}]
+    api.on("GET", "/api/v1/namespaces/ns/events", {"items": events})
+    text = diagnose(client, ObjectKey("v1", "Service", "ns", "door"))
+    assert text == "  SyncLoadBalancerFailed: no quota for floating IPs"
+
+
 def test_pods_of_the_wanted_revision_come_first_and_the_others_are_counted(
     api: ScriptedApi, client: KubernetesClient
 ) -> None:

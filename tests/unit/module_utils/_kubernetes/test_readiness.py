@@ -147,6 +147,12 @@ def conditions(**status: str) -> dict[str, Any]:
         ({"kind": "Job", "metadata": {}, "status": conditions(Failed="True")}, "failed: about Failed"),
         ({"kind": "Job", "metadata": {}}, "has not completed"),
         ({"kind": "Namespace", "metadata": {}}, None),
+        ({"kind": "Service", "spec": {"type": "ClusterIP"}}, None),
+        ({"kind": "Service", "spec": {"type": "LoadBalancer"}}, "no load balancer has given it an address"),
+        (
+            {"kind": "Service", "spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{}]}}},
+            None,
+        ),
         ({"kind": "Namespace", "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, "is being deleted"),
     ],
 )  # fmt: skip

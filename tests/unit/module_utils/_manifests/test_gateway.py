@@ -243,4 +243,48 @@ def test_everything_but_the_namespace_is_found_by_its_owner() -> None:
 
 
 def test_agents_of_the_same_cluster_write_to_the_service() -> None:
-    assert gateway.endpoints(SETTINGS) == {"remote_write": "https://remote-write-gateway.observer.svc/api/v1/receive"}
+    assert gateway.endpoints(SETTINGS)["remote_write"] == "https://remote-write-gateway.observer.svc/api/v1/receive"
+
+
+def live(*given: dict[str, str], node_port: int | None = None) -> dict[str, Any]:
+    """A Service as the API server has it."""
+    return {
+        "spec": {"ports": [{"port": 443, **({"nodePort": node_port} if node_port else {})}]},
+        "status": {"loadBalancer": {"ingress": list(given)} if given else {}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("service_type", "node_port", "hostnames", "service", "expected"),
+    [
+        ("ClusterIP", None, ["a.example"], live(), None),
+        ("LoadBalancer", None, [], None, None),
+        ("LoadBalancer", None, [], live(), None),
+        ("LoadBalancer", None, [], live({"ip": "192.0.2.1"}, {"ip": "192.0.2.2"}), "https://192.0.2.1"),
+        ("LoadBalancer", None, [], live({"ip": "2001:db8::1"}), "https://[2001:db8::1]"),
+        ("LoadBalancer", None, [], live({"hostname": "lb.example"}), "https://lb.example"),
+        ("LoadBalancer", None, ["a.example", "b.example"], live({"ip": "192.0.2.1"}), "https://a.example"),
+        ("LoadBalancer", None, ["*.example", "b.example"], live(), "https://b.example"),
+        ("LoadBalancer", 30443, ["a.example"], live(node_port=30443), "https://a.example"),
+        ("NodePort", None, ["a.example"], None, None),
+        ("NodePort", None, ["a.example"], live(), None),
+        ("NodePort", None, ["a.example"], live(node_port=30001), "https://a.example:30001"),
+        ("NodePort", 30443, ["192.0.2.1"], None, "https://192.0.2.1:30443"),
+        ("NodePort", 30443, [], live(node_port=30443), None),
+    ],
+)
+def test_agents_elsewhere_write_to_what_leads_to_the_service(
+    service_type: str,
+    node_port: int | None,
+    hostnames: list[str],
+    service: dict[str, Any] | None,
+    expected: str | None,
+) -> None:
+    settings = replace(SETTINGS, service_type=service_type, node_port=node_port)
+    external = gateway.endpoints(settings, hostnames, service)["external"]
+    assert external == (f"{expected}/api/v1/receive" if expected else None)
+
+
+def test_a_certificate_of_somebody_else_is_mounted_from_where_it_is() -> None:
+    volumes = pod(replace(SETTINGS, server_secret="cert"))["spec"]["volumes"]
+    assert [volume["secret"]["secretName"] for volume in volumes if volume["name"] == "server"] == ["cert"]

@@ -1,0 +1,316 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates and keys that the operator brings: refused here, by name of the parameter, or good for every verifier.
+
+Verifiers are HAProxy (OpenSSL) and Thanos and Prometheus (Go). Pure, like certificates.py; the time is always given.
+"""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
+    KeyPair,
+    date_text,
+    needs_cryptography,
+)
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+    Extension = TypeVar("Extension", bound=x509.ExtensionType)
+
+CERTIFICATE = "certificate"
+PRIVATE_KEY = "private_key"
+PASSPHRASE = "private_key_passphrase"
+
+SMALLEST_RSA = 2048
+
+
+@dataclass(frozen=True)
+class Source:
+    """A certificate with its key as given, and the parameters that errors about them name."""
+
+    certificate: str
+    key: str
+    passphrase: str = ""
+    certificate_parameter: str = CERTIFICATE
+    key_parameter: str = PRIVATE_KEY
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Source | None:
+        """Read certificate, private_key and private_key_passphrase; None when neither of the first two is given."""
+        certificate, key = params.get(CERTIFICATE), params.get(PRIVATE_KEY)
+        passphrase = params.get(PASSPHRASE)
+        if not certificate and not key:
+            if passphrase:
+                raise InputError("is of no use without private_key", parameter=PASSPHRASE)
+            return None
+        if not certificate or not key:
+            missing, other = (CERTIFICATE, PRIVATE_KEY) if key else (PRIVATE_KEY, CERTIFICATE)
+            raise InputError(f"is required with {other}", parameter=missing)
+        return cls(certificate, key, passphrase or "")
+
+
+@needs_cryptography
+def authority_of(source: Source, now: datetime, *, signs_servers: bool) -> KeyPair:
+    """Return the authority of ``source`` as it is kept: its own certificate alone, and its key without a passphrase.
+
+    What follows the first certificate is its chain up to a root. It is left out: who trusts the root trusts everything
+    that the root ever signed. ``signs_servers`` is whether it signs servers too, beside clients.
+    Raises InputError naming the parameter.
+    """
+    parameter = source.certificate_parameter
+    certificate = _certificates(source)[0]
+    _check_time(certificate, now, parameter)
+    _check_public_key(certificate, parameter)
+    _check_authority(certificate, parameter, signs_servers=signs_servers)
+    return KeyPair(_pem(certificate), _key(source, certificate))
+
+
+@needs_cryptography
+def check_apart(source: Source, other: str) -> None:
+    """Refuse an authority that is the observer's other one (PEM), above it or below it.
+
+    What the one signs must not be taken by those who trust the other. Raises InputError naming the parameter.
+    """
+    parameter = source.certificate_parameter
+    certificate, *chain = _certificates(source)
+    others = _parse(other, parameter)[0]
+    advice = "tenants and internal must be two authorities: an agent must not pass for a component of the observer"
+    if certificate.public_key() == others.public_key():
+        raise InputError("is the observer's other authority", parameter=parameter, advice=advice)
+    if any(item.public_key() == others.public_key() for item in chain) or _has_signed(others, certificate):
+        raise InputError("was signed by the observer's other authority", parameter=parameter, advice=advice)
+    if _has_signed(certificate, others):
+        raise InputError("has signed the observer's other authority", parameter=parameter, advice=advice)
+
+
+@needs_cryptography
+def server_of(source: Source, now: datetime, hostnames: Sequence[str]) -> KeyPair:
+    """Return a server's certificate with its chain, and its key without a passphrase.
+
+    Raises InputError naming the parameter, also when one of ``hostnames`` (names and addresses) is not in it.
+    """
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    parameter = source.certificate_parameter
+    certificate, *chain = _certificates(source)
+    _check_time(certificate, now, parameter)
+    _check_public_key(certificate, parameter)
+    usage = _extension(certificate, x509.ExtendedKeyUsage, parameter)
+    if usage is not None and not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(
+        usage
+    ):
+        raise InputError("is not for a TLS server (extended key usage)", parameter=parameter)
+    below = certificate
+    for above in chain:
+        if not _has_signed(above, below):
+            raise InputError(
+                f"the chain is not in order: {_name(above)} did not sign {_name(below)}",
+                parameter=parameter,
+                advice="Give the server's own certificate first, then the one that signed it, and so on",
+            )
+        _check_time(above, now, parameter)
+        below = above
+    missing = [value for value in hostnames if not _covers(certificate, value, parameter)]
+    if missing:
+        raise InputError(
+            f"does not cover {', '.join(missing)} of hostnames: it is for {', '.join(_names(certificate, parameter))}",
+            parameter=parameter,
+            advice="Agents that use such a name would not trust the gateway",
+        )
+    return KeyPair("".join(_pem(item) for item in (certificate, *chain)), _key(source, certificate))
+
+
+@needs_cryptography
+def is_same_authority(one: str, other: str) -> bool:
+    """Tell whether two certificates (PEM) are of one authority, by name and key: each stands for what either signed."""
+    try:
+        first, second = _parse(one, CERTIFICATE)[0], _parse(other, CERTIFICATE)[0]
+    except InputError:
+        return False
+    return first.subject == second.subject and first.public_key() == second.public_key()
+
+
+@needs_cryptography
+def has_signed(authority: str, certificate: str) -> bool:
+    """Tell whether an authority signed a certificate (PEM both); a text that is none was signed by nobody."""
+    try:
+        return _has_signed(_parse(authority, CERTIFICATE)[0], _parse(certificate, CERTIFICATE)[0])
+    except InputError:
+        return False
+
+
+def _certificates(source: Source) -> list[x509.Certificate]:
+    if "PRIVATE KEY-----" in source.certificate:
+        raise InputError("must hold certificates only, and no key", parameter=source.certificate_parameter)
+    return _parse(source.certificate, source.certificate_parameter)
+
+
+def _parse(pem: str, parameter: str) -> list[x509.Certificate]:
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        raise InputError("is not a certificate in PEM form", parameter=parameter) from None
+
+
+def _key(source: Source, certificate: x509.Certificate) -> str:
+    """The key as unencrypted PKCS #8, by which a second run knows it again."""
+    from cryptography.hazmat.primitives import serialization
+
+    key = _load_key(source)
+    if key.public_key() != certificate.public_key():
+        raise InputError(
+            f"does not belong to the (first) certificate, {_name(certificate)}", parameter=source.key_parameter
+        )
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def _load_key(source: Source) -> PrivateKeyTypes:
+    """No cause in errors: what the parser says may quote the key."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    pem = source.key.encode()
+    encrypted = "ENCRYPTED" in source.key
+    if encrypted and not source.passphrase:
+        raise InputError(
+            "is encrypted", parameter=source.key_parameter, advice=f"Give {PASSPHRASE}, or the key without encryption"
+        )
+    try:
+        return load_pem_private_key(pem, password=source.passphrase.encode() if encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        if encrypted:
+            raise InputError("does not open private_key, or that is damaged", parameter=PASSPHRASE) from None
+        raise InputError("is not a private key in PEM form", parameter=source.key_parameter) from None
+
+
+def _check_time(certificate: x509.Certificate, now: datetime, parameter: str) -> None:
+    if now < certificate.not_valid_before_utc:
+        raise InputError(
+            f"{_name(certificate)} is not valid before {date_text(certificate.not_valid_before_utc)}",
+            parameter=parameter,
+            advice=f"Here it is {date_text(now)}",
+        )
+    if now >= certificate.not_valid_after_utc:
+        raise InputError(
+            f"{_name(certificate)} expired on {date_text(certificate.not_valid_after_utc)}",
+            parameter=parameter,
+            advice=f"Here it is {date_text(now)}",
+        )
+
+
+def _check_public_key(certificate: x509.Certificate, parameter: str) -> None:
+    """Only what OpenSSL with its usual security level and Go both take."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    curves = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
+        raise InputError(f"has an RSA key of {key.key_size} bits, which verifiers refuse", parameter=parameter)
+    if not (
+        isinstance(key, (rsa.RSAPublicKey, ed25519.Ed25519PublicKey))
+        or (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, curves))
+    ):
+        raise InputError(
+            "has a kind of key that not every verifier takes",
+            parameter=parameter,
+            advice=f"Use RSA with at least {SMALLEST_RSA} bits, ECDSA with P-256, P-384 or P-521, or Ed25519",
+        )
+
+
+def _check_authority(certificate: x509.Certificate, parameter: str, *, signs_servers: bool) -> None:
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    constraints = _extension(certificate, x509.BasicConstraints, parameter)
+    if constraints is None or not constraints.ca:
+        raise InputError(
+            f"{_name(certificate)} is not the certificate of an authority (basic constraints without CA)",
+            parameter=parameter,
+        )
+    usage = _extension(certificate, x509.KeyUsage, parameter)
+    if usage is not None and not usage.key_cert_sign:
+        raise InputError("may not sign certificates (key usage without certificate signing)", parameter=parameter)
+    purposes = _extension(certificate, x509.ExtendedKeyUsage, parameter)
+    needed = {"clients": ExtendedKeyUsageOID.CLIENT_AUTH}
+    if signs_servers:
+        needed["servers"] = ExtendedKeyUsageOID.SERVER_AUTH
+    for who, purpose in needed.items():
+        if purposes is not None and not {purpose, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(purposes):
+            raise InputError(f"may not sign TLS {who} (extended key usage)", parameter=parameter)
+    if _extension(certificate, x509.NameConstraints, parameter) is not None:
+        raise InputError(
+            "may sign certain names only (name constraints)",
+            parameter=parameter,
+            advice="It would have to sign the names of clusters and of Services, which are in no domain of yours",
+        )
+
+
+def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _extension(certificate: x509.Certificate, kind: type[Extension], parameter: str) -> Extension | None:
+    from cryptography import x509
+
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+    except ValueError:
+        raise InputError("has extensions that cannot be read", parameter=parameter) from None
+
+
+def _names(certificate: x509.Certificate, parameter: str) -> list[str]:
+    from cryptography import x509
+
+    found = _extension(certificate, x509.SubjectAlternativeName, parameter)
+    if found is None:
+        return ["no name (no subject alternative name)"]
+    return [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+
+
+def _covers(certificate: x509.Certificate, value: str, parameter: str) -> bool:
+    """As verifiers look: at alternative names only, and a wildcard stands for one label."""
+    names = _names(certificate, parameter)
+    try:
+        return str(ipaddress.ip_address(value)) in names
+    except ValueError:
+        wanted = value.lower()
+        return any(name.lower() in (wanted, f"*.{wanted.partition('.')[2]}") for name in names)
+
+
+def _name(certificate: x509.Certificate) -> str:
+    return f'"{certificate.subject.rfc4514_string()}"'
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    from cryptography.hazmat.primitives import serialization
+
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
