@@ -43,9 +43,6 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.metric
 T = TypeVar("T")
 
 Manifest = dict[str, Any]
-# The body of an answer, or in words why there is none.
-Answer = bytes | str
-
 # Those that query reaches by gRPC; it calls the endpoints the same.
 STORE_APIS = ("receive", "rule", "store")
 # Without one of these nothing of a registered cluster can be stored or read.
@@ -109,8 +106,8 @@ class Facts:
     workload: Manifest
     pods: Sequence[Manifest] = ()
     secrets: Sequence[Manifest] | None = ()
-    metrics: Mapping[str, Answer] = field(default_factory=dict)
-    stores: Mapping[str, Answer] = field(default_factory=dict)
+    metrics: Mapping[str, bytes | str] = field(default_factory=dict)
+    stores: Mapping[str, bytes | str] = field(default_factory=dict)
     diagnosis: str = ""
 
     @property
@@ -182,7 +179,7 @@ def _ask(client: KubernetesClient, facts: Facts) -> Facts:
     return replace(facts, metrics=metrics, stores=stores, diagnosis=diagnosis)
 
 
-def _answer(get: Callable[[], bytes]) -> Answer:
+def _answer(get: Callable[[], bytes]) -> bytes | str:
     try:
         return get()
     except ApiError as error:
@@ -314,7 +311,7 @@ def _metrics_with(build_info: str, body: bytes) -> dict[str, list[Metric]]:
     return metrics
 
 
-def _read(answers: Mapping[str, Answer], parsed: Callable[[bytes], T]) -> tuple[list[T], list[str]]:
+def _read(answers: Mapping[str, bytes | str], parsed: Callable[[bytes], T]) -> tuple[list[T], list[str]]:
     """What the pods told, and errors of those that told nothing (that can be understood)."""
     found, errors = [], []
     for pod, answer in answers.items():

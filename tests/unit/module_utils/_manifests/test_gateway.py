@@ -205,7 +205,7 @@ def test_what_the_configuration_names_is_mounted() -> None:
     }
     content = {"configuration": {"haproxy.cfg", "tenants.crt", "internal.crt"}}
     for path in re.findall(r"/etc/gateway/\S+", gateway.haproxy_configuration(SETTINGS)):
-        folder, _, name = path.rpartition("/")
+        folder, _ignored, name = path.rpartition("/")
         volume = next(name for name, mounted in mounts.items() if mounted == folder)
         assert name in content.get(volume, {"tls.crt", "tls.key", "ca.crt"})
     data = objects()[("ConfigMap", "remote-write-gateway-configuration")]["data"]
@@ -214,14 +214,14 @@ def test_what_the_configuration_names_is_mounted() -> None:
 
 
 def test_whatever_it_reads_at_its_start_rolls_the_pods_when_it_changes() -> None:
-    def annotations(settings: Settings, authorities: dict[str, str] = AUTHORITIES) -> dict[str, str]:
+    def annotations(settings: Settings, authorities: dict[str, str]) -> dict[str, str]:
         (workload_,) = [item for item in gateway.objects(settings, authorities) if item["kind"] == "Deployment"]
         result: dict[str, str] = workload_["spec"]["template"]["metadata"]["annotations"]
         return result
 
-    before = annotations(replace(SETTINGS, checksums={"certificates": "1"}))
-    assert before != annotations(replace(SETTINGS, checksums={"certificates": "2"}))
-    assert before != annotations(replace(SETTINGS, checksums={"certificates": "1"}, max_body_bytes=65536))
+    before = annotations(replace(SETTINGS, checksums={"certificates": "1"}), AUTHORITIES)
+    assert before != annotations(replace(SETTINGS, checksums={"certificates": "2"}), AUTHORITIES)
+    assert before != annotations(replace(SETTINGS, checksums={"certificates": "1"}, max_body_bytes=65536), AUTHORITIES)
     renewed = {**AUTHORITIES, "tenants": "another PEM"}
     assert before != annotations(replace(SETTINGS, checksums={"certificates": "1"}), renewed)
 

@@ -72,7 +72,7 @@ def flags(component: Component, settings: Settings) -> dict[str, list[str]]:
     """The command line as flags with their values; a switch has an empty one."""
     result: dict[str, list[str]] = {}
     for argument in thanos_component.arguments(component, settings)[len(component.command) :]:
-        flag, _, value = argument.partition("=")
+        flag, _ignored, value = argument.partition("=")
         result.setdefault(flag, []).append(value)
     return result
 

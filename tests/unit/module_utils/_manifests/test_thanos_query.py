@@ -40,7 +40,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     (path,) = [
         argument.partition("=")[2] for argument in arguments if argument.startswith("--endpoint.sd-config-file=")
     ]
-    folder, _, name = path.rpartition("/")
+    folder, _ignored, name = path.rpartition("/")
     assert folder == thanos_component.CONFIGURATION_PATH
     content: dict[str, Any] = json.loads(manifests(settings)["ConfigMap"]["data"][name])
     return content
@@ -118,7 +118,7 @@ def test_an_external_endpoint_has_the_tls_that_is_given() -> None:
     assert tls["enabled"] is True
     secret = manifests(settings)["Secret"]["data"]
     for key, content in (("ca_file", "CA"), ("cert_file", "CRT"), ("key_file", "KEY")):
-        folder, _, name = tls[key].rpartition("/")
+        folder, _ignored, name = tls[key].rpartition("/")
         assert folder == thanos_component.SECRETS_PATH
         assert base64.b64decode(secret[name]).decode() == content
     assert "KEY" not in repr(given)
@@ -223,7 +223,7 @@ def test_the_frontend_splits_by_half_days_and_keeps_answers() -> None:
     assert "--query-range.split-interval=12h" in arguments
     assert "--query-frontend.compress-responses" in arguments
     (path,) = {argument.partition("=")[2] for argument in arguments if "response-cache-config-file" in argument}
-    folder, _, name = path.rpartition("/")
+    folder, _ignored, name = path.rpartition("/")
     assert folder == thanos_component.SECRETS_PATH
     cache = yaml.safe_load(thanos_query_frontend.COMPONENT.secret_files(settings)[name])
     assert cache["type"] == "IN-MEMORY"

@@ -20,7 +20,7 @@ SETTINGS = Settings("thanos-receive", "observer", objstore=True)
 
 def arguments(settings: Settings = SETTINGS) -> dict[str, str]:
     pairs = (argument.partition("=") for argument in thanos_component.arguments(COMPONENT, settings))
-    return {flag: value for flag, _, value in pairs}
+    return {flag: value for flag, _ignored, value in pairs}
 
 
 def test_the_tenant_comes_from_the_header_and_from_nowhere_else() -> None:

@@ -11,7 +11,7 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.metric
 
 
 def series(line: str) -> Metric:
-    ((metric,),) = parse(line.encode(), {"m"}).values()
+    (metric,) = parse(line.encode(), {"m"})["m"]
     return metric
 
 
