@@ -21,6 +21,7 @@ options:
   wait_timeout:
     description:
       - Seconds to wait at most. Waiting ends earlier when it is of no use, for example when an image cannot be pulled.
+      - Pods that have to end first get their termination grace period on top, which is 15 minutes for receive.
     type: int
     default: 300
 """

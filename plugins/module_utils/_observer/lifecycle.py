@@ -81,7 +81,9 @@ def deploy(
     if not check_mode:
         apply_plan(client, plan, force=force)
         if params.get("wait") is not False:
-            wait_ready(client, [identity(item) for item in wanted if item["kind"] in _WORKLOADS], timeout)
+            replaced = Plan(tuple(change for change in plan.changes if change.action == "update"))
+            workloads = [identity(item) for item in wanted if item["kind"] in _WORKLOADS]
+            wait_ready(client, workloads, timeout + grace_period(replaced))
     return plan
 
 
@@ -92,7 +94,7 @@ def remove(
 
     ``params`` are purge, wait and wait_timeout. With purge volumes too, and once nothing else of the observer is left,
     authorities and namespace. The pods end first: receive uploads what it holds in memory and needs its Secrets for
-    it. Raises NotReadyError when something is still there after wait_timeout.
+    it. Raises NotReadyError when something is still there after wait_timeout and the pods' grace period.
     """
     timeout, wait, purge = parameters.wait_timeout(params), params.get("wait") is not False, bool(params.get("purge"))
     kinds = [*KINDS, *([SERVICE_MONITOR] if client.serves(*SERVICE_MONITOR) else []), *([VOLUMES] if purge else [])]
@@ -103,7 +105,7 @@ def remove(
         return plan
     workloads = Plan(tuple(change for change in plan.changes if change.kind in _WORKLOADS))
     rest = Plan(tuple(change for change in plan.changes if change.kind not in _WORKLOADS))
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout + grace_period(workloads)
     apply_plan(client, workloads)
     if wait:
         selector = ",".join(f"{label}={value}" for label, value in workload.owner(instance).items())
@@ -113,6 +115,14 @@ def remove(
     if wait:
         wait_gone(client, _keys(rest), max(deadline - time.monotonic(), 1.0))
     return plan
+
+
+def grace_period(plan: Plan) -> float:
+    """Return the seconds that the pods of the plan's live workloads may take to end: receive uploads what it has."""
+    templates = [((change.before or {}).get("spec") or {}).get("template") or {} for change in plan.changes]
+    return max(
+        (float((item.get("spec") or {}).get("terminationGracePeriodSeconds") or 0) for item in templates), default=0
+    )
 
 
 def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Plan) -> Plan:
