@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - scs.observability.attributes
   - scs.observability.kubernetes
   - scs.observability.certificate
+  - scs.observability.placement
   - scs.observability.wait
 options:
   name:
@@ -44,7 +45,9 @@ options:
     description: Image reference of HAProxy 3.0 or newer. The version that this release was tested with unless given.
     type: str
   replicas:
-    description: Number of pods.
+    description:
+      - Number of pods. More than one have a PodDisruptionBudget, and keep to different nodes where there are enough,
+        unless O(affinity) says otherwise.
     type: int
     default: 2
   receive_url:
@@ -231,7 +234,12 @@ changes:
 """
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
-from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import CERTIFICATE, KUBERNETES, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import (
+    CERTIFICATE,
+    KUBERNETES,
+    PLACEMENT,
+    WAIT,
+)
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway
 
@@ -265,6 +273,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             **CERTIFICATE,
             **KUBERNETES,
+            **PLACEMENT,
             **WAIT,
         },
         supports_check_mode=True,

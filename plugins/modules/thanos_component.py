@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - scs.observability.attributes
   - scs.observability.kubernetes
+  - scs.observability.placement
   - scs.observability.wait
 options:
   component:
@@ -232,19 +233,6 @@ options:
   node_port:
     description: Node port for HTTP. V(0) lets the cluster choose.
     type: int
-  node_selector:
-    description: Labels of the nodes that pods may run on.
-    type: dict
-  tolerations:
-    description: Taints of nodes that pods put up with, as Kubernetes has them.
-    type: list
-    elements: dict
-  affinity:
-    description: Affinity of the pods as Kubernetes has it. It replaces the default, see O(replicas).
-    type: dict
-  priority_class:
-    description: Priority class of the pods.
-    type: str
   service_monitor:
     description:
       - Whether there is a ServiceMonitor, by which a Prometheus of the Prometheus Operator finds the component.
@@ -419,7 +407,7 @@ changes:
 """
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
-from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, PLACEMENT, WAIT
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 
@@ -474,14 +462,11 @@ def main() -> None:
             "log_level": {"type": "str", "default": "info"},
             "service_type": {"type": "str", "default": "ClusterIP"},
             "node_port": {"type": "int"},
-            "node_selector": {"type": "dict"},
-            "tolerations": {"type": "list", "elements": "dict"},
-            "affinity": {"type": "dict"},
-            "priority_class": {"type": "str"},
             "service_monitor": {"type": "str", "default": "auto"},
             "purge": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             **KUBERNETES,
+            **PLACEMENT,
             **WAIT,
         },
         supports_check_mode=True,

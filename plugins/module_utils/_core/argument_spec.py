@@ -33,6 +33,13 @@ CERTIFICATE: ArgumentSpec = {
     "private_key_passphrase": {"type": "str", "no_log": True},
 }
 
+PLACEMENT: ArgumentSpec = {
+    "node_selector": {"type": "dict"},
+    "tolerations": {"type": "list", "elements": "dict"},
+    "affinity": {"type": "dict"},
+    "priority_class": {"type": "str"},
+}
+
 WAIT: ArgumentSpec = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 300},

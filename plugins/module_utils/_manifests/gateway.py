@@ -86,6 +86,7 @@ class Settings:
     max_message_bytes: int = 64 * 1024**2
     timeouts: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+    placement: Mapping[str, Any] = field(default_factory=dict)
     checksums: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -175,6 +176,7 @@ def objects(settings: Settings, authorities: Mapping[str, str]) -> list[Manifest
             f"{settings.name}-metrics", settings.namespace, object_labels, ports={"metrics": OBSERVABILITY_PORT}
         ),
         _deployment(settings, object_labels, {**settings.checksums, "configuration": workload.checksum(files)}),
+        *workload.disruption_budgets(settings.name, settings.namespace, object_labels, settings.replicas),
     ]
 
 
@@ -232,6 +234,7 @@ def _deployment(settings: Settings, object_labels: Mapping[str, str], checksums:
         ],
         checksums=checksums,
         termination_grace_period=DRAIN_SECONDS + settings.stop_seconds + 5,
+        **workload.placed(settings.placement, object_labels, settings.replicas),
     )
     return workload.deployment(
         settings.name, settings.namespace, object_labels, template=template, replicas=settings.replicas

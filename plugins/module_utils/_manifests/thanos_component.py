@@ -316,8 +316,7 @@ def objects(component: Component, settings: Settings) -> list[Manifest]:
                 _headless_name(settings), settings.namespace, object_labels, ports=component.all_ports, headless=True
             )
         )
-    if settings.replicas > 1:
-        result.append(workload.disruption_budget(settings.name, settings.namespace, object_labels))
+    result += workload.disruption_budgets(settings.name, settings.namespace, object_labels, settings.replicas)
     if settings.service_monitor:
         result.append(workload.service_monitor(settings.name, settings.namespace, object_labels, port="http"))
     # What is read again has its volumes from the start, or the first file in it would be a restart.
@@ -430,9 +429,6 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
     for what, content in (("configuration", files), ("secrets", secret_files)):
         if content and not component.rereads:
             checksums[what] = workload.checksum(dict(content))
-    placement = dict(settings.placement)
-    if settings.replicas > 1:
-        placement.setdefault("affinity", workload.apart(object_labels))
     template = workload.pod_template(
         object_labels,
         [
@@ -455,7 +451,7 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
         volumes=volumes,
         checksums=checksums,
         termination_grace_period=component.termination_grace_period,
-        **placement,
+        **workload.placed(settings.placement, object_labels, settings.replicas),
     )
     if component.stateful:
         claims = [workload.volume_claim("data", object_labels, size=size, storage_class=settings.storage_class)]

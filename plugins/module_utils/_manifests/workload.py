@@ -372,14 +372,18 @@ def service(
     }
 
 
-def disruption_budget(name: str, namespace: str, object_labels: Mapping[str, str]) -> Manifest:
-    """A PodDisruptionBudget: a node that is drained takes one pod at a time."""
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": metadata(name, namespace, object_labels),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(object_labels)}},
-    }
+def disruption_budgets(name: str, namespace: str, object_labels: Mapping[str, str], replicas: int) -> list[Manifest]:
+    """With several replicas, the PodDisruptionBudget: a node that is drained takes one pod at a time."""
+    if replicas < 2:
+        return []
+    return [
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": metadata(name, namespace, object_labels),
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(object_labels)}},
+        }
+    ]
 
 
 def service_monitor(name: str, namespace: str, object_labels: Mapping[str, str], *, port: str) -> Manifest:
@@ -398,7 +402,12 @@ def service_monitor(name: str, namespace: str, object_labels: Mapping[str, str],
     }
 
 
-def apart(object_labels: Mapping[str, str]) -> Manifest:
+def placed(placement: Mapping[str, Any], object_labels: Mapping[str, str], replicas: int) -> dict[str, Any]:
+    """Where pods run, as arguments of pod_template; replicas keep apart unless an affinity is given."""
+    return {**({"affinity": _apart(object_labels)} if replicas > 1 else {}), **placement}
+
+
+def _apart(object_labels: Mapping[str, str]) -> Manifest:
     """An affinity: pods of a workload on different nodes, where there are enough."""
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": selector(object_labels)}}
     return {

@@ -156,6 +156,7 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
         max_body_bytes=max_body_bytes,
         timeouts=_timeouts(params.get("timeouts") or {}),
         resources=parameters.resources(params) or gateway.RESOURCES,
+        placement=parameters.placement(params),
     )
     if "memory" in (settings.resources.get("limits") or {}) and settings.buffers < gateway.FEWEST_BUFFERS:
         raise InputError(

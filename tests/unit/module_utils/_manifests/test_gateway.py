@@ -236,6 +236,16 @@ def test_a_rolling_update_drops_nothing() -> None:
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] > drain + stop
 
 
+@pytest.mark.parametrize(("replicas", "guarded"), [(1, False), (2, True)])
+def test_replicas_are_apart_and_not_taken_down_at_once(replicas: int, guarded: bool) -> None:
+    settings = replace(SETTINGS, replicas=replicas)
+    assert (("PodDisruptionBudget", settings.name) in objects(settings)) is guarded
+    assert ("podAntiAffinity" in pod(settings)["spec"].get("affinity", {})) is guarded
+    given = {"affinity": {"nodeAffinity": {}}, "priority_class": "high"}
+    spec = pod(replace(settings, placement=given))["spec"]
+    assert (spec["affinity"], spec["priorityClassName"]) == ({"nodeAffinity": {}}, "high")
+
+
 def test_everything_but_the_namespace_is_found_by_its_owner() -> None:
     for (kind, _name), item in objects().items():
         if kind != "Namespace":
