@@ -32,9 +32,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
-from tests.integration.s3.conftest import S3Server, s3
-
-__all__ = ["s3"]
+from tests.integration.s3_server import S3Server
 
 Result = dict[str, Any]
 Ensure = Callable[..., Result]

@@ -20,11 +20,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.apiserver.conftest import api_server
-from tests.integration.s3.conftest import s3
-
-__all__ = ["api_server", "s3"]
-
 CHECKOUT = Path(__file__).resolve().parents[3]
 ENVIRONMENTS = CHECKOUT / ".build" / "ansible-core"
 # What `make lock` resolves for: the oldest Python 3.x that each can have

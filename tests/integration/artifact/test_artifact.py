@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from tests.integration.apiserver.conftest import ApiServer
+from tests.integration.api_server import ApiServer
 from tests.integration.artifact.conftest import Core
-from tests.integration.s3.conftest import S3Server
+from tests.integration.s3_server import S3Server
 
 
 def recap(output: str) -> dict[str, int]:

@@ -29,11 +29,11 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from ansible_collections.scs.observability.plugins.module_utils._registration.overview import overview
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
-from tests.integration.apiserver.conftest import ApiServer, api_server
-from tests.integration.thanos.conftest import NAMESPACE, Observer, identities, observer, s3, write
+from tests.integration.api_server import ApiServer
+from tests.integration.thanos.conftest import NAMESPACE, Observer, identities, observer, write
 from tests.integration.thanos.pods import Manifest, Pod
 
-__all__ = ["api_server", "identities", "observer", "s3"]
+__all__ = ["identities", "observer"]
 
 CLUSTER = "kaas-1"
 KINDS = {"Deployment": "deployment", "StatefulSet": "stateful_set"}

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from ansible_collections.scs.observability.plugins.module_utils._observer.components import Facts, describe
-from tests.integration.apiserver.conftest import answers, free_port, process, wait_until
+from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.thanos.pods import wait_for
 
 # Older than what the compactor leaves alone because it may still be uploaded.

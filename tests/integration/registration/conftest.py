@@ -6,56 +6,18 @@
 from __future__ import annotations
 
 import itertools
-import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
-from tests.integration.apiserver.conftest import ApiServer, Authority, answers, free_port, process, wait_until
-
-
-@contextmanager
-def running_api_server(folder: Path) -> Iterator[ApiServer]:
-    authority = Authority(folder)
-    certificate, key = authority.pair("server", "kube-apiserver", server=True)
-    admin_certificate, admin_key = authority.pair("readiness", "readiness", ("system:masters",))
-    account_key = authority.write_key("service-accounts.key", ec.generate_private_key(ec.SECP256R1()))
-    etcd_url, peer_url, port = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}", free_port()
-    etcd_arguments = [
-        *("--data-dir", str(folder / "etcd"), "--unsafe-no-fsync", "--log-level=warn"),
-        *("--listen-client-urls", etcd_url, "--advertise-client-urls", etcd_url),
-        *("--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url),
-        *("--initial-cluster", f"default={peer_url}"),
-    ]
-    arguments = [
-        *(f"--etcd-servers={etcd_url}", f"--secure-port={port}"),
-        *("--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--cert-dir={folder}"),
-        *(f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}"),
-        *(f"--client-ca-file={authority.certificate}", "--authorization-mode=RBAC"),
-        "--service-account-issuer=https://kubernetes.default.svc",
-        *(f"--service-account-key-file={account_key}", f"--service-account-signing-key-file={account_key}"),
-        "--service-cluster-ip-range=10.0.0.0/24",
-    ]
-    url = f"https://127.0.0.1:{port}"
-    with ExitStack() as stack:
-        log = folder / "etcd.log"
-        etcd = stack.enter_context(process("etcd", etcd_arguments, log))
-        wait_until(lambda: answers(f"{etcd_url}/health"), etcd, log)
-        log = folder / "kube-apiserver.log"
-        server = stack.enter_context(process("kube-apiserver", arguments, log))
-        context = ssl.create_default_context(cafile=str(authority.certificate))
-        context.load_cert_chain(str(admin_certificate), str(admin_key))
-        wait_until(lambda: answers(f"{url}/readyz", context), server, log)
-        yield ApiServer(url, folder, authority)
+from tests.integration.api_server import ApiServer, running_api_server
 
 
 @pytest.fixture(scope="session")

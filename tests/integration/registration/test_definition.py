@@ -20,7 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     Proof,
     Registration,
 )
-from tests.integration.apiserver.conftest import binary
+from tests.integration.processes import binary
 
 UID = "0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
 LEGAL = {(old, new) for old, phases in kaas_cluster.TRANSITIONS.items() for new in (old, *phases)}

@@ -14,7 +14,7 @@ import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent
-from tests.integration.apiserver.conftest import answers, free_port, process, wait_until
+from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.registration.test_registration import kubectl
 
 NODE = "worker-1"

@@ -32,7 +32,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.freshnes
     observer_time,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.proof import remote_write_errors
-from tests.integration.apiserver.conftest import answers, free_port, process, wait_until
+from tests.integration.processes import answers, free_port, process, wait_until
 
 T = TypeVar("T")
 

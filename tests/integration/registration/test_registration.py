@@ -28,7 +28,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.client i
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import activate
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
-from tests.integration.apiserver.conftest import binary, free_port
+from tests.integration.processes import binary, free_port
 
 OTHER_UID = "0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
 CLUSTER_SCOPED = (

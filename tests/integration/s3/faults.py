@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from .conftest import S3Server
+from tests.integration.s3_server import S3Server
 
 _HOP_BY_HOP = ("connection", "expect", "transfer-encoding", "content-length")
 

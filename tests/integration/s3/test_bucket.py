@@ -23,8 +23,9 @@ import yaml
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import create_authority
 from ansible_collections.scs.observability.plugins.module_utils._objstore import client as client_module
 from ansible_collections.scs.observability.plugins.modules import bucket
+from tests.integration.s3_server import BLOCK, S3Server
 
-from .conftest import BLOCK, Module, S3Server
+from .conftest import Module
 
 
 def fill(s3: S3Server, name: str) -> None:

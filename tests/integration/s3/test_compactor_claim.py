@@ -25,8 +25,8 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.compac
     release,
 )
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
+from tests.integration.s3_server import BLOCK, S3Server, User
 
-from .conftest import BLOCK, S3Server, User
 from .faults import faulty, refusal
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

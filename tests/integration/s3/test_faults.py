@@ -17,8 +17,9 @@ import botocore.auth
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._objstore import client as client_module
+from tests.integration.s3_server import BLOCK, S3Server
 
-from .conftest import BLOCK, Module, S3Server
+from .conftest import Module
 from .faults import Asked, CutError, FaultyStore, Reply, faulty, refusal
 
 

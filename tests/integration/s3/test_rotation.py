@@ -18,8 +18,9 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.compac
     place,
     release,
 )
+from tests.integration.s3_server import BLOCK, S3Server, User
 
-from .conftest import BLOCK, Module, S3Server, User
+from .conftest import Module
 
 COMPACTOR = Owner("uid-a", "monitoring", "compactor", "observer-a")
 

@@ -40,10 +40,8 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore import
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from tests.integration import remote_write
 from tests.integration.remote_write import Sample
-from tests.integration.s3.conftest import S3Server, s3
+from tests.integration.s3_server import S3Server
 from tests.integration.thanos.pods import Manifest, Node, Pod, wait_for
-
-__all__ = ["s3"]
 
 T = TypeVar("T")
 

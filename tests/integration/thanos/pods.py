@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images
-from tests.integration.apiserver.conftest import binary, free_port
+from tests.integration.processes import binary, free_port
 
 Manifest = dict[str, Any]
 T = TypeVar("T")

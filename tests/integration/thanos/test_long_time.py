@@ -28,7 +28,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import issue
 from tests.integration import remote_write
 from tests.integration.remote_write import Sample
-from tests.integration.s3.conftest import S3Server
+from tests.integration.s3_server import S3Server
 from tests.integration.thanos.conftest import NAMESPACE, Identities, component_of, connection, new_bucket
 from tests.integration.thanos.pods import Node, Pod, wait_for
 

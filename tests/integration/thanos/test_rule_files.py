@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_rule_files
-from tests.integration.apiserver.conftest import binary
+from tests.integration.processes import binary
 from tests.unit.module_utils._manifests.test_thanos_rule import ALERT, RECORD, REFUSED, file_of
 
 # Where we are stricter: names of files are keys of a ConfigMap, half of the data is no data, an empty file a mistake.

@@ -1,31 +1,20 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real API server: etcd and kube-apiserver as processes on loopback, without any controller or kubelet.
-
-The binaries come from LAB_BIN, else from the lab's cache (`make lab` builds them).
-"""
+"""A real API server: etcd and kube-apiserver, without any controller or kubelet."""
 
 from __future__ import annotations
 
 import datetime
 import itertools
-import os
-import socket
 import ssl
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import kubernetes
-import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -33,23 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-
-START_TIMEOUT = 60.0
-
-
-def binary(name: str) -> str:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    folder = Path(os.environ.get("LAB_BIN") or cache / "scs-observability-lab" / "bin" / "current")
-    path = folder / name
-    if not path.is_file():
-        pytest.fail(f"{path} is missing: `make lab` builds it, or let LAB_BIN point to a folder that has it")
-    return str(path)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from tests.integration.processes import answers, free_port, process, wait_until
 
 
 class Authority:
@@ -141,39 +114,8 @@ class ApiServer:
 
 
 @contextmanager
-def process(name: str, arguments: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        started = subprocess.Popen([binary(name), *arguments], stdout=output, stderr=subprocess.STDOUT)
-    try:
-        yield started
-    finally:
-        started.terminate()
-        try:
-            started.wait(20)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.wait()
-
-
-def wait_until(condition: Callable[[], bool], running: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while not condition():
-        if running.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"{running.args!r} did not start:\n{log.read_text(errors='replace')[-3000:]}")
-        time.sleep(0.1)
-
-
-def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5, context=context) as response:
-            return int(response.status) == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-@pytest.fixture(scope="session")
-def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    folder = tmp_path_factory.mktemp("apiserver")
+def running_api_server(folder: Path) -> Iterator[ApiServer]:
+    """An API server of its own, for as long as the block lasts."""
     authority = Authority(folder)
     certificate, key = authority.pair("server", "kube-apiserver", server=True)
     admin_certificate, admin_key = authority.pair("readiness", "readiness", ("system:masters",))
@@ -213,31 +155,3 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         context.load_cert_chain(str(admin_certificate), str(admin_key))
         wait_until(lambda: answers(f"{url}/readyz", context), server, log)
         yield ApiServer(url, folder, authority)
-
-
-@pytest.fixture(scope="session")
-def admin(api_server: ApiServer) -> KubernetesClient:
-    return api_server.client()
-
-
-_NUMBERS = itertools.count(1)
-
-
-@pytest.fixture
-def new_namespace() -> str:
-    """Return a name that no namespace has yet."""
-    return f"test-{next(_NUMBERS)}"
-
-
-@pytest.fixture
-def namespace(admin: KubernetesClient, new_namespace: str) -> str:
-    """Return a namespace that somebody else made."""
-    admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": new_namespace}})
-    return new_namespace
-
-
-@pytest.fixture
-def other(api_server: ApiServer) -> Iterator[kubernetes.client.ApiClient]:
-    """Return the official client, in the part of everybody else who writes to the cluster."""
-    with kubernetes.config.new_client_from_config(str(api_server.kubeconfig())) as client:
-        yield client

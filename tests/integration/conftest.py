@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers that all integration tests share: each is started once, by the first test that needs it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from functools import lru_cache
+
+import botocore.loaders
+import kubernetes
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from tests.integration.api_server import ApiServer, running_api_server
+from tests.integration.s3_server import S3Server, running_s3_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """botocore reads its description of S3 for each client anew, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lru_cache(botocore.loaders.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with running_api_server(tmp_path_factory.mktemp("apiserver")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def admin(api_server: ApiServer) -> KubernetesClient:
+    return api_server.client()
+
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def new_namespace() -> str:
+    """Return a name that no namespace has yet."""
+    return f"test-{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def namespace(admin: KubernetesClient, new_namespace: str) -> str:
+    """Return a namespace that somebody else made."""
+    admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": new_namespace}})
+    return new_namespace
+
+
+@pytest.fixture
+def other(api_server: ApiServer) -> Iterator[kubernetes.client.ApiClient]:
+    """Return the official client, in the part of everybody else who writes to the cluster."""
+    with kubernetes.config.new_client_from_config(str(api_server.kubeconfig())) as client:
+        yield client

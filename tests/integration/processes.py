@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs of the lab as processes on loopback.
+
+They come from LAB_BIN, else from the lab's cache (`make lab` builds them).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+START_TIMEOUT = 60.0
+
+
+def binary(name: str) -> str:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    folder = Path(os.environ.get("LAB_BIN") or cache / "scs-observability-lab" / "bin" / "current")
+    path = folder / name
+    if not path.is_file():
+        pytest.fail(f"{path} is missing: `make lab` builds it, or let LAB_BIN point to a folder that has it")
+    return str(path)
+
+
+_GIVEN: set[int] = set()
+
+
+def free_port() -> int:
+    """A port on loopback, never the same twice: the kernel may give one again before the first asker listens there."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = int(listener.getsockname()[1])
+        if port not in _GIVEN:
+            _GIVEN.add(port)
+            return port
+
+
+@contextmanager
+def process(name: str, arguments: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        started = subprocess.Popen([binary(name), *arguments], stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield started
+    finally:
+        started.terminate()
+        try:
+            started.wait(20)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+def wait_until(condition: Callable[[], bool], running: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not condition():
+        if running.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"{running.args!r} did not start:\n{log.read_text(errors='replace')[-3000:]}")
+        time.sleep(0.1)
+
+
+def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5, context=context) as response:
+            return int(response.status) == 200
+    except (urllib.error.URLError, OSError):
+        return False
