@@ -50,6 +50,8 @@ _ORDER: tuple[frozenset[str], ...] = (
 )
 
 # Rounds of looking again at an object that others write at the same moment.
+# The namespace that every cluster has.
+_REHEARSAL = "default"
 _ROUNDS = 5
 # Seconds for the API server to serve a definition, and for an object of the same name to be gone.
 _ESTABLISHED_TIMEOUT = 30.0
@@ -273,8 +275,25 @@ def _rehearse(client: KubernetesClient, manifest: Manifest, force: bool) -> Mani
         return client.apply(manifest, dry_run=True, force=force)
     except ApiError as error:
         if error.status == 404 or "NamespaceTerminating" in error.causes:
+            _validate_elsewhere(client, manifest)
             return None
         raise
+
+
+def _validate_elsewhere(client: KubernetesClient, manifest: Manifest) -> None:
+    """Without its namespace an object cannot be rehearsed, but what is wrong with it shows in another as well.
+
+    Raises ApiError for what the API server calls invalid. What else it says is about the other namespace.
+    """
+    key = identity(manifest)
+    if not key.namespace:
+        return
+    try:
+        client.create({**manifest, "metadata": {**manifest["metadata"], "namespace": _REHEARSAL}}, dry_run=True)
+    except ApiError as error:
+        if error.status in (400, 422):
+            resource = error.resource.replace(f" {_REHEARSAL}/", f" {key.namespace}/")
+            raise ApiError(error.host, error.verb, resource, error.status, error.reason, causes=error.causes) from error
 
 
 def _change(

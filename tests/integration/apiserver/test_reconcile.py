@@ -161,6 +161,16 @@ class TestEmptyCluster:
         for item in wanted:
             assert admin.get(*identity(item)[:2], item["metadata"]["name"], item["metadata"].get("namespace", ""))
 
+    @pytest.mark.parametrize("name", ["receive", "kubernetes"], ids=["free", "taken in the default namespace"])
+    def test_what_is_invalid_is_refused_before_the_namespace_is_made(
+        self, admin: KubernetesClient, new_namespace: str, name: str
+    ) -> None:
+        broken = manifest("v1", "Service", name, new_namespace, spec={"ports": [{"port": 99999}]})
+        with pytest.raises(ApiError, match=rf"services {new_namespace}/{name}.*99999") as refused:
+            plan_objects(admin, [manifest("v1", "Namespace", new_namespace), broken])
+        assert refused.value.status == 422
+        assert "default" not in str(refused.value)
+
     def test_a_second_run_changes_nothing(self, admin: KubernetesClient, new_namespace: str) -> None:
         run(admin, component(new_namespace), owner=OWNER, owner_namespace=new_namespace, prune_kinds=PRUNED)
         versions = {
