@@ -76,7 +76,8 @@ def integration() -> tuple[bool, Counter[str]]:
     # The programs that the tests start; built once, then cached.
     if not execute([sys.executable, "-m", "lab", "images"]):
         return False, Counter(errors=1)
-    return pytest("integration", "tests/integration", "--durations=10")
+    # They wait more than they compute. Files stay together: each process has servers of its own.
+    return pytest("integration", "tests/integration", "--numprocesses=2", "--dist=loadfile", "--durations=10")
 
 
 def whole(command: Sequence[str], **environment: str) -> tuple[bool, Counter[str]]:

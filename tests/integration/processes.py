@@ -37,12 +37,17 @@ _GIVEN: set[int] = set()
 
 
 def free_port() -> int:
-    """A port on loopback, never the same twice: the kernel may give one again before the first asker listens there."""
+    """A port on loopback, never the same twice: the kernel may give one again before the first asker listens there.
+
+    Test processes side by side take theirs from different ones.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = int(listener.getsockname()[1])
-        if port not in _GIVEN:
+        if port not in _GIVEN and port // 2 % processes == number % processes:
             _GIVEN.add(port)
             return port
 

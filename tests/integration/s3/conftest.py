@@ -28,7 +28,7 @@ def _numbers() -> Iterator[int]:
 @pytest.fixture
 def name(_numbers: Iterator[int]) -> str:
     """A name that no bucket has yet."""
-    return f"thanos-{next(_numbers)}"
+    return f"bucket-{next(_numbers)}"
 
 
 @pytest.fixture
