@@ -83,6 +83,7 @@ COMPONENT = Component(
     reserved={
         "--data-dir": "Volumes are mounted there",
         "--rule-file": instead("rules"),
+        "--query=": instead("endpoints"),
         "--query.sd-files": instead("endpoints"),
         "--query.config": instead("endpoints"),
         "--grpc-query-endpoint": instead("endpoints"),
