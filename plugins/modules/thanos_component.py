@@ -141,7 +141,7 @@ options:
   retention:
     description:
       - How long O(component=receive) and O(component=rule) keep blocks on their own volume, a duration such as V(2d),
-        at least V(6h).
+        at least V(6h). With V(0) they are never removed, and in the end the volume is full.
       - V(2d) with an object store, where blocks stay, and for receive V(15d) without, unless given.
     type: str
   retention_raw:
@@ -176,7 +176,9 @@ options:
       - Texts with templates like C({{ $labels.cluster }}) stay as they are when they come from a lookup.
     type: dict
   evaluation_interval:
-    description: How often O(component=rule) evaluates groups that do not say so themselves. V(1m) unless given.
+    description:
+      - How often O(component=rule) evaluates groups that do not say so themselves, between V(1s) and V(1d).
+        V(1m) unless given.
     type: str
   external_labels:
     description:

@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible.module_utils import basic
 
-
 # What secrets are called in the configuration of an object store or a cache.
 _SECRETS = frozenset(
     {

@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import duration, quantity
+from ansible_collections.scs.observability.plugins.module_utils._core.names import (
+    dns_subdomain,
+    duration,
+    volume_size,
+)
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
     INTERNAL_GATEWAY,
@@ -190,7 +194,7 @@ def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settin
     log_level = params.get("log_level") or "info"
     if log_level not in _LOG_LEVELS:
         raise InputError(f"{log_level!r} is none of {', '.join(_LOG_LEVELS)}", parameter="log_level")
-    storage_size = params.get("storage_size")
+    storage_size, storage_class = params.get("storage_size"), params.get("storage_class")
     durations: dict[str, Any] = {name: duration(params[name], name) for name in _DURATIONS if params.get(name)}
     settings = Settings(
         name=parameters.name(params, component.default_name),
@@ -198,8 +202,8 @@ def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settin
         image=parameters.image(params, images.THANOS),
         replicas=parameters.replicas(params, 1),
         resources=parameters.resources(params),
-        storage_size=quantity(storage_size, "storage_size") if storage_size else "",
-        storage_class=params.get("storage_class") or "",
+        storage_size=volume_size(storage_size, "storage_size") if storage_size else "",
+        storage_class=dns_subdomain(storage_class, "storage_class") if storage_class else "",
         endpoints=tuple(params.get("endpoints") or ()),
         external_endpoints=tuple(_external_endpoint(item) for item in params.get("external_endpoints") or ()),
         objstore=store is not None,

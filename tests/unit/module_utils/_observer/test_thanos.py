@@ -77,6 +77,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("compact", {"replicas": 2}, "replicas"),
     ("store", {"storage_size": "10 GB"}, "storage_size"),
     ("store", {"storage_size": "-1Gi"}, "storage_size"),
+    ("store", {"storage_size": "0"}, "storage_size"),
+    ("store", {"storage_size": "1n"}, "storage_size"),
+    ("store", {"storage_size": "1Gi", "storage_class": "Not Valid"}, "storage_class"),
+    ("store", {"resources": {"limits": {"memroy": "1Gi"}}}, "resources.limits"),
+    ("store", {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}, "resources.requests.cpu"),
     ("store", {"resources": {"requests": {"cpu": "much"}}}, "resources.requests.cpu"),
     ("store", {"log_level": "loud"}, "log_level"),
     ("store", {"service_type": "ExternalName"}, "service_type"),
@@ -92,8 +97,18 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
             ("compact", "delete_delay"),
             ("rule", "evaluation_interval"),
         )
-        for value in ("soon", "-1h", "1", "1h 30m")
+        for value in ("soon", "-1h", "1", "1h 30m", "300y")
     ),
+    *(("rule", {"evaluation_interval": value}, "evaluation_interval") for value in ("0", "0s", "999ms", "2d", "1y")),
+    *(
+        ("query", {"endpoints": [f"{name}:{port}"]}, "endpoints")
+        for name in ("a", "dns+a")
+        for port in (0, 65536, 99999)
+    ),
+    *(("query", {"external_endpoints": [{"address": f"a:{port}"}]}, "external_endpoints") for port in (0, 65536)),
+    *(("query_frontend", {"endpoints": [f"http://a:{port}"]}, "endpoints") for port in (0, 65536)),
+    *(("rule", {"alertmanagers": [f"http://a:{port}"]}, "alertmanagers") for port in (0, 65536)),
+    ("receive", {"retention": "1h"}, "retention"),
     ("compact", {"retention_raw": "1d"}, "retention_raw"),
     ("compact", {"retention_5m": "1d"}, "retention_5m"),
     ("compact", {"retention_raw": "2d", "retention_5m": "30d", "retention_1h": "20d"}, "retention_1h"),

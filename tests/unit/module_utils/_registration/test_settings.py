@@ -124,6 +124,8 @@ def test_resources_can_be_given_one_by_one() -> None:
         ({"agent": {"limit": {"memory": "1Gi"}}}, "resources.agent"),
         ({"agent": {"limits": "1Gi"}}, "resources.agent.limits"),
         ({"node_exporter": {"limits": {"memory": "much"}}}, "resources.node_exporter.limits.memory"),
+        ({"agent": {"limits": {"memroy": "1Gi"}}}, "resources.agent.limits"),
+        ({"agent": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}, "resources.agent.requests.cpu"),
     ],
 )
 def test_resources_that_cannot_be_are_refused(resources: dict[str, Any], parameter: str) -> None:
