@@ -25,6 +25,11 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     service_names,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
+from ansible_collections.scs.observability.plugins.module_utils._identity.provided import (
+    Source,
+    check_client,
+    check_trusted,
+)
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import MANAGED_BY, MANAGED_BY_LABEL
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -187,10 +192,13 @@ def component_of(params: Mapping[str, Any]) -> Component:
     return COMPONENTS[name]
 
 
-def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settings, ObjectStore | None]:
-    """Read the module's parameters; InputError names the one that cannot work."""
+def settings_of(
+    component: Component, params: Mapping[str, Any], now: datetime | None = None
+) -> tuple[Settings, ObjectStore | None]:
+    """Read the module's parameters; InputError names the one that cannot work. ``now`` is for certificates."""
+    now = now or datetime.now(UTC)
     service_type, node_port = parameters.service(params)
-    store = _object_store(params)
+    store = _object_store(params, now)
     log_level = params.get("log_level") or "info"
     if log_level not in _LOG_LEVELS:
         raise InputError(f"{log_level!r} is none of {', '.join(_LOG_LEVELS)}", parameter="log_level")
@@ -205,7 +213,7 @@ def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settin
         storage_size=volume_size(storage_size, "storage_size") if storage_size else "",
         storage_class=dns_subdomain(storage_class, "storage_class") if storage_class else "",
         endpoints=tuple(params.get("endpoints") or ()),
-        external_endpoints=tuple(_external_endpoint(item) for item in params.get("external_endpoints") or ()),
+        external_endpoints=tuple(_external_endpoint(item, now) for item in params.get("external_endpoints") or ()),
         objstore=store is not None,
         tls=params.get("tls") is not False,
         tenant_header=parameters.tenant_header(params),
@@ -331,7 +339,7 @@ def _certificate(component: Component, settings: Settings, observed: Observed, n
     return secret
 
 
-def _object_store(params: Mapping[str, Any]) -> ObjectStore | None:
+def _object_store(params: Mapping[str, Any], now: datetime) -> ObjectStore | None:
     configuration = params.get("objstore")
     access_key, secret_key = params.get("objstore_access_key"), params.get("objstore_secret_key")
     ca = params.get("objstore_ca") or ""
@@ -354,10 +362,8 @@ def _object_store(params: Mapping[str, Any]) -> ObjectStore | None:
     if bool(access_key) != bool(secret_key):
         missing = "objstore_secret_key" if access_key else "objstore_access_key"
         raise InputError("is required with the other one of the pair", parameter=missing)
-    if ca and "-----BEGIN CERTIFICATE-----" not in ca:
-        raise InputError("must be certificates in PEM form", parameter="objstore_ca")
-    if "PRIVATE KEY-----" in ca:
-        raise InputError("must hold certificates only, and no key", parameter="objstore_ca")
+    if ca:
+        check_trusted(ca, now, "objstore_ca")
     ca_file = ((config.get("http_config") or {}).get("tls_config") or {}).get("ca_file")
     if ca_file == thanos_component.OBJSTORE_CA_FILE and not ca:
         raise InputError("is required: objstore refers to it", parameter="objstore_ca")
@@ -376,12 +382,22 @@ def _trusting(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {**configuration, "config": {**config, "http_config": {**http, "tls_config": tls}}}
 
 
-def _external_endpoint(item: Mapping[str, Any]) -> ExternalEndpoint:
-    given = {name: item.get(name) or "" for name in ("address", "server_name", "ca", "certificate", "key")}
-    for name, title in (("ca", "CERTIFICATE"), ("certificate", "CERTIFICATE"), ("key", "PRIVATE KEY")):
-        if given[name] and f"{title}-----" not in given[name]:
-            raise InputError(f"{given['address']}: {name} is not in PEM form", parameter="external_endpoints")
-    return ExternalEndpoint(**given)
+def _external_endpoint(item: Mapping[str, Any], now: datetime) -> ExternalEndpoint:
+    endpoint = ExternalEndpoint(
+        **{name: item.get(name) or "" for name in ("address", "server_name", "ca", "certificate", "key")}
+    )
+    try:
+        if endpoint.ca:
+            check_trusted(endpoint.ca, now, "ca")
+        if endpoint.certificate and endpoint.key:
+            check_client(Source(endpoint.certificate, endpoint.key, key_parameter="key"), now)
+    except InputError as error:
+        raise InputError(
+            f"{endpoint.address}: {error.parameter}: {error.message}",
+            parameter="external_endpoints",
+            advice=error.advice,
+        ) from None
+    return endpoint
 
 
 def _external_labels(given: Mapping[str, Any]) -> dict[str, str]:
