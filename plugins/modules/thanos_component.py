@@ -172,7 +172,10 @@ options:
   rules:
     description:
       - What O(component=rule) evaluates, as names of files (C(kaas.yml)) with their content in Prometheus' format, as
-        text or as structure. A rule that cannot be loaded is refused.
+        text or as structure. A file of another form is refused.
+      - A change restarts the pods, and one rule that cannot be loaded keeps them from starting. Expressions are
+        therefore tried on the query in O(endpoints), where that runs in O(namespace) already and the kubeconfig may
+        C(get) C(services/proxy). Templates in labels and annotations are not tried; C(promtool check rules) does.
       - Texts with templates like C({{ $labels.cluster }}) stay as they are when they come from a lookup.
     type: dict
   evaluation_interval:

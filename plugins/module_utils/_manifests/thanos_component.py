@@ -210,6 +210,10 @@ def secrets_name(settings: Settings) -> str:
     return f"{settings.name}-secrets"
 
 
+def configuration_name(settings: Settings) -> str:
+    return f"{settings.name}-configuration"
+
+
 def endpoints(component: Component, settings: Settings) -> dict[str, str]:
     """Where others reach the component: by ``http``, as StoreAPI (``grpc``, in Thanos' notation), and what it adds."""
     result = {"http": f"http://{settings.host}:{HTTP_PORT}"}
@@ -343,7 +347,7 @@ def objects(component: Component, settings: Settings) -> list[Manifest]:
     # What is read again has its volumes from the start, or the first file in it would be a restart.
     files, secret_files = component.files(settings), component.secret_files(settings)
     if files or component.rereads:
-        result.append(workload.config_map(_configuration_name(settings), settings.namespace, object_labels, files))
+        result.append(workload.config_map(configuration_name(settings), settings.namespace, object_labels, files))
     if secret_files or component.rereads:
         result.append(workload.secret(secrets_name(settings), settings.namespace, object_labels, secret_files))
     return [*result, _workload(component, settings, object_labels)]
@@ -361,10 +365,6 @@ def objstore_secret(component: Component, settings: Settings, configuration: str
 
 def _headless_name(settings: Settings) -> str:
     return f"{settings.name}-headless"
-
-
-def _configuration_name(settings: Settings) -> str:
-    return f"{settings.name}-configuration"
 
 
 # Parameters that a component has to take; what they are without being given is said in Settings.
@@ -443,7 +443,7 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
     files, secret_files = component.files(settings), component.secret_files(settings)
     if files or component.rereads:
         mounts.append(workload.mount("configuration", CONFIGURATION_PATH))
-        volumes.append(workload.config_map_volume("configuration", _configuration_name(settings)))
+        volumes.append(workload.config_map_volume("configuration", configuration_name(settings)))
     if secret_files or component.rereads:
         mounts.append(workload.mount("secrets", SECRETS_PATH))
         volumes.append(workload.secret_volume("secrets", secrets_name(settings)))

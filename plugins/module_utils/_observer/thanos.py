@@ -55,7 +55,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, service_of
 from ansible_collections.scs.observability.plugins.module_utils._objstore import compactor_claim
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml, with_credentials
-from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
+from ansible_collections.scs.observability.plugins.module_utils._observer import parameters, rule_expressions
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import (
     KINDS,
     SERVICE_MONITOR,
@@ -102,7 +102,7 @@ class Observed:
     """What is there and cannot be made anew: key pairs. ``missing`` are the Secrets of authorities to create.
 
     ``workloads`` are those of all Thanos components of the namespace, ``has_operator`` tells whether there are
-    ServiceMonitors.
+    ServiceMonitors, ``faults`` are what is wrong with expressions in rules.
     """
 
     authorities: Mapping[str, KeyPair]
@@ -110,6 +110,7 @@ class Observed:
     certificate: Manifest | None
     workloads: tuple[Manifest, ...] = ()
     has_operator: bool = False
+    faults: tuple[str, ...] = ()
 
 
 def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -244,6 +245,7 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
     certificate: list[Manifest | None] = []
     workloads: list[Manifest] = []
     has_operator: list[bool] = []
+    faults: list[str] = []
     secret_name, namespace = thanos_component.tls_secret_name(settings), settings.namespace
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos"
     client.parallel(
@@ -252,9 +254,10 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
             lambda: workloads.extend(client.list("apps/v1", "Deployment", namespace, ours)),
             lambda: workloads.extend(client.list("apps/v1", "StatefulSet", namespace, ours)),
             lambda: has_operator.append(client.serves(*SERVICE_MONITOR)),
+            lambda: faults.extend(rule_expressions.faults(client, settings) if settings.rules else ()),
         ]
     )
-    return Observed(authorities, tuple(missing), certificate[0], tuple(workloads), has_operator[0])
+    return Observed(authorities, tuple(missing), certificate[0], tuple(workloads), has_operator[0], tuple(faults))
 
 
 def refuse(component: Component, settings: Settings, observed: Observed, params: Mapping[str, Any]) -> None:
@@ -264,6 +267,10 @@ def refuse(component: Component, settings: Settings, observed: Observed, params:
             "the cluster has no ServiceMonitors",
             parameter="service_monitor",
             advice="Install the Prometheus Operator first, or let it be auto",
+        )
+    if observed.faults:
+        raise InputError(
+            "; ".join(observed.faults), parameter="rules", advice="A ruler would not start, and evaluate no rule at all"
         )
     live = {item["metadata"]["name"]: item for item in observed.workloads}
     if settings.name in live and not params.get("allow_downgrade"):
