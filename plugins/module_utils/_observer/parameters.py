@@ -14,7 +14,11 @@ from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core import names
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_label, image_reference
+from ansible_collections.scs.observability.plugins.module_utils._core.names import (
+    dns_label,
+    dns_subdomain,
+    image_reference,
+)
 
 DEFAULT_NAMESPACE = "scs-observability"
 DEFAULT_WAIT_TIMEOUT = 300
@@ -74,7 +78,7 @@ def placement(params: Mapping[str, Any]) -> dict[str, Any]:
         ("node_selector", selector),
         ("tolerations", tolerations),
         ("affinity", affinity),
-        ("priority_class", dns_label(priority_class, "priority_class") if priority_class else ""),
+        ("priority_class", dns_subdomain(priority_class, "priority_class") if priority_class else ""),
     ):
         if value:
             result[argument] = value

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     duration_seconds,
     image_reference,
 )
+from ansible_collections.scs.observability.plugins.module_utils._identity.provided import check_trusted
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
     collection_profile,
@@ -213,7 +215,9 @@ def _certificates(value: object, parameter: str) -> str | None:
     found = _CERTIFICATE.findall(str(value))
     if not found or "PRIVATE KEY" in str(value):
         raise InputError("must be one or more certificates in PEM form, and no key", parameter=parameter)
-    return "\n".join(found) + "\n"
+    text = "\n".join(found) + "\n"
+    check_trusted(text, datetime.now(UTC), parameter)
+    return text
 
 
 def _images(given: Mapping[str, Any]) -> dict[str, str]:

@@ -209,6 +209,10 @@ def test_what_no_endpoint_would_let_in_is_refused(client: dict[str, str], reason
     assert caught.value.parameter == "external_endpoints"
 
 
+def test_a_priority_class_may_have_dots() -> None:
+    assert settings_of("store", priority_class="example.org.high").placement == {"priority_class": "example.org.high"}
+
+
 def test_a_client_of_an_external_endpoint() -> None:
     (endpoint,) = settings_of("query", external_endpoints=[{"address": "a:1", **CLIENT}]).external_endpoints
     assert (endpoint.certificate, endpoint.key) == (SIDECAR.pem, SIDECAR.key_pem)
