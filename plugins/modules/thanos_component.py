@@ -222,7 +222,8 @@ options:
   extra_args:
     description:
       - Further arguments for Thanos, each of the form C(--flag=value) or C(--switch).
-      - One that contradicts a parameter, or what security and wiring rest on, is refused.
+      - One that contradicts a parameter, or what security and wiring rest on, is refused. So is one that is there twice
+        where Thanos takes it once.
     type: list
     elements: str
   log_level:
