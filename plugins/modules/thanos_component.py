@@ -141,7 +141,7 @@ options:
   retention:
     description:
       - How long O(component=receive) and O(component=rule) keep blocks on their own volume, a duration such as V(2d),
-        at least V(6h).
+        at least V(6h). With V(0) they are never removed, and in the end the volume is full.
       - V(2d) with an object store, where blocks stay, and for receive V(15d) without, unless given.
     type: str
   retention_raw:
@@ -172,11 +172,16 @@ options:
   rules:
     description:
       - What O(component=rule) evaluates, as names of files (C(kaas.yml)) with their content in Prometheus' format, as
-        text or as structure. A rule that cannot be loaded is refused.
+        text or as structure. A file of another form is refused.
+      - A change restarts the pods, and one rule that cannot be loaded keeps them from starting. Expressions are
+        therefore tried on the query in O(endpoints), where that runs in O(namespace) already and the kubeconfig may
+        C(get) C(services/proxy). Templates in labels and annotations are not tried; C(promtool check rules) does.
       - Texts with templates like C({{ $labels.cluster }}) stay as they are when they come from a lookup.
     type: dict
   evaluation_interval:
-    description: How often O(component=rule) evaluates groups that do not say so themselves. V(1m) unless given.
+    description:
+      - How often O(component=rule) evaluates groups that do not say so themselves, between V(1s) and V(1d).
+        V(1m) unless given.
     type: str
   external_labels:
     description:
@@ -217,7 +222,8 @@ options:
   extra_args:
     description:
       - Further arguments for Thanos, each of the form C(--flag=value) or C(--switch).
-      - One that contradicts a parameter, or what security and wiring rest on, is refused.
+      - One that contradicts a parameter, or what security and wiring rest on, is refused. So is one that is there twice
+        where Thanos takes it once.
     type: list
     elements: str
   log_level:

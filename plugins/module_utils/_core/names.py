@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 
+SMALLEST_VOLUME = 2**20
+
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DNS_SUBDOMAIN = re.compile(rf"{_DNS_LABEL.pattern}(\.{_DNS_LABEL.pattern})*")
 _QUANTITY = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
 _UNITS = {
     "": 1.0,
@@ -26,6 +31,12 @@ _IMAGE = re.compile(
     r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
     r"(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
+# A container's resources: those that Kubernetes knows, of which some are given as a whole, and others with a domain.
+_RESOURCE = re.compile(
+    rf"cpu|memory|ephemeral-storage|(?P<whole>hugepages-[0-9]+[KMG]i|{_DNS_SUBDOMAIN.pattern}/[A-Za-z0-9][A-Za-z0-9_.-]{{0,62}})"
+)
+# Thanos and Prometheus count nanoseconds with 64 bits.
+_LONGEST = (2**63 - 1) / 1e9
 _SECONDS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -38,6 +49,17 @@ def dns_label(value: object, parameter: str) -> str:
             f"{value!r} is not a DNS label",
             parameter=parameter,
             advice="Use 1 to 63 characters of a-z, 0-9 and '-', with a letter or digit at both ends",
+        )
+    return value
+
+
+def dns_subdomain(value: object, parameter: str) -> str:
+    """Return DNS labels with dots between them, as most of Kubernetes' names are; at most 253 characters."""
+    if not isinstance(value, str) or not _DNS_SUBDOMAIN.fullmatch(value) or len(value) > 253:
+        raise InputError(
+            f"{value!r} is not a name as Kubernetes has them",
+            parameter=parameter,
+            advice="Use at most 253 characters of a-z, 0-9, '-' and '.', with a letter or digit at both ends",
         )
     return value
 
@@ -55,8 +77,45 @@ def quantity(value: object, parameter: str) -> str:
 def quantity_number(value: object) -> float:
     """Return what a quantity that has been checked amounts to, for example 500m -> 0.5, 1Ki -> 1024."""
     text = str(value)
-    digits = text.rstrip("numkMGTPEi") if not re.search(r"[eE][+-]?[0-9]", text) else text
+    digits = text.rstrip("numkKMGTPEi") if not re.search(r"[eE][+-]?[0-9]", text) else text
     return float(digits) * _UNITS[text[len(digits) :]]
+
+
+def volume_size(value: object, parameter: str) -> str:
+    """Return the size of a volume, a quantity of bytes."""
+    text = quantity(value, parameter)
+    if quantity_number(text) < SMALLEST_VOLUME:
+        raise InputError(f"{text} is too small for a volume", parameter=parameter, advice="Use for example 10Gi")
+    return text
+
+
+def resources(given: Mapping[str, Any], parameter: str) -> dict[str, dict[str, str]]:
+    """Return the requests and limits of a container, refusing what Kubernetes would refuse."""
+    unknown = sorted(map(str, set(given) - {"requests", "limits"}))
+    if unknown:
+        raise InputError(f"{', '.join(unknown)} is neither requests nor limits", parameter=parameter)
+    result: dict[str, dict[str, str]] = {}
+    for what, amounts in given.items():
+        if not isinstance(amounts, Mapping):
+            raise InputError("must be a dictionary of quantities", parameter=f"{parameter}.{what}")
+        for name in amounts:
+            if not _RESOURCE.fullmatch(str(name)):
+                raise InputError(
+                    f"{name!r} is not a resource of containers",
+                    parameter=f"{parameter}.{what}",
+                    advice="They are cpu, memory, ephemeral-storage, hugepages-2Mi, and others with a domain",
+                )
+        result[what] = {name: quantity(value, f"{parameter}.{what}.{name}") for name, value in amounts.items()}
+    limits = result.get("limits", {})
+    for name, request in result.get("requests", {}).items():
+        match = _RESOURCE.fullmatch(name)
+        if match and match["whole"] and name not in limits:
+            raise InputError("needs a limit of the same amount", parameter=f"{parameter}.requests.{name}")
+        if name in limits and quantity_number(request) > quantity_number(limits[name]):
+            raise InputError(
+                f"{request} is more than the limit, which is {limits[name]}", parameter=f"{parameter}.requests.{name}"
+            )
+    return result
 
 
 def image_reference(value: object, parameter: str) -> str:
@@ -86,4 +145,7 @@ def duration_seconds(value: object, parameter: str) -> float:
         raise InputError(
             f"{value!r} is not a duration", parameter=parameter, advice="Use for example 30s, 5m, 1h30m or 15d"
         )
-    return sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict().items() if count)
+    seconds = sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict().items() if count)
+    if seconds > _LONGEST:
+        raise InputError(f"{value!r} is too long", parameter=parameter, advice="At most 292 years can be told")
+    return seconds

@@ -101,18 +101,13 @@ def server_of(source: Source, now: datetime, hostnames: Sequence[str]) -> KeyPai
 
     Raises InputError naming the parameter, also when one of ``hostnames`` (names and addresses) is not in it.
     """
-    from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
     parameter = source.certificate_parameter
     certificate, *chain = _certificates(source)
     _check_time(certificate, now, parameter)
     _check_public_key(certificate, parameter)
-    usage = _extension(certificate, x509.ExtendedKeyUsage, parameter)
-    if usage is not None and not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(
-        usage
-    ):
-        raise InputError("is not for a TLS server (extended key usage)", parameter=parameter)
+    _check_purpose(certificate, ExtendedKeyUsageOID.SERVER_AUTH, "server", parameter)
     below = certificate
     for above in chain:
         if not _has_signed(above, below):
@@ -131,6 +126,28 @@ def server_of(source: Source, now: datetime, hostnames: Sequence[str]) -> KeyPai
             advice="Agents that use such a name would not trust the gateway",
         )
     return KeyPair("".join(_pem(item) for item in (certificate, *chain)), _key(source, certificate))
+
+
+@needs_cryptography
+def check_client(source: Source, now: datetime) -> None:
+    """Refuse a client's certificate and key that no server would let in. Raises InputError naming the parameter."""
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    certificate = _certificates(source)[0]
+    _check_time(certificate, now, source.certificate_parameter)
+    _check_purpose(certificate, ExtendedKeyUsageOID.CLIENT_AUTH, "client", source.certificate_parameter)
+    _key(source, certificate)
+
+
+@needs_cryptography
+def check_trusted(pem: str, now: datetime, parameter: str) -> None:
+    """Refuse certificates (PEM) by which a server is to be known, of which none is valid now.
+
+    Beside one that is, others may be about to come, or gone. Raises InputError naming the parameter.
+    """
+    found = _certificates(Source(pem, "", certificate_parameter=parameter))
+    if not any(item.not_valid_before_utc <= now < item.not_valid_after_utc for item in found):
+        _check_time(found[0], now, parameter)
 
 
 @needs_cryptography
@@ -189,8 +206,9 @@ def _load_key(source: Source) -> PrivateKeyTypes:
     pem = source.key.encode()
     encrypted = "ENCRYPTED" in source.key
     if encrypted and not source.passphrase:
+        passphrase = f"{PASSPHRASE}, or " if source.key_parameter == PRIVATE_KEY else ""
         raise InputError(
-            "is encrypted", parameter=source.key_parameter, advice=f"Give {PASSPHRASE}, or the key without encryption"
+            "is encrypted", parameter=source.key_parameter, advice=f"Give {passphrase}the key without encryption"
         )
     try:
         return load_pem_private_key(pem, password=source.passphrase.encode() if encrypted else None)
@@ -213,6 +231,15 @@ def _check_time(certificate: x509.Certificate, now: datetime, parameter: str) ->
             parameter=parameter,
             advice=f"Here it is {date_text(now)}",
         )
+
+
+def _check_purpose(certificate: x509.Certificate, purpose: x509.ObjectIdentifier, who: str, parameter: str) -> None:
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    usage = _extension(certificate, x509.ExtendedKeyUsage, parameter)
+    if usage is not None and not {purpose, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(usage):
+        raise InputError(f"is not for a TLS {who} (extended key usage)", parameter=parameter)
 
 
 def _check_public_key(certificate: x509.Certificate, parameter: str) -> None:

@@ -45,6 +45,26 @@ REPLICA_LABELS = ("receive_replica", "ruler_replica", "prometheus_replica", "rep
 # What a component reads from, on its workload: so that circles can be seen.
 READS_ANNOTATION = "observability.scs.community/reads"
 
+# What Thanos takes more than once, of what an operator may set: everything else that is there twice ends its start.
+REPEATABLE = frozenset(
+    {
+        "--alert.label-drop",
+        "--deduplication.replica-label",
+        "--enable-feature",
+        "--query-frontend.forward-header",
+        "--query-frontend.org-id-header",
+        "--query.conn-metric.label",
+        "--query.partition-label",
+        "--query.replica-label",
+        "--query.telemetry.request-duration-seconds-quantiles",
+        "--query.telemetry.request-samples-quantiles",
+        "--query.telemetry.request-series-seconds-quantiles",
+        "--receive.otlp-promote-resource-attributes",
+        "--restore-ignored-label",
+        "--selector-label",
+    }
+)
+
 _FLAG = re.compile(r"--([a-z][a-z0-9.-]*)(?:=.*)?", re.DOTALL)
 
 
@@ -128,7 +148,8 @@ class Component:
     """What is special about one Thanos component.
 
     ``arguments`` are what parameters, wiring and security rest on; ``tuning`` are values that an operator may replace
-    by an extra argument. ``reserved`` maps beginnings of flags that an extra argument must not have to advice.
+    by an extra argument. ``reserved`` maps beginnings of flags that an extra argument must not have to advice; one that
+    ends with "=" is the flag of just that name.
     ``takes`` names the parameters that not every component has. ``files`` and ``secret_files`` are what it reads beside
     its arguments; a change of them restarts it, unless it ``rereads`` them by itself. What ``passes_on`` answers a
     query by asking its endpoints.
@@ -187,6 +208,10 @@ def objstore_secret_name(settings: Settings) -> str:
 
 def secrets_name(settings: Settings) -> str:
     return f"{settings.name}-secrets"
+
+
+def configuration_name(settings: Settings) -> str:
+    return f"{settings.name}-configuration"
 
 
 def endpoints(component: Component, settings: Settings) -> dict[str, str]:
@@ -270,25 +295,25 @@ def check(component: Component, settings: Settings) -> None:
 def arguments(component: Component, settings: Settings) -> list[str]:
     """The command line after ``thanos``, extra arguments merged in.
 
-    Raises InputError when an extra argument contradicts what parameters, wiring or security rest on.
+    Raises InputError when an extra argument contradicts what parameters, wiring or security rest on, or another one.
     """
     fixed = [*_common_arguments(component, settings), *component.arguments(settings)]
-    reserved = {**_RESERVED, **component.reserved}
+    reserved = {**RESERVED, **component.reserved}
     decided = {_flag(argument): argument for argument in fixed}
     extra: list[str] = []
     for argument in settings.extra_args:
         flag = _flag(argument)
         if argument in fixed:
             continue
-        advice = next((text for start, text in reserved.items() if flag.startswith(start)), None)
-        # A flag that is there several times is a list, and may be added to.
-        is_list = sum(_flag(given) == flag for given in fixed) > 1
-        if advice or (flag in decided and not is_list):
+        advice = next((text for start, text in reserved.items() if f"{flag}=".startswith(start)), None)
+        if advice or (flag in decided and flag not in REPEATABLE):
             raise InputError(
                 f"{argument!r} contradicts {decided[flag]!r}" if flag in decided else f"{argument!r} is refused",
                 parameter="extra_args",
                 advice=advice or "It is how this component is wired",
             )
+        if flag not in REPEATABLE and flag in map(_flag, extra):
+            raise InputError(f"{flag} is there twice, which Thanos does not take", parameter="extra_args")
         extra.append(argument)
     replaced = {_flag(argument) for argument in extra}
     tuning = [argument for argument in [*_TUNING, *component.tuning] if _flag(argument) not in replaced]
@@ -322,7 +347,7 @@ def objects(component: Component, settings: Settings) -> list[Manifest]:
     # What is read again has its volumes from the start, or the first file in it would be a restart.
     files, secret_files = component.files(settings), component.secret_files(settings)
     if files or component.rereads:
-        result.append(workload.config_map(_configuration_name(settings), settings.namespace, object_labels, files))
+        result.append(workload.config_map(configuration_name(settings), settings.namespace, object_labels, files))
     if secret_files or component.rereads:
         result.append(workload.secret(secrets_name(settings), settings.namespace, object_labels, secret_files))
     return [*result, _workload(component, settings, object_labels)]
@@ -340,10 +365,6 @@ def objstore_secret(component: Component, settings: Settings, configuration: str
 
 def _headless_name(settings: Settings) -> str:
     return f"{settings.name}-headless"
-
-
-def _configuration_name(settings: Settings) -> str:
-    return f"{settings.name}-configuration"
 
 
 # Parameters that a component has to take; what they are without being given is said in Settings.
@@ -368,7 +389,7 @@ _NOT_FOR_ALL = (
 )
 
 # Common to all: where it listens, how it is probed, whom it trusts. Extra arguments must leave these alone.
-_RESERVED = {
+RESERVED = {
     "--log.level": instead("log_level"),
     "--http-address": "Probes and the other components rely on this port",
     "--http.config": "Probes and the other components rely on plain HTTP",
@@ -422,7 +443,7 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
     files, secret_files = component.files(settings), component.secret_files(settings)
     if files or component.rereads:
         mounts.append(workload.mount("configuration", CONFIGURATION_PATH))
-        volumes.append(workload.config_map_volume("configuration", _configuration_name(settings)))
+        volumes.append(workload.config_map_volume("configuration", configuration_name(settings)))
     if secret_files or component.rereads:
         mounts.append(workload.mount("secrets", SECRETS_PATH))
         volumes.append(workload.secret_volume("secrets", secrets_name(settings)))

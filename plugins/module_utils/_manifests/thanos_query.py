@@ -28,7 +28,7 @@ ENDPOINTS_FILE = "endpoints.json"
 _OWN = {"ca_file": f"{TLS_PATH}/ca.crt", "cert_file": f"{TLS_PATH}/tls.crt", "key_file": f"{TLS_PATH}/tls.key"}
 
 _HOST = r"(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?|\[[0-9a-fA-F:.]+\])"
-_ENDPOINT = re.compile(rf"(?P<lookup>dns\+|dnssrv\+|dnssrvnoa\+)?{_HOST}(?P<port>:[0-9]{{1,5}})?")
+_ENDPOINT = re.compile(rf"(?P<lookup>dns\+|dnssrv\+|dnssrvnoa\+)?{_HOST}(?::(?P<port>[0-9]{{1,5}}))?")
 
 
 def _check(settings: Settings) -> None:
@@ -41,7 +41,7 @@ def _check(settings: Settings) -> None:
             )
         match = _ENDPOINT.fullmatch(endpoint)
         needs_port = not endpoint.startswith("dnssrv")
-        if match is None or needs_port != bool(match["port"]):
+        if match is None or (not _has_port(match) if needs_port else match["port"]):
             raise InputError(
                 f"{endpoint!r} is not a StoreAPI endpoint",
                 parameter="endpoints",
@@ -55,9 +55,13 @@ def _check(settings: Settings) -> None:
         raise InputError("has an endpoint twice, or one of endpoints", parameter="external_endpoints")
 
 
+def _has_port(match: re.Match[str]) -> bool:
+    return 1 <= int(match["port"] or 0) <= 65535
+
+
 def _check_external(endpoint: ExternalEndpoint, settings: Settings) -> None:
     match = _ENDPOINT.fullmatch(endpoint.address)
-    if match is None or match["lookup"] or not match["port"]:
+    if match is None or match["lookup"] or not _has_port(match):
         raise InputError(
             f"{endpoint.address!r} is not host:port",
             parameter="external_endpoints",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
     CONFIGURATION_PATH,
     REPLICA_LABELS,
@@ -18,6 +19,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 )
 
 DATA_PATH = "/var/thanos/rule"
+LONGEST_INTERVAL = 86400
 REPLICA_LABEL = "ruler_replica"
 
 
@@ -34,6 +36,9 @@ def _check(settings: Settings) -> None:
         if len(set(urls)) != len(urls):
             raise InputError("has a URL twice", parameter=parameter)
     local_retention(settings)
+    interval = settings.evaluation_interval
+    if interval and not 1 <= duration_seconds(interval, "evaluation_interval") <= LONGEST_INTERVAL:
+        raise InputError(f"{interval!r} is not between 1s and 1d", parameter="evaluation_interval")
     for label in (REPLICA_LABEL, "cluster", settings.tenant_label):
         if label in settings.external_labels:
             advice = "It would replace that label of every series that a rule records; use for example observer"
@@ -83,6 +88,7 @@ COMPONENT = Component(
     reserved={
         "--data-dir": "Volumes are mounted there",
         "--rule-file": instead("rules"),
+        "--query=": instead("endpoints"),
         "--query.sd-files": instead("endpoints"),
         "--query.config": instead("endpoints"),
         "--grpc-query-endpoint": instead("endpoints"),

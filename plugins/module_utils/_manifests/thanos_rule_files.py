@@ -24,7 +24,8 @@ _RECORD = {"record", "expr", "labels"}
 def texts(rules: Mapping[str, Any]) -> dict[str, str]:
     """Return the files' texts by name; ``rules`` has them as text, which is kept as it is, or as structure.
 
-    Raises InputError for what a ruler would not load, and for what would let it evaluate half of the data.
+    Raises InputError for what a ruler would not load, and for what would let it evaluate half of the data. Expressions
+    and templates are not parsed.
     """
     try:
         import yaml  # noqa: PLC0415 - only a ruler needs it
@@ -50,6 +51,17 @@ def texts(rules: Mapping[str, Any]) -> dict[str, str]:
             f"{size} bytes are more than the {LARGEST} that a ConfigMap holds", "Use a second rule component"
         )
     return result
+
+
+def expressions(name: str, text: str) -> list[tuple[str, str]]:
+    """Return where each rule of a checked file is, and its expression."""
+    import yaml  # noqa: PLC0415
+
+    return [
+        (_place(f"{name}, group {group['name']}", number, rule), str(rule["expr"]))
+        for group in yaml.safe_load(text)["groups"]
+        for number, rule in enumerate(group.get("rules") or [], 1)
+    ]
 
 
 def _check_file(name: str, content: Any) -> None:
@@ -88,7 +100,7 @@ def _check_group(where: str, group: Mapping[str, Any]) -> None:
 
 def _check_rule(where: str, number: int, rule: Mapping[str, Any]) -> None:
     kinds = [kind for kind in ("alert", "record") if rule.get(kind)]
-    where = f"{where}, rule {number}" + (f" ({rule[kinds[0]]})" if kinds else "")
+    where = _place(where, number, rule)
     if len(kinds) != 1:
         raise _refused(f"{where}: must have either alert or record")
     _check_keys(where, rule, _ALERT if kinds == ["alert"] else _RECORD)
@@ -99,6 +111,11 @@ def _check_rule(where: str, number: int, rule: Mapping[str, Any]) -> None:
     _check_durations(where, rule, ("for", "keep_firing_for"))
     _check_texts(where, rule, "labels")
     _check_texts(where, rule, "annotations")
+
+
+def _place(where: str, number: int, rule: Mapping[str, Any]) -> str:
+    name = rule.get("alert") or rule.get("record")
+    return f"{where}, rule {number}" + (f" ({name})" if name else "")
 
 
 def _check_keys(where: str, content: Mapping[str, Any], known: set[str]) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
@@ -296,4 +298,7 @@ def _ca(path: str | None, content: str | None) -> str | None:
         context.load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError):
         raise InputError("holds no PEM certificate that can be read", parameter=parameter) from None
+    ends = [ssl.cert_time_to_seconds(str(item["notAfter"])) for item in context.get_ca_certs()]
+    if ends and max(ends) <= time.time():
+        raise InputError(f"expired on {datetime.fromtimestamp(max(ends), UTC):%Y-%m-%d}", parameter=parameter)
     return certificates

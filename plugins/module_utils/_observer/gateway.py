@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_subdomain, duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
     INTERNAL_GATEWAY,
@@ -49,7 +49,6 @@ SMALLEST_BODY = 64 * 1024
 LARGEST_BODY = 16 * 1024**2
 LONGEST_TIMEOUT = 3600.0
 
-_SECRET_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _HOSTNAME = re.compile(
     r"(\*\.)?[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
@@ -234,8 +233,7 @@ def _server_secret(params: Mapping[str, Any]) -> str:
     value = params.get("certificate_secret") or ""
     if not value:
         return ""
-    if not _SECRET_NAME.fullmatch(value) or len(value) > 253:
-        raise InputError(f"{value!r} is not the name of a Secret", parameter="certificate_secret")
+    dns_subdomain(value, "certificate_secret")
     if value == f"{parameters.name(params, DEFAULT_NAME)}-server":
         raise InputError(
             f"{value!r} is what the gateway's own certificate is called",

@@ -12,11 +12,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.scs.observability.plugins.module_utils._core import names
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
     dns_label,
+    dns_subdomain,
     image_reference,
-    quantity,
 )
 
 DEFAULT_NAMESPACE = "scs-observability"
@@ -60,17 +61,7 @@ def replicas(params: Mapping[str, Any], default: int) -> int:
 def resources(params: Mapping[str, Any]) -> dict[str, dict[str, str]] | None:
     """Requests and limits of a container, None when they are not given."""
     given = params.get("resources")
-    if not given:
-        return None
-    unknown = sorted(set(given) - {"requests", "limits"})
-    if unknown:
-        raise InputError(f"{', '.join(unknown)} is neither requests nor limits", parameter="resources")
-    result: dict[str, dict[str, str]] = {}
-    for what, amounts in given.items():
-        if not isinstance(amounts, Mapping):
-            raise InputError("must be a dictionary of quantities", parameter=f"resources.{what}")
-        result[what] = {key: quantity(value, f"resources.{what}.{key}") for key, value in amounts.items()}
-    return result
+    return names.resources(given, "resources") if given else None
 
 
 def placement(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +78,7 @@ def placement(params: Mapping[str, Any]) -> dict[str, Any]:
         ("node_selector", selector),
         ("tolerations", tolerations),
         ("affinity", affinity),
-        ("priority_class", dns_label(priority_class, "priority_class") if priority_class else ""),
+        ("priority_class", dns_subdomain(priority_class, "priority_class") if priority_class else ""),
     ):
         if value:
             result[argument] = value

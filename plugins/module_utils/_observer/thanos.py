@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import duration, quantity
+from ansible_collections.scs.observability.plugins.module_utils._core.names import (
+    dns_subdomain,
+    duration,
+    volume_size,
+)
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
     INTERNAL_GATEWAY,
@@ -21,6 +25,11 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     service_names,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
+from ansible_collections.scs.observability.plugins.module_utils._identity.provided import (
+    Source,
+    check_client,
+    check_trusted,
+)
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import MANAGED_BY, MANAGED_BY_LABEL
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -46,7 +55,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, service_of
 from ansible_collections.scs.observability.plugins.module_utils._objstore import compactor_claim
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml, with_credentials
-from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
+from ansible_collections.scs.observability.plugins.module_utils._observer import parameters, rule_expressions
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import (
     KINDS,
     SERVICE_MONITOR,
@@ -93,7 +102,7 @@ class Observed:
     """What is there and cannot be made anew: key pairs. ``missing`` are the Secrets of authorities to create.
 
     ``workloads`` are those of all Thanos components of the namespace, ``has_operator`` tells whether there are
-    ServiceMonitors.
+    ServiceMonitors, ``faults`` are what is wrong with expressions in rules.
     """
 
     authorities: Mapping[str, KeyPair]
@@ -101,6 +110,7 @@ class Observed:
     certificate: Manifest | None
     workloads: tuple[Manifest, ...] = ()
     has_operator: bool = False
+    faults: tuple[str, ...] = ()
 
 
 def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -183,14 +193,17 @@ def component_of(params: Mapping[str, Any]) -> Component:
     return COMPONENTS[name]
 
 
-def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settings, ObjectStore | None]:
-    """Read the module's parameters; InputError names the one that cannot work."""
+def settings_of(
+    component: Component, params: Mapping[str, Any], now: datetime | None = None
+) -> tuple[Settings, ObjectStore | None]:
+    """Read the module's parameters; InputError names the one that cannot work. ``now`` is for certificates."""
+    now = now or datetime.now(UTC)
     service_type, node_port = parameters.service(params)
-    store = _object_store(params)
+    store = _object_store(params, now)
     log_level = params.get("log_level") or "info"
     if log_level not in _LOG_LEVELS:
         raise InputError(f"{log_level!r} is none of {', '.join(_LOG_LEVELS)}", parameter="log_level")
-    storage_size = params.get("storage_size")
+    storage_size, storage_class = params.get("storage_size"), params.get("storage_class")
     durations: dict[str, Any] = {name: duration(params[name], name) for name in _DURATIONS if params.get(name)}
     settings = Settings(
         name=parameters.name(params, component.default_name),
@@ -198,10 +211,10 @@ def settings_of(component: Component, params: Mapping[str, Any]) -> tuple[Settin
         image=parameters.image(params, images.THANOS),
         replicas=parameters.replicas(params, 1),
         resources=parameters.resources(params),
-        storage_size=quantity(storage_size, "storage_size") if storage_size else "",
-        storage_class=params.get("storage_class") or "",
+        storage_size=volume_size(storage_size, "storage_size") if storage_size else "",
+        storage_class=dns_subdomain(storage_class, "storage_class") if storage_class else "",
         endpoints=tuple(params.get("endpoints") or ()),
-        external_endpoints=tuple(_external_endpoint(item) for item in params.get("external_endpoints") or ()),
+        external_endpoints=tuple(_external_endpoint(item, now) for item in params.get("external_endpoints") or ()),
         objstore=store is not None,
         tls=params.get("tls") is not False,
         tenant_header=parameters.tenant_header(params),
@@ -232,6 +245,7 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
     certificate: list[Manifest | None] = []
     workloads: list[Manifest] = []
     has_operator: list[bool] = []
+    faults: list[str] = []
     secret_name, namespace = thanos_component.tls_secret_name(settings), settings.namespace
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos"
     client.parallel(
@@ -240,9 +254,10 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
             lambda: workloads.extend(client.list("apps/v1", "Deployment", namespace, ours)),
             lambda: workloads.extend(client.list("apps/v1", "StatefulSet", namespace, ours)),
             lambda: has_operator.append(client.serves(*SERVICE_MONITOR)),
+            lambda: faults.extend(rule_expressions.faults(client, settings) if settings.rules else ()),
         ]
     )
-    return Observed(authorities, tuple(missing), certificate[0], tuple(workloads), has_operator[0])
+    return Observed(authorities, tuple(missing), certificate[0], tuple(workloads), has_operator[0], tuple(faults))
 
 
 def refuse(component: Component, settings: Settings, observed: Observed, params: Mapping[str, Any]) -> None:
@@ -252,6 +267,10 @@ def refuse(component: Component, settings: Settings, observed: Observed, params:
             "the cluster has no ServiceMonitors",
             parameter="service_monitor",
             advice="Install the Prometheus Operator first, or let it be auto",
+        )
+    if observed.faults:
+        raise InputError(
+            "; ".join(observed.faults), parameter="rules", advice="A ruler would not start, and evaluate no rule at all"
         )
     live = {item["metadata"]["name"]: item for item in observed.workloads}
     if settings.name in live and not params.get("allow_downgrade"):
@@ -327,7 +346,7 @@ def _certificate(component: Component, settings: Settings, observed: Observed, n
     return secret
 
 
-def _object_store(params: Mapping[str, Any]) -> ObjectStore | None:
+def _object_store(params: Mapping[str, Any], now: datetime) -> ObjectStore | None:
     configuration = params.get("objstore")
     access_key, secret_key = params.get("objstore_access_key"), params.get("objstore_secret_key")
     ca = params.get("objstore_ca") or ""
@@ -350,10 +369,8 @@ def _object_store(params: Mapping[str, Any]) -> ObjectStore | None:
     if bool(access_key) != bool(secret_key):
         missing = "objstore_secret_key" if access_key else "objstore_access_key"
         raise InputError("is required with the other one of the pair", parameter=missing)
-    if ca and "-----BEGIN CERTIFICATE-----" not in ca:
-        raise InputError("must be certificates in PEM form", parameter="objstore_ca")
-    if "PRIVATE KEY-----" in ca:
-        raise InputError("must hold certificates only, and no key", parameter="objstore_ca")
+    if ca:
+        check_trusted(ca, now, "objstore_ca")
     ca_file = ((config.get("http_config") or {}).get("tls_config") or {}).get("ca_file")
     if ca_file == thanos_component.OBJSTORE_CA_FILE and not ca:
         raise InputError("is required: objstore refers to it", parameter="objstore_ca")
@@ -372,12 +389,22 @@ def _trusting(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {**configuration, "config": {**config, "http_config": {**http, "tls_config": tls}}}
 
 
-def _external_endpoint(item: Mapping[str, Any]) -> ExternalEndpoint:
-    given = {name: item.get(name) or "" for name in ("address", "server_name", "ca", "certificate", "key")}
-    for name, title in (("ca", "CERTIFICATE"), ("certificate", "CERTIFICATE"), ("key", "PRIVATE KEY")):
-        if given[name] and f"{title}-----" not in given[name]:
-            raise InputError(f"{given['address']}: {name} is not in PEM form", parameter="external_endpoints")
-    return ExternalEndpoint(**given)
+def _external_endpoint(item: Mapping[str, Any], now: datetime) -> ExternalEndpoint:
+    endpoint = ExternalEndpoint(
+        **{name: item.get(name) or "" for name in ("address", "server_name", "ca", "certificate", "key")}
+    )
+    try:
+        if endpoint.ca:
+            check_trusted(endpoint.ca, now, "ca")
+        if endpoint.certificate and endpoint.key:
+            check_client(Source(endpoint.certificate, endpoint.key, key_parameter="key"), now)
+    except InputError as error:
+        raise InputError(
+            f"{endpoint.address}: {error.parameter}: {error.message}",
+            parameter="external_endpoints",
+            advice=error.advice,
+        ) from None
+    return endpoint
 
 
 def _external_labels(given: Mapping[str, Any]) -> dict[str, str]:

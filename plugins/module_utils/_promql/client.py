@@ -71,6 +71,23 @@ class QueryApi:
         except ValueError as error:
             raise self._error(expression, str(error), None) from error
 
+    def fault(self, expression: str) -> str:
+        """Return why an expression cannot be parsed, empty when it can. Raises QueryError when that cannot be asked.
+
+        It is evaluated in 1970, where nobody has samples to read.
+        """
+        try:
+            self.client.service_get(
+                self.namespace, self.service, self.port, "/api/v1/query", {"query": expression, "time": "0"}
+            )
+        except ApiError as error:
+            if error.status == 400 and "parse error" in error.reason:
+                return error.reason
+            # It was parsed, and could not be evaluated.
+            if error.status != 422:
+                raise self._error(expression, error.reason, error.status) from error
+        return ""
+
     def query_all(self, expressions: Sequence[str]) -> list[Answer]:
         """Evaluate several at once; the answers are in the order of the expressions."""
 

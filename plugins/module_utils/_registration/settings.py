@@ -9,16 +9,18 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.scs.observability.plugins.module_utils._core import names
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
     dns_label,
     duration_seconds,
     image_reference,
-    quantity,
 )
+from ansible_collections.scs.observability.plugins.module_utils._identity.provided import check_trusted
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
     collection_profile,
@@ -213,7 +215,9 @@ def _certificates(value: object, parameter: str) -> str | None:
     found = _CERTIFICATE.findall(str(value))
     if not found or "PRIVATE KEY" in str(value):
         raise InputError("must be one or more certificates in PEM form, and no key", parameter=parameter)
-    return "\n".join(found) + "\n"
+    text = "\n".join(found) + "\n"
+    check_trusted(text, datetime.now(UTC), parameter)
+    return text
 
 
 def _images(given: Mapping[str, Any]) -> dict[str, str]:
@@ -222,18 +226,6 @@ def _images(given: Mapping[str, Any]) -> dict[str, str]:
 
 def _resources(given: Mapping[str, Any]) -> dict[str, Resources]:
     return {
-        part: _quantities(given[part], f"resources.{part}") if given.get(part) else _DEFAULT_RESOURCES[part]
+        part: names.resources(given[part], f"resources.{part}") if given.get(part) else _DEFAULT_RESOURCES[part]
         for part in _PARTS
     }
-
-
-def _quantities(given: Mapping[str, Any], parameter: str) -> Resources:
-    unknown = sorted(set(given) - {"requests", "limits"})
-    if unknown:
-        raise InputError(f"{', '.join(unknown)} is neither requests nor limits", parameter=parameter)
-    result: dict[str, dict[str, Any]] = {}
-    for what, amounts in given.items():
-        if not isinstance(amounts, Mapping):
-            raise InputError("must be a dictionary of quantities", parameter=f"{parameter}.{what}")
-        result[what] = {name: quantity(value, f"{parameter}.{what}.{name}") for name, value in amounts.items()}
-    return result

@@ -33,6 +33,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.config
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
 from tests.integration.s3_server import S3Server
+from tests.pki import authority, make
 
 Result = dict[str, Any]
 Ensure = Callable[..., Result]
@@ -44,11 +45,8 @@ OBJSTORE = {
     "objstore_secret_key": "swordfish",
 }
 RULES = {"own.yml": {"groups": [{"name": "own", "rules": [{"record": "a:b", "expr": "up"}]}]}}
-SIDECAR = {
-    "server_name": "sidecar",
-    "certificate": "-----BEGIN CERTIFICATE-----\n",
-    "key": "-----BEGIN PRIVATE KEY-----\nswordfish\n",
-}
+CLIENT = make("sidecar")
+SIDECAR = {"server_name": "sidecar", "certificate": CLIENT.pem, "key": CLIENT.key_pem}
 REDIS = {"cache": {"type": "REDIS", "config": {"addr": "redis:6379"}}, "cache_password": "swordfish"}
 GIVEN: dict[str, Result] = {
     "bucket_web": OBJSTORE,
@@ -163,6 +161,7 @@ def run_as_announced(ensure: Ensure, look: Callable[[], Cluster], component: str
         told["diff"]["after"] = _OF_KEYS.sub(r"\1: (new)", told["diff"]["after"])
     assert announced == result
     assert "swordfish" not in str(result)
+    assert CLIENT.key_pem.splitlines()[1] not in str(result)
     return result
 
 
@@ -235,7 +234,7 @@ def test_another_endpoint_leaves_the_pods_alone(
 
     ensure("query")
     before = template()
-    pem = "-----BEGIN CERTIFICATE-----\nswordfish\n"
+    pem = authority("peers").pem
     result = run_as_announced(
         ensure, look, "query", endpoints=["rule:10901"], external_endpoints=[{"address": "peer:10901", "ca": pem}]
     )

@@ -145,6 +145,12 @@ class Site:
         core.create_namespaced_endpoints(NAMESPACE, {"metadata": {"name": pod.name}, "subsets": [subset]})
         self.count(pod.name, live["spec"]["replicas"])
 
+    def take_away(self, pod: Pod) -> None:
+        """Leave the API server to the next tests without the pod."""
+        core = kubernetes.client.CoreV1Api(self.other)
+        core.delete_namespaced_pod(f"{pod.name}-0", NAMESPACE, grace_period_seconds=0)
+        core.delete_namespaced_endpoints(pod.name, NAMESPACE)
+
 
 def deploy(kubeconfig: str) -> None:
     """What the role observer does, without waiting: there is no kubelet."""
@@ -175,6 +181,7 @@ def site(api_server: ApiServer, observer: Observer) -> Iterator[Site]:
             port_name = "metrics" if pod is observer.gateway else "http"
             port = stack.enter_context(passed_on(address, pod.ports[port_name]))
             result.place(pod, port_name, address, port)
+            stack.callback(result.take_away, pod)
         definition = kaas_cluster.definition()
         result.admin.apply(definition)
         wait_ready(result.admin, [identity(definition)], 30)

@@ -25,6 +25,7 @@ from urllib.request import urlopen
 import pytest
 import urllib3
 
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     AUTHORITIES,
     observe_or_create,
@@ -73,6 +74,9 @@ class Secrets:
 
     def serves(self, _api_version: str, _kind: str) -> bool:
         return False
+
+    def service_get(self, _namespace: str, service: str, *_request: object) -> bytes:
+        raise ApiError("loopback", "get", service, 404, "there is no API server whose proxy could be asked")
 
     def parallel(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return [call() for call in calls]

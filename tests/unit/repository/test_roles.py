@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
@@ -151,3 +156,42 @@ def test_the_observer_removes_what_it_deploys() -> None:
     (removed,) = [task["loop"] for task in tasks(load(folder / "absent.yml")) if module in task]
     choices = documented_options(module)["component"]["choices"]
     assert sorted(deployed) == sorted(removed) == choices
+
+
+# One variable of a role, with which every component has to come out well
+ASKED: list[dict[str, Any]] = [
+    {},
+    {"observer_storage_class": "fast"},
+    {"observer_storage_class": "fast", "observer_store_storage_size": "1Gi"},
+    {"observer_cache_password": "swordfish"},
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: " ".join(asked) or "defaults")
+def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> None:
+    """Also what only some components have a use for."""
+    module = "scs.observability.thanos_component"
+    url = "http://thanos-query:10902"
+    made = {
+        f"observer_{name}": {"endpoints": {"grpc": f"thanos-{name}:10901", "http": url}}
+        for name in ("receive", "store", "rule", "query")
+    }
+    variables = {
+        **defaults("observer"),
+        **made,
+        "observer_query_url": url,
+        "observer_bucket": {"objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
+        "observer_bucket_access_key": "key",
+        "observer_bucket_secret_key": "swordfish",
+        "inventory_hostname": "observer-1",
+        # To a module, not given and empty are the same.
+        "omit": "",
+        **asked,
+    }
+    loader = DataLoader()
+    path = CHECKOUT / "roles" / "observer" / "tasks" / "present.yml"
+    for task in tasks(loader.load_from_file(str(path), trusted_as_template=True)):
+        if module in task:
+            # Modules get JSON.
+            given = json.loads(json.dumps(Templar(loader=loader, variables=variables).template(task[module])))
+            thanos.settings_of(thanos.component_of(given), given)

@@ -413,6 +413,28 @@ def test_a_list_may_be_added_to() -> None:
     assert flags(thanos_query.COMPONENT, settings)["--query.replica-label"][-2:] == ["replica", "rack"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--query.timeout=5m", "--query.timeout=6m"),
+        ("--query.timeout=5m", "--query.timeout=5m"),
+        ("--web.disable-cors", "--no-web.disable-cors"),
+    ],
+)
+def test_an_extra_argument_is_there_once(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match=r"--[a-z.-]+ is there twice") as caught:
+        thanos_component.check(thanos_query.COMPONENT, replace(QUERY, extra_args=arguments))
+    assert caught.value.parameter == "extra_args"
+
+
+def test_a_list_of_ones_own_is_there_as_often_as_it_is_given() -> None:
+    features = ("--enable-feature=promql-experimental-functions", "--enable-feature=another")
+    found = flags(thanos_query.COMPONENT, replace(QUERY, extra_args=features))
+    assert found["--enable-feature"] == ["promql-experimental-functions", "another"]
+
+
+TWO_QUERIES = replace(RULE, endpoints=("http://one:10902", "http://two:10902"))
+
 CONTRADICTIONS = [
     (thanos_query.COMPONENT, QUERY, "--log.level=debug", "log_level"),
     (thanos_query.COMPONENT, QUERY, "--endpoint=elsewhere:10901", "endpoints"),
@@ -444,7 +466,9 @@ CONTRADICTIONS = [
     (thanos_compact.COMPONENT, COMPACT, "--retention.resolution-raw=1d", "retention_raw"),
     (thanos_compact.COMPONENT, COMPACT, "--delete-delay=0s", "delete_delay"),
     (thanos_rule.COMPONENT, RULE, "--rule-file=/x", "rules"),
-    (thanos_rule.COMPONENT, RULE, "--query=http://x", "wired"),
+    (thanos_rule.COMPONENT, RULE, "--query=http://x", "endpoints"),
+    (thanos_rule.COMPONENT, TWO_QUERIES, "--query=thanos-rule:10902", "endpoints"),
+    (thanos_rule.COMPONENT, TWO_QUERIES, "--query.sd-files=/x", "endpoints"),
     (thanos_rule.COMPONENT, RULE, '--label=cluster="x"', "external_labels"),
     (thanos_rule.COMPONENT, RULE, "--alertmanagers.url=http://x", "alertmanagers"),
     (thanos_rule.COMPONENT, RULE, "--remote-write.config=x", "results"),

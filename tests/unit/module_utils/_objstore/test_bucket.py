@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -426,6 +426,17 @@ class TestParameters:
             with pytest.raises(InputError, match="without TLS") as refusal:
                 ensure(Store(), endpoint="http://s3.example.com", **given)
             assert refusal.value.parameter in given
+
+    def test_an_authority_that_is_over_is_refused_unless_its_follower_is_there_too(self, tmp_path: Path) -> None:
+        now = datetime.now(UTC)
+        over = create_authority("old", now - timedelta(days=9), timedelta(days=1)).certificate
+        (tmp_path / "ca.crt").write_text(over)
+        variants: list[dict[str, Any]] = [{"ca_path": str(tmp_path / "ca.crt")}, {"ca_content": over}]
+        for given in variants:
+            with pytest.raises(InputError, match="expired on 20") as refusal:
+                ensure(Store(), **given)
+            assert refusal.value.parameter in given
+        assert ensure(Store(), ca_content=over + create_authority("new", now).certificate)["objstore_ca"]
 
     def test_a_file_that_is_no_text(self, tmp_path: Path) -> None:
         (tmp_path / "ca.der").write_bytes(b"\x30\x82\xff")

@@ -40,7 +40,7 @@ def unreached(monkeypatch: pytest.MonkeyPatch) -> None:
         ({**OWN, "certificate": "x"}, "certificate", "PEM"),
         ({**OWN, "hostnames": ["other.example.org"]}, "certificate", "does not cover other.example.org"),
         ({**OWN, "certificate_secret": "s"}, "certificate_secret", "exclude each other"),
-        ({"certificate_secret": "Not_A_Name"}, "certificate_secret", "not the name of a Secret"),
+        ({"certificate_secret": "Not_A_Name"}, "certificate_secret", "not a name as Kubernetes"),
         ({"certificate_secret": "remote-write-gateway-server"}, "certificate_secret", "under another name"),
         ({"load_balancer_class": "a/b"}, "load_balancer_class", "needs service_type LoadBalancer"),
         ({"load_balancer_ip": "192.0.2.1", "service_type": "NodePort"}, "load_balancer_ip", "needs service_type"),

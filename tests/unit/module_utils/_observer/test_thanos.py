@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 from ansible_collections.scs.observability.plugins.module_utils._observer.thanos import Observed
+from tests.pki import authority, make
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 OBJSTORE: dict[str, Any] = {"objstore": {"type": "S3", "config": {"bucket": "metrics"}}}
 QUERY_URL = "http://thanos-query.scs-observability.svc:10902"
 
@@ -32,7 +35,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 
 def settings_of(kind: str, **params: Any) -> thanos.Settings:
     given = {"component": kind, **GIVEN[kind], **params}
-    return thanos.settings_of(thanos.component_of(given), given)[0]
+    return thanos.settings_of(thanos.component_of(given), given, NOW)[0]
 
 
 def test_there_are_seven_components() -> None:
@@ -77,6 +80,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("compact", {"replicas": 2}, "replicas"),
     ("store", {"storage_size": "10 GB"}, "storage_size"),
     ("store", {"storage_size": "-1Gi"}, "storage_size"),
+    ("store", {"storage_size": "0"}, "storage_size"),
+    ("store", {"storage_size": "1n"}, "storage_size"),
+    ("store", {"storage_size": "1Gi", "storage_class": "Not Valid"}, "storage_class"),
+    ("store", {"resources": {"limits": {"memroy": "1Gi"}}}, "resources.limits"),
+    ("store", {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}, "resources.requests.cpu"),
     ("store", {"resources": {"requests": {"cpu": "much"}}}, "resources.requests.cpu"),
     ("store", {"log_level": "loud"}, "log_level"),
     ("store", {"service_type": "ExternalName"}, "service_type"),
@@ -92,8 +100,18 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
             ("compact", "delete_delay"),
             ("rule", "evaluation_interval"),
         )
-        for value in ("soon", "-1h", "1", "1h 30m")
+        for value in ("soon", "-1h", "1", "1h 30m", "300y")
     ),
+    *(("rule", {"evaluation_interval": value}, "evaluation_interval") for value in ("0", "0s", "999ms", "2d", "1y")),
+    *(
+        ("query", {"endpoints": [f"{name}:{port}"]}, "endpoints")
+        for name in ("a", "dns+a")
+        for port in (0, 65536, 99999)
+    ),
+    *(("query", {"external_endpoints": [{"address": f"a:{port}"}]}, "external_endpoints") for port in (0, 65536)),
+    *(("query_frontend", {"endpoints": [f"http://a:{port}"]}, "endpoints") for port in (0, 65536)),
+    *(("rule", {"alertmanagers": [f"http://a:{port}"]}, "alertmanagers") for port in (0, 65536)),
+    ("receive", {"retention": "1h"}, "retention"),
     ("compact", {"retention_raw": "1d"}, "retention_raw"),
     ("compact", {"retention_5m": "1d"}, "retention_5m"),
     ("compact", {"retention_raw": "2d", "retention_5m": "30d", "retention_1h": "20d"}, "retention_1h"),
@@ -133,6 +151,71 @@ def test_what_cannot_work_is_refused_by_name(component: str, params: dict[str, A
         settings_of(component, **params)
     assert caught.value.parameter == parameter
     assert "swordfish" not in str(caught.value)
+
+
+# Certificates, of the object store and of external endpoints
+
+ROOT = authority("Example Root")
+OLD = authority("Old Root", start=NOW - timedelta(days=9), end=NOW - timedelta(days=1))
+SIDECAR = make("sidecar", ROOT, start=NOW, end=NOW + timedelta(days=1))
+DAMAGED = ROOT.pem.replace("MII", "NII", 1)
+CLIENT = {"certificate": SIDECAR.pem, "key": SIDECAR.key_pem}
+EXPIRED = make("sidecar", ROOT, start=NOW - timedelta(days=9), end=NOW - timedelta(days=1))
+EARLY = make("sidecar", ROOT, start=NOW + timedelta(days=1), end=NOW + timedelta(days=9))
+SERVER = make("sidecar", ROOT, extensions=[x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])])
+
+
+@pytest.mark.parametrize(
+    ("ca", "reason"),
+    [
+        ("swordfish", "not a certificate"),
+        (DAMAGED, "not a certificate"),
+        (OLD.pem, "expired on"),
+        (ROOT.pem + SIDECAR.key_pem, "no key"),
+    ],
+)
+def test_an_authority_that_cannot_be_used_is_refused(ca: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        settings_of("store", objstore_ca=ca)
+    assert caught.value.parameter == "objstore_ca"
+    with pytest.raises(InputError, match=f"a:1: ca: .*{reason}") as caught:
+        settings_of("query", external_endpoints=[{"address": "a:1", "ca": ca}])
+    assert caught.value.parameter == "external_endpoints"
+
+
+@pytest.mark.parametrize("ca", [ROOT.pem, OLD.pem + ROOT.pem, f"# any\n{ROOT.pem}"])
+def test_an_authority_that_is_over_may_be_beside_one_that_is_not(ca: str) -> None:
+    settings_of("store", objstore_ca=ca)
+    settings_of("query", external_endpoints=[{"address": "a:1", "ca": ca}])
+
+
+@pytest.mark.parametrize(
+    ("client", "reason"),
+    [
+        ({"certificate": SIDECAR.pem}, "key is required"),
+        ({"key": SIDECAR.key_pem}, "certificate is required"),
+        ({**CLIENT, "certificate": DAMAGED}, "certificate: is not a certificate"),
+        ({**CLIENT, "certificate": EXPIRED.pem}, "certificate: .* expired on"),
+        ({**CLIENT, "certificate": EARLY.pem}, "certificate: .* is not valid before"),
+        ({**CLIENT, "certificate": SERVER.pem, "key": SERVER.key_pem}, "certificate: is not for a TLS client"),
+        ({**CLIENT, "key": ROOT.key_pem}, "key: does not belong"),
+        ({**CLIENT, "key": SIDECAR.pem}, "key: is not a private key"),
+        ({**CLIENT, "key": SIDECAR.encrypted_key_pem("swordfish")}, "key: is encrypted. Give the key without"),
+    ],
+)
+def test_what_no_endpoint_would_let_in_is_refused(client: dict[str, str], reason: str) -> None:
+    with pytest.raises(InputError, match=f"a:1: {reason}") as caught:
+        settings_of("query", external_endpoints=[{"address": "a:1", **client}])
+    assert caught.value.parameter == "external_endpoints"
+
+
+def test_a_priority_class_may_have_dots() -> None:
+    assert settings_of("store", priority_class="example.org.high").placement == {"priority_class": "example.org.high"}
+
+
+def test_a_client_of_an_external_endpoint() -> None:
+    (endpoint,) = settings_of("query", external_endpoints=[{"address": "a:1", **CLIENT}]).external_endpoints
+    assert (endpoint.certificate, endpoint.key) == (SIDECAR.pem, SIDECAR.key_pem)
 
 
 def test_a_cache_is_thanos_own_format_with_the_password_in_it() -> None:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,9 +15,12 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.se
     require_kubeconfig,
     seconds,
 )
+from tests.pki import authority
 
 URL = "https://observer.example.org:30443/api/v1/receive"
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
+PEM = authority("any").pem.strip()
+DAY = timedelta(days=1)
+EXPIRED = authority("old", start=datetime.now(UTC) - 9 * DAY, end=datetime.now(UTC) - DAY).pem
 
 
 def settings(**changes: Any) -> Settings:
@@ -67,6 +71,8 @@ def test_dns_labels_are_names(name: str) -> None:
         ("customer", "two\nlines"),
         ("contact", "x" * 254),
         ("remote_write_ca", "not a certificate"),
+        ("remote_write_ca", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"),
+        ("remote_write_ca", EXPIRED),
         ("remote_write_ca", PEM + "\n-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----"),
         ("scrape_interval", "soon"),
         ("scrape_interval", "4s"),
@@ -94,6 +100,7 @@ def test_intervals(interval: str) -> None:
 def test_of_a_bundle_only_the_certificates_are_taken() -> None:
     text = f"subject=CN = a\n{PEM}\nsubject=CN = b\n{PEM}\n"
     assert settings(remote_write_ca=text).remote_write_ca == f"{PEM}\n{PEM}\n"
+    assert settings(remote_write_ca=EXPIRED + PEM).remote_write_ca == f"{EXPIRED}{PEM}\n"
 
 
 def test_images_can_be_given_one_by_one() -> None:
@@ -124,6 +131,8 @@ def test_resources_can_be_given_one_by_one() -> None:
         ({"agent": {"limit": {"memory": "1Gi"}}}, "resources.agent"),
         ({"agent": {"limits": "1Gi"}}, "resources.agent.limits"),
         ({"node_exporter": {"limits": {"memory": "much"}}}, "resources.node_exporter.limits.memory"),
+        ({"agent": {"limits": {"memroy": "1Gi"}}}, "resources.agent.limits"),
+        ({"agent": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}, "resources.agent.requests.cpu"),
     ],
 )
 def test_resources_that_cannot_be_are_refused(resources: dict[str, Any], parameter: str) -> None:
