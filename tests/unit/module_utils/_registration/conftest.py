@@ -122,6 +122,8 @@ class Cluster:
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
         key = identity(manifest)
+        if dry_run:
+            return dict(manifest)
         self._must_exist(key)
         assert key not in self.objects
         self.written.append(("create", key.kind, key.name))
