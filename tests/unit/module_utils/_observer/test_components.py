@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -453,6 +453,16 @@ def test_a_real_compactor(sample: str, state: str, compaction: dict[str, int]) -
 def test_a_real_receive() -> None:
     found = sampled("receive", "receive")
     assert (found["version"], found["state"], found["compaction"]) == ("0.42.4", "ok", None)
+
+
+@pytest.mark.parametrize(("sample", "later"), [("receive_uploading", "ok"), ("receive_not_uploading", "failing")])
+def test_a_real_receive_with_blocks(sample: str, later: str) -> None:
+    """Two minutes old, with blocks of a minute; one has a bucket that takes nothing."""
+    answer = facts("receive", metrics={"pod": (SAMPLES / f"{sample}.txt").read_bytes()})
+    taken = datetime(2026, 11, 25, 23, 57, 43, tzinfo=UTC)
+    for after, state in ((0, "ok"), (5, "ok"), (7, later)):
+        (found,) = describe([answer], taken + timedelta(hours=after))
+        assert (found["state"], found["error"]) == (state, None)
 
 
 def test_a_real_query_whose_store_gateway_went_away() -> None:
