@@ -211,8 +211,10 @@ components:
       description:
         - C(ok); C(due) when a certificate is due to be renewed.
         - When it is not healthy, the first that holds of C(unready), C(halted) (a compactor), C(expired) (a
-          certificate), C(failing) (a query with an endpoint that does not answer or is missing), C(unknown) (something
-          cannot be read).
+          certificate), C(failing), C(unknown) (something cannot be read).
+        - C(failing) is a query with an endpoint that does not answer, or without one that it was told to read; a
+          component that holds complete blocks and has uploaded none for six hours; a compactor of whose runs more fail
+          than succeed, or none succeeded within a day.
       type: str
       sample: ok
     reason:
@@ -316,8 +318,8 @@ healthy:
 problems:
   description:
     - What is wrong in words, components first - components and clusters that are not healthy with their reasons and
-      diagnosis, a query API that does not answer, and C(receive), C(query) or C(query_frontend) when clusters are
-      registered and it is not deployed.
+      diagnosis, a query API that does not answer, and C(remote_write_gateway), C(receive), C(query) or
+      C(query_frontend) when clusters are registered and it is not deployed.
   returned: success
   type: list
   elements: str

@@ -4,7 +4,7 @@
 """The frame that all Thanos components share: settings in, Kubernetes objects out.
 
 What is special about one component (arguments, ports, volumes, certificates) is a :class:`Component` in a file of its
-own. A new component is such a file and its line in the table of ``_observer/thanos.py``.
+own. A new component is such a file, imported in ``_observer/thanos.py`` and listed in its table ``COMPONENTS``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _PREFIX = re.compile(r"(dns\+|dnssrv\+|dnssrvnoa\+)?(https?://)?(_[a-z0-9-]+\._tcp\.)?")
 
@@ -23,6 +23,12 @@ def service_of(endpoint: str, namespace: str) -> str | None:
     if elsewhere or name.isdigit() or not re.fullmatch("[a-z0-9-]+", name):
         return None
     return name.removesuffix("-headless")
+
+
+def services_of(endpoints: Iterable[str], namespace: str) -> list[str]:
+    """Return the names of the Services of this namespace that endpoints lead to."""
+    found = (service_of(endpoint, namespace) for endpoint in endpoints)
+    return [name for name in found if name]
 
 
 def circle(reads: Mapping[str, Sequence[str]], start: str) -> list[str]:

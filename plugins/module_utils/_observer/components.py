@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -38,6 +38,8 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     status_of,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import unready_reason
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import READS_ANNOTATION
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import services_of
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import Metric, parse
 
 T = TypeVar("T")
@@ -45,20 +47,28 @@ T = TypeVar("T")
 Manifest = dict[str, Any]
 # Those that query reaches by gRPC; it calls the endpoints the same.
 STORE_APIS = ("receive", "rule", "store")
-# Without one of these nothing of a registered cluster can be stored or read.
-NEEDED = ("receive", "query", "query_frontend")
+# Without one of these nothing of a registered cluster can be taken, stored or read.
+NEEDED = ("remote_write_gateway", "receive", "query", "query_frontend")
 
 LAST_UPLOAD = "thanos_objstore_bucket_last_successful_upload_time"
 STARTED = "process_start_time_seconds"
 HALTED = "thanos_compact_halted"
 ITERATIONS = "thanos_compact_iterations_total"
 RETRIES = "thanos_compact_retries_total"
+HEAD_BEGIN = "prometheus_tsdb_head_min_time"  # in milliseconds
+HEAD_CUTS = "prometheus_tsdb_head_truncations_total"
 TODO = {
     "compactions": "thanos_compact_todo_compactions",
     "compaction_blocks": "thanos_compact_todo_compaction_blocks",
     "downsample_blocks": "thanos_compact_todo_downsample_blocks",
     "deletion_blocks": "thanos_compact_todo_deletion_blocks",
 }
+
+# Blocks are two hours long, and complete one hour later.
+SECONDS_UNTIL_UPLOADED = 6 * 3600.0
+# Of a compactor: runs are five minutes apart, and the first may have a large bucket to go through.
+RUNS_THAT_MAY_FAIL = 12
+SECONDS_UNTIL_COMPACTED = 24 * 3600.0
 
 # Thanos has the ends of time where there are no data.
 _LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
@@ -80,7 +90,7 @@ SOFTWARE = {
 }
 _METRICS = frozenset(
     {
-        *(LAST_UPLOAD, STARTED, HALTED, ITERATIONS, RETRIES, *TODO.values()),
+        *(LAST_UPLOAD, STARTED, HALTED, ITERATIONS, RETRIES, HEAD_BEGIN, HEAD_CUTS, *TODO.values()),
         *(software.build_info for software in SOFTWARE.values()),
     }
 )
@@ -122,6 +132,13 @@ class Facts:
     @property
     def software(self) -> Software:
         return SOFTWARE[labels_of(self.workload)["app.kubernetes.io/name"]]
+
+    @property
+    def reads(self) -> list[str]:
+        """The components that it was told to read, as far as they are in its namespace."""
+        metadata = self.workload["metadata"]
+        endpoints = (metadata.get("annotations") or {}).get(READS_ANNOTATION, "").split()
+        return services_of(endpoints, metadata["namespace"])
 
     @property
     def ready(self) -> int:
@@ -209,12 +226,10 @@ def _runs(pod: Mapping[str, Any]) -> bool:
 
 def describe(found: Sequence[Facts], now: datetime) -> list[dict[str, Any]]:
     """One dictionary per component, by name."""
-    expected: Counter[str] = Counter()
-    for facts in found:
-        if facts.component in STORE_APIS:
-            # Pods of a StatefulSet are endpoints of their own, others one behind their Service.
-            expected[facts.component] += facts.ready if facts.workload["kind"] == "StatefulSet" else min(facts.ready, 1)
-    return [_describe(facts, expected, now) for facts in sorted(found, key=lambda facts: facts.name)]
+    return [
+        _describe(facts, _store_apis(found, facts.reads) if facts.stores else {}, now)
+        for facts in sorted(found, key=lambda facts: facts.name)
+    ]
 
 
 def problems(rows: Sequence[Mapping[str, Any]], needed: Sequence[str], namespace: str) -> list[str]:
@@ -227,6 +242,16 @@ def problems(rows: Sequence[Mapping[str, Any]], needed: Sequence[str], namespace
         for component in needed
         if component not in deployed
     ]
+
+
+def _store_apis(found: Sequence[Facts], names: Collection[str]) -> Counter[str]:
+    """How many endpoints of which type the components of these names are."""
+    result: Counter[str] = Counter()
+    for facts in found:
+        if facts.component in STORE_APIS and facts.name in names:
+            # Pods of a StatefulSet are endpoints of their own, others one behind their Service.
+            result[facts.component] += facts.ready if facts.workload["kind"] == "StatefulSet" else min(facts.ready, 1)
+    return result
 
 
 def _describe(facts: Facts, expected: Mapping[str, int], now: datetime) -> dict[str, Any]:
@@ -246,14 +271,15 @@ def _describe(facts: Facts, expected: Mapping[str, int], now: datetime) -> dict[
         "error": "; ".join([*errors, *more_errors]) or None,
         "diagnosis": facts.diagnosis,
     }
-    health = assess(row, _why_unready(facts), _unseen(stores, expected), now)
+    failing = [*_unseen(stores, expected), *(text for of_pod in metrics for text in _idle(of_pod, now))]
+    health = assess(row, _why_unready(facts), failing, now)
     return {**row, "healthy": health.healthy, "state": health.state, "reason": health.reason}
 
 
-def assess(row: Mapping[str, Any], unready: str | None, unseen: Sequence[str], now: datetime) -> Health:
+def assess(row: Mapping[str, Any], unready: str | None, failing: Sequence[str], now: datetime) -> Health:
     """Everything that somebody has to act on, or else what will have to be done, or that there is nothing.
 
-    ``unseen`` says which endpoints of ready components a query does not see at all.
+    ``failing`` says what the component does not do although it runs.
     """
     troubles = [("unready", unready)] if unready else []
     if (row["compaction"] or {}).get("halted"):
@@ -269,8 +295,7 @@ def assess(row: Mapping[str, Any], unready: str | None, unseen: Sequence[str], n
         for item in row["endpoints"]
         if item["error"]
     ]
-    # An endpoint that never answered is in no list of query's.
-    troubles += [("failing", text) for text in unseen]
+    troubles += [("failing", text) for text in failing]
     if row["error"]:
         troubles.append(("unknown", f"cannot be read: {row['error']}"))
     if troubles:
@@ -357,13 +382,47 @@ def _seen_by_any(stores: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, A
 
 
 def _unseen(stores: Sequence[Sequence[Mapping[str, Any]]], expected: Mapping[str, int]) -> list[str]:
-    """Of which type a pod of query sees fewer endpoints than there are."""
+    """Of which type a pod of query sees fewer endpoints than there are: one that never answered is in no list."""
     texts = []
     for kind, count in expected.items():
         seen = min((sum(endpoint["type"] == kind for endpoint in of_pod) for of_pod in stores), default=count)
         if seen < count:
             texts.append(f"sees {seen} of {count} endpoints of type {kind}")
     return texts
+
+
+def _idle(of_pod: Mapping[str, list[Metric]], now: datetime) -> list[str]:
+    """What a pod should have done for long: uploaded its blocks, or run over the bucket."""
+    started, uploaded = (
+        max((found.value for found in of_pod.get(name, [])), default=0.0) for name in (STARTED, LAST_UPLOAD)
+    )
+    if not started:
+        return []
+    texts = []
+    silent = now.timestamp() - max(started, uploaded)
+    if silent > SECONDS_UNTIL_UPLOADED and LAST_UPLOAD in of_pod and _is_cut_after(of_pod, uploaded, now):
+        since = _moment(max(started, uploaded))
+        texts.append(f"has blocks that are complete, and uploads none since {since}; its log says why")
+    iterations, retries = _total([of_pod], ITERATIONS), _total([of_pod], RETRIES)
+    if ITERATIONS in of_pod and not any(found.value for found in of_pod.get(HALTED, [])):
+        since = _moment(started)
+        if retries > max(iterations, RUNS_THAT_MAY_FAIL - 1):
+            texts.append(
+                f"more of its runs failed ({retries}) than succeeded ({iterations}) since {since}; its log says why"
+            )
+        elif not iterations and silent > SECONDS_UNTIL_COMPACTED:
+            texts.append(f"none of its runs succeeded since {since}, and it uploads nothing; its log says why")
+    return texts
+
+
+def _is_cut_after(of_pod: Mapping[str, list[Metric]], uploaded: float, now: datetime) -> bool:
+    """Whether a block is complete that the last upload cannot have had: the samples in memory begin where it ends."""
+    cut = {found.labels.get("tenant") for found in of_pod.get(HEAD_CUTS, []) if found.value}
+    # Where nothing is in memory it begins at the end of time.
+    return any(
+        found.labels.get("tenant") in cut and uploaded < found.value / 1000 < now.timestamp()
+        for found in of_pod.get(HEAD_BEGIN, [])
+    )
 
 
 def _certificates(secrets: Sequence[Manifest]) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
     Settings,
     reads,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, service_of
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, services_of
 from ansible_collections.scs.observability.plugins.module_utils._objstore import compactor_claim
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml, with_credentials
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters, rule_expressions
@@ -281,11 +281,9 @@ def refuse(component: Component, settings: Settings, observed: Observed, params:
             for name, item in live.items()
         }
         wiring[settings.name] = list(reads(settings))
-        names = {
-            name: [found for found in (service_of(endpoint, settings.namespace) for endpoint in endpoints) if found]
-            for name, endpoints in wiring.items()
-        }
-        way = circle(names, settings.name)
+        way = circle(
+            {name: services_of(endpoints, settings.namespace) for name, endpoints in wiring.items()}, settings.name
+        )
         if way:
             raise InputError(
                 f"components ask one another in a circle: {' -> '.join(way)}",

@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,10 +34,10 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     mask,
     normalize,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Component
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
+from tests.integration.api_server import ApiServer
 from tests.integration.s3_server import S3Server
 from tests.pki import authority, make
 
@@ -392,36 +398,70 @@ def test_with_the_operator_there_is_one_until_it_is_not_wanted(
 
 # An eighth component
 
-MIRROR = Component(
+CHECKOUT = Path(__file__).resolve().parents[3]
+MIRROR = """\
+from __future__ import annotations
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Component
+
+COMPONENT = Component(
     name="bucket_mirror",
     command=("tools", "bucket", "replicate"),
     resources={"requests": {"cpu": "10m"}},
     takes=("objstore", "storage_size", "storage_class"),
-    arguments=lambda _settings: ["--objstore-to.config-file=/etc/thanos/configuration/to.yml"],
-    files=lambda _settings: {"to.yml": "type: FILESYSTEM\n"},
+    arguments=lambda settings: ["--objstore-to.config-file=/etc/thanos/configuration/to.yml"],
+    files=lambda settings: {"to.yml": "type: FILESYSTEM\\n"},
     stateful=True,
     data_path="/var/thanos/mirror",
     storage_size="1Gi",
     needs_objstore=True,
     single="Two would copy everything twice",
 )
+"""
 
 
-def test_an_eighth_component_is_one_file(
-    ensure: Ensure,
-    look: Callable[[], Cluster],
-    new_namespace: str,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+def eighth(tmp_path: Path, api_server: ApiServer, new_namespace: str) -> Callable[..., Result]:
+    """Return the module in Ansible's hands, from a copy of the collection with one file, imported in the table's."""
+    collection = tmp_path / "ansible_collections" / "scs" / "observability"
+    for part in ("meta", "plugins"):
+        shutil.copytree(CHECKOUT / part, collection / part, ignore=shutil.ignore_patterns("__pycache__"))
+    utils = collection / "plugins" / "module_utils"
+    (utils / "_manifests" / "thanos_bucket_mirror.py").write_text(MIRROR)
+    table = utils / "_observer" / "thanos.py"
+    text, lines = re.subn(
+        r"^( +)thanos_bucket_web,\n", r"\1thanos_bucket_mirror,\n\g<0>", table.read_text(), flags=re.MULTILINE
+    )
+    assert lines == 2, "where it is imported, and in the table"
+    table.write_text(text)
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / "home")}
+    common = {"kubeconfig": str(api_server.kubeconfig()), "namespace": new_namespace, "wait": False}
+
+    def call(*options: str, **params: Any) -> Result:
+        arguments = json.dumps({**common, "component": "bucket_mirror", **params})
+        module = ("--module-name", "scs.observability.thanos_component", "--args", arguments)
+        ansible = Path(sys.executable).with_name("ansible")
+        ended = subprocess.run(
+            [ansible, "localhost", *module, *options], cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+        head, found, result = ended.stdout.decode().partition(" => ")
+        assert found, ended
+        return {**json.loads(result), "failed": "FAILED" in head}
+
+    return call
+
+
+def test_an_eighth_component_is_one_file_that_is_imported_and_in_the_table(
+    eighth: Callable[..., Result], look: Callable[[], Cluster], new_namespace: str
 ) -> None:
-    monkeypatch.setitem(thanos.COMPONENTS, MIRROR.name, MIRROR)
-    for params, parameter in (({}, "objstore"), ({**OBJSTORE, "replicas": 2}, "replicas")):
-        with pytest.raises(InputError) as caught:
-            ensure(MIRROR.name, **params)
-        assert caught.value.parameter == parameter
+    assert "objstore" in eighth()["msg"]
+    assert "Two would copy" in eighth(**OBJSTORE, replicas=2)["msg"]
+    announced = eighth("--check", **OBJSTORE)
     assert look() == {}
-    result = run_as_announced(ensure, look, MIRROR.name, **OBJSTORE)
+    result = eighth(**OBJSTORE)
     assert f"create apps/v1 StatefulSet {new_namespace}/thanos-bucket-mirror" in result["changes"]
+    assert (result["changes"], result["failed"]) == (announced["changes"], False)
     assert result["endpoints"]["grpc"].endswith(f"thanos-bucket-mirror-headless.{new_namespace}.svc")
-    assert not run_as_announced(ensure, look, MIRROR.name, **OBJSTORE)["changed"]
-    run_as_announced(ensure, look, MIRROR.name, state="absent", purge=True)
+    assert not eighth(**OBJSTORE)["changed"]
+    assert eighth(state="absent", purge=True)["changed"]
     assert look() == {}

@@ -27,12 +27,12 @@ PYTHONS = {"2.18": 11, "newest": 12}
 PYTHONS_END = 20
 
 
-def run(*command: str | Path, cwd: Path = CHECKOUT, environment: dict[str, str] | None = None) -> str:
-    """What a program printed; a failure of the test with all of it when the program fails."""
+def run(*command: str | Path, cwd: Path = CHECKOUT, environment: dict[str, str] | None = None, status: int = 0) -> str:
+    """What a program printed; a failure of the test with all of it when it exits with another status."""
     result = subprocess.run(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    if result.returncode != 0:
+    if result.returncode != status:
         pytest.fail(f"{' '.join(map(str, command))} exits with {result.returncode}:\n{result.stdout}")
     return result.stdout
 
@@ -61,7 +61,7 @@ class Core:
         lines = (CHECKOUT / "requirements" / f"ansible-core-{self.name}.txt").read_text().splitlines()
         return next(line.split("==")[1].split()[0] for line in lines if line.startswith("ansible-core=="))
 
-    def run(self, program: str, *arguments: str | Path, home: Path) -> str:
+    def run(self, program: str, *arguments: str | Path, home: Path, status: int = 0) -> str:
         """One of its programs, in a folder that has nothing to do with the checkout or with the user's Ansible."""
         folder = self.environment / "bin"
         environment = {
@@ -70,7 +70,7 @@ class Core:
             "LANG": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(home / "collections"),
         }
-        return run(folder / program, *arguments, cwd=home, environment=environment)
+        return run(folder / program, *arguments, cwd=home, environment=environment, status=status)
 
 
 @pytest.fixture(scope="module", params=list(PYTHONS))

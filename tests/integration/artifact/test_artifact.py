@@ -40,6 +40,8 @@ def test_the_installed_artifact_deploys_an_observer_and_changes_nothing_again(
         "observer_gateway_hostnames": ["metrics.example.org"],
         # There is no kubelet, so no pod ever runs.
         "observer_wait": False,
+        "verification_kubeconfig": "{{ observer_kubeconfig }}",
+        "verification_namespace": name,
     }
     inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": variables}}}))
     assert f"[core {core.version}]" in core.run("ansible", "--version", home=tmp_path)
@@ -56,10 +58,29 @@ def test_the_installed_artifact_deploys_an_observer_and_changes_nothing_again(
         for kind in ("Deployment", "StatefulSet")
         for item in client.list("apps/v1", kind, namespace=name)
     }
-    assert {"thanos-receive", "thanos-store", "thanos-query", "thanos-query-frontend"} <= workloads
+    assert workloads == {
+        "remote-write-gateway",
+        "thanos-bucket-web",
+        "thanos-compact",
+        "thanos-query",
+        "thanos-query-frontend",
+        "thanos-receive",
+        "thanos-rule",
+        "thanos-store",
+    }
 
     second = core.run(*deploy, home=tmp_path)
     assert recap(second)["changed"] == 0, second
     assert s3.owner.secret_key not in first + second
     # What a newer ansible-core is going to refuse is said by the newest one.
     assert "DEPRECATION" not in first + second
+
+    # Asked again, told in tables all the same, and failed by the role's last task alone.
+    verify = ("ansible-playbook", "--inventory", inventory, "scs.observability.verify")
+    last = core.run(*verify, "--extra-vars", "verification_wait_timeout=10", home=tmp_path, status=2)
+    assert last.count("FAILED - RETRYING") == 1, last
+    assert "thanos-receive" in last[last.index("TASK [scs.observability.verification : Show the components]") :]
+    before, *failures = last.split("fatal: ")
+    assert len(failures) == 1
+    assert before.rpartition("TASK [")[2].startswith("scs.observability.verification : Fail when something")
+    assert "DEPRECATION" not in last

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,13 @@ def workload(component: str, *, software: str = "thanos", wanted: int = 1, ready
     ready = wanted if ready is None else ready
     revisions = dict.fromkeys(("currentRevision", "updateRevision"), "new")
     all_labels = labels(component, software)
+    seen = " ".join(f"dnssrv+_grpc._tcp.thanos-{name}-headless.ns.svc" for name in ("receive", "store", "rule"))
+    reads = {"annotations": {"observability.scs.community/reads": seen}} if component == "query" else {}
     selector = {name: all_labels[name] for name in ("app.kubernetes.io/name", "app.kubernetes.io/instance")}
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
-        "metadata": {"name": f"{software}-{component}", "namespace": "ns", "labels": all_labels},
+        "metadata": {"name": f"{software}-{component}", "namespace": "ns", "labels": all_labels, **reads},
         "spec": {
             "replicas": wanted,
             "selector": {"matchLabels": selector},
@@ -162,6 +164,79 @@ def test_a_compactor_that_has_halted_is_not_healthy_although_it_is_ready() -> No
     assert found["replicas"] == {"wanted": 1, "ready": 1}
 
 
+def seconds_ago(hours: float) -> float:
+    return NOW.timestamp() - hours * 3600
+
+
+@pytest.mark.parametrize(
+    ("iterations", "retries", "hours", "uploaded", "reason"),
+    [
+        (0, 0, 1, None, "ready"),
+        (0, 3, 1, None, "ready"),
+        (0, 900, 75, None, "more of its runs failed (900) than succeeded (0) since 2026-02-26T09:00:00Z"),
+        (13, 12, 75, None, "ready"),
+        (12, 13, 75, None, "more of its runs failed (13) than succeeded (12) since 2026-02-26T09:00:00Z"),
+        (0, 0, 25, None, "none of its runs succeeded since 2026-02-28T11:00:00Z, and it uploads nothing"),
+        (0, 1, 75, 1, "ready"),  # it works through a bucket that was left alone for long
+        (1, 0, 75, None, "ready"),
+    ],
+)
+def test_a_compactor_whose_runs_fail(
+    iterations: int, retries: int, hours: float, uploaded: float | None, reason: str
+) -> None:
+    last = 0 if uploaded is None else seconds_ago(uploaded)
+    found = row(
+        facts(
+            "compact",
+            f"thanos_compact_halted 0\nthanos_compact_iterations_total {iterations}\n"
+            f"thanos_compact_retries_total {retries}\nprocess_start_time_seconds {seconds_ago(hours)}\n"
+            f'thanos_objstore_bucket_last_successful_upload_time{{bucket="metrics"}} {last}\n',
+        )
+    )
+    assert found["reason"].partition(";")[0] == reason
+    assert (found["state"], found["healthy"]) == (("ok", True) if reason == "ready" else ("failing", False))
+
+
+def receive(started: float, uploaded: float | None, **tenants: tuple[float, int]) -> Facts:
+    """A receive by hours: when it started and uploaded; per tenant the begin of its head and how often it was cut."""
+    last = 0 if uploaded is None else seconds_ago(uploaded)
+    heads = "".join(
+        f'prometheus_tsdb_head_min_time{{tenant="{tenant}"}} {seconds_ago(begin) * 1000}\n'
+        f'prometheus_tsdb_head_truncations_total{{tenant="{tenant}"}} {cut}\n'
+        for tenant, (begin, cut) in tenants.items()
+    )
+    return facts(
+        "receive",
+        f"process_start_time_seconds {seconds_ago(started)}\n{heads}"
+        f'thanos_objstore_bucket_last_successful_upload_time{{bucket="metrics"}} {last}\n',
+    )
+
+
+def test_a_receive_that_does_not_upload() -> None:
+    found = row(receive(100, 7, alpha=(2, 40), beta=(50, 0)))
+    assert (found["state"], found["healthy"]) == ("failing", False)
+    assert found["reason"].startswith("has blocks that are complete, and uploads none since 2026-03-01T05:00:00Z")
+    assert row(receive(7, None, alpha=(2, 3)))["reason"].startswith(
+        "has blocks that are complete, and uploads none since 2026-03-01T05:00:00Z"
+    ), "never, since it started"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        receive(100, 5, alpha=(2, 40)),  # the store may be away for some hours
+        receive(5, None, alpha=(2, 2)),  # just started
+        receive(100, 90, alpha=(1, 0)),  # its first cluster is new
+        receive(100, 50, alpha=(52, 9)),  # no cluster writes any more
+        receive(100, 50, alpha=(-(10**9), 9)),  # nor has anything in memory
+        receive(100, None),
+        facts("receive", f"process_start_time_seconds {seconds_ago(100)}\n"),  # no bucket
+    ],
+)
+def test_a_receive_that_has_nothing_to_upload(item: Facts) -> None:
+    assert row(item)["reason"] == "ready"
+
+
 @pytest.mark.parametrize(
     ("replicas", "pods", "reason"),
     [
@@ -232,6 +307,24 @@ def test_an_endpoint_that_query_has_never_reached_is_missed() -> None:
     assert row(store, query, receive)["state"] == "ok", "it is query that lacks something"
     unready = facts("store", workload=workload("store", ready=0))
     assert row(query, receive, unready)["state"] == "ok", "nothing to be seen yet"
+
+
+@pytest.mark.parametrize(
+    ("reads", "reason"),
+    [
+        ("peer.example.org:10901", "ready"),
+        ("", "ready"),
+        ("thanos-store.ns.svc:10901", "sees 0 of 1 endpoints of type store"),
+        ("thanos-store.elsewhere.svc:10901", "ready"),
+        ("dnssrv+_grpc._tcp.thanos-receive-headless peer.example.org:10901", "sees 0 of 1 endpoints of type receive"),
+    ],
+)
+def test_a_query_misses_only_what_it_was_told_to_read(reads: str, reason: str) -> None:
+    second = workload("query")
+    second["metadata"]["name"] = "fleet-query"
+    second["metadata"]["annotations"] = {"observability.scs.community/reads": reads}
+    query = facts("query", workload=second, stores={"fleet-query-0": stores()})
+    assert row(query, facts("receive"), facts("store"))["reason"] == reason
 
 
 def test_every_pod_of_query_shall_see_every_pod() -> None:
@@ -360,6 +453,16 @@ def test_a_real_compactor(sample: str, state: str, compaction: dict[str, int]) -
 def test_a_real_receive() -> None:
     found = sampled("receive", "receive")
     assert (found["version"], found["state"], found["compaction"]) == ("0.42.4", "ok", None)
+
+
+@pytest.mark.parametrize(("sample", "later"), [("receive_uploading", "ok"), ("receive_not_uploading", "failing")])
+def test_a_real_receive_with_blocks(sample: str, later: str) -> None:
+    """Two minutes old, with blocks of a minute; one has a bucket that takes nothing."""
+    answer = facts("receive", metrics={"pod": (SAMPLES / f"{sample}.txt").read_bytes()})
+    taken = datetime(2026, 11, 25, 23, 57, 43, tzinfo=UTC)
+    for after, state in ((0, "ok"), (5, "ok"), (7, later)):
+        (found,) = describe([answer], taken + timedelta(hours=after))
+        assert (found["state"], found["error"]) == (state, None)
 
 
 def test_a_real_query_whose_store_gateway_went_away() -> None:

@@ -179,7 +179,7 @@ def deployed(component: str, *, ready: int = 1) -> Facts:
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Facts]:
     """What is deployed in the observer."""
-    result = [deployed(component) for component in ("receive", "query", "query-frontend")]
+    result = [deployed(component) for component in ("receive", "query", "query-frontend", "remote-write-gateway")]
     monkeypatch.setattr(components, "observe", lambda *_arguments: (result, ["a right is missing"]))
     return result
 
@@ -196,6 +196,7 @@ def test_a_whole_observer(lab: Any, found: list[Facts]) -> None:
         ("thanos-query", "ok"),
         ("thanos-query-frontend", "ok"),
         ("thanos-receive", "ok"),
+        ("thanos-remote-write-gateway", "ok"),
     ]
     assert result["warnings"] == ["a right is missing"]
     assert len(lab.thanos.asked) == 4
@@ -214,6 +215,7 @@ def test_registered_clusters_need_components(lab: Any, found: list[Facts]) -> No
     assert look(components=True)["healthy"] is True, "nobody is registered"
     register(lab.params(), False)
     assert [text.partition(":")[0] for text in look(components=True)["problems"]] == [
+        "component remote_write_gateway",
         "component receive",
         "component query_frontend",
     ]
@@ -222,7 +224,7 @@ def test_registered_clusters_need_components(lab: Any, found: list[Facts]) -> No
 
 def test_who_asks_query_itself_needs_no_query_frontend(lab: Any, found: list[Facts]) -> None:
     register(lab.params(), False)
-    found[:] = [deployed("query"), deployed("receive")]
+    found[:] = [deployed("query"), deployed("receive"), deployed("remote-write-gateway")]
     assert look(components=True, query_frontend="thanos-query")["problems"] == []
 
 
