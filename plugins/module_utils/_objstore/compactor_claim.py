@@ -25,6 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.errors
 from ansible_collections.scs.observability.plugins.module_utils._objstore.preflight import OURS
 
 ATTEMPTS = 3
+_OBJECT = f"{OURS}/compactor.json"
 _MAX_TEXT = 253
 
 # What the parameters of the module bucket are called where Thanos' configuration is given.
@@ -45,7 +46,7 @@ class Place:
 
     @property
     def key(self) -> str:
-        return "/".join(part for part in (self.prefix, OURS, "compactor.json") if part)
+        return "/".join(part for part in (self.prefix, _OBJECT) if part)
 
 
 @dataclass(frozen=True)
@@ -152,15 +153,23 @@ def cannot_be_claimed(objstore: Mapping[str, Any]) -> str:
     )
 
 
+def is_claim(key: str) -> bool:
+    """Tell whether an object of that name is the claim of a compactor, below whatever prefix. Pure."""
+    return f"/{key}".endswith(f"/{_OBJECT}")
+
+
+def holder(found: Claim, now: datetime) -> str:
+    """Return whose the bucket is, as it is told to somebody else. Pure."""
+    if found.owner is None:
+        return "something that is there in the place of a compactor's claim cannot be read, perhaps of a newer version"
+    return f"it has a compactor already, {found.owner}, which a run saw {_ago(found.seen, now)}"
+
+
 def decide(found: Claim | None, owner: Owner, now: datetime, force: bool) -> Claim | Finding:
     """Return the claim to write, or why the bucket is not to be had. Pure."""
     if found is not None and found.owner != owner and not force:
-        if found.owner is None:
-            what = "something that is there in the place of a claim cannot be read, perhaps of a newer version"
-        else:
-            what = f"it has a compactor already, {found.owner}, which a run saw {_ago(found.seen, now)}"
         return Finding(
-            f"{what}; two of them destroy blocks",
+            f"{holder(found, now)}; two of them destroy blocks",
             "Remove that one with state: absent, which gives the bucket free; if it is gone for good, take over with "
             "force: true",
             "force",
