@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -51,6 +52,16 @@ _WORKLOADS = ("Deployment", "StatefulSet")
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployment changes, and how; ``timeout`` is how many seconds to wait for it, None for not at all."""
+
+    plan: Plan
+    workloads: tuple[ObjectKey, ...]
+    force: bool
+    timeout: float | None
+
+
 def deploy(
     client: KubernetesClient,
     instance: str,
@@ -64,9 +75,28 @@ def deploy(
 ) -> Plan:
     """Have the wanted objects, and of the instance no others; return what that changed (would change in check mode).
 
+    As ``prepare`` and ``carry_out``, where nothing has to happen between them.
+    """
+    deployment = prepare(client, instance, namespace, wanted, authorities, params=params, kinds=kinds)
+    if not check_mode:
+        carry_out(client, deployment)
+    return deployment.plan
+
+
+def prepare(
+    client: KubernetesClient,
+    instance: str,
+    namespace: str,
+    wanted: Sequence[Mapping[str, Any]],
+    authorities: Sequence[Mapping[str, Any]],
+    *,
+    params: Mapping[str, Any],
+    kinds: Sequence[Kind] = KINDS,
+) -> Deployment:
+    """Find out what has to change for the wanted objects to be there, and of the instance no others.
+
     ``authorities`` are the Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
-    force, wait and wait_timeout. Raises ConflictError for fields of other managers without force, NotReadyError when a
-    workload does not become ready.
+    force, wait and wait_timeout. Raises ConflictError for fields of other managers without force.
     """
     timeout, force = parameters.wait_timeout(params), bool(params.get("force"))
     plan = plan_objects(
@@ -78,13 +108,16 @@ def deploy(
         force=force,
         create_only=[identity(secret) for secret in authorities],
     )
-    if not check_mode:
-        apply_plan(client, plan, force=force)
-        if params.get("wait") is not False:
-            replaced = Plan(tuple(change for change in plan.changes if change.action == "update"))
-            workloads = [identity(item) for item in wanted if item["kind"] in _WORKLOADS]
-            wait_ready(client, workloads, timeout + grace_period(replaced))
-    return plan
+    workloads = tuple(identity(item) for item in wanted if item["kind"] in _WORKLOADS)
+    return Deployment(plan, workloads, force, timeout if params.get("wait") is not False else None)
+
+
+def carry_out(client: KubernetesClient, deployment: Deployment) -> None:
+    """Make the changes and wait until the workloads are ready. Raises NotReadyError when one does not get there."""
+    apply_plan(client, deployment.plan, force=deployment.force)
+    if deployment.timeout is not None:
+        replaced = Plan(tuple(change for change in deployment.plan.changes if change.action == "update"))
+        wait_ready(client, deployment.workloads, deployment.timeout + grace_period(replaced))
 
 
 def remove(
@@ -108,13 +141,18 @@ def remove(
     deadline = time.monotonic() + timeout + grace_period(workloads)
     apply_plan(client, workloads)
     if wait:
-        selector = ",".join(f"{label}={value}" for label, value in workload.owner(instance).items())
-        pods = [identity(pod) for pod in client.list("v1", "Pod", namespace, label_selector=selector)]
+        pods = pods_of(client, instance, namespace)
         wait_gone(client, [*_keys(workloads), *pods], max(deadline - time.monotonic(), 1.0))
     apply_plan(client, rest)
     if wait:
         wait_gone(client, _keys(rest), max(deadline - time.monotonic(), 1.0))
     return plan
+
+
+def pods_of(client: KubernetesClient, instance: str, namespace: str) -> list[ObjectKey]:
+    """Return the pods of an instance that have not ended."""
+    selector = ",".join(f"{label}={value}" for label, value in workload.owner(instance).items())
+    return [identity(pod) for pod in client.list("v1", "Pod", namespace, label_selector=selector)]
 
 
 def grace_period(plan: Plan) -> float:
