@@ -24,7 +24,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     is_terminating,
     labels_of,
 )
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_gone, wait_ready
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import (
+    unready_reason,
+    wait_gone,
+    wait_ready,
+)
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
     Kind,
     apply_plan,
@@ -54,12 +58,17 @@ _AUTHORITY = {"app.kubernetes.io/name": "authority"}
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a deployment changes, and how; ``timeout`` is how many seconds to wait for it, None for not at all."""
+    """What a deployment changes, and how; ``timeout`` is how many seconds to wait for it, None for not at all.
+
+    ``waits_for_observer`` tells to wait for everything else of ours in the namespace, too.
+    """
 
     plan: Plan
     workloads: tuple[ObjectKey, ...]
+    namespace: str
     force: bool
     timeout: float | None
+    waits_for_observer: bool
 
 
 def deploy(
@@ -96,7 +105,7 @@ def prepare(
     """Find out what has to change for the wanted objects to be there, and of the instance no others.
 
     ``authorities`` are the Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
-    force, wait and wait_timeout. Raises ConflictError for fields of other managers without force.
+    force, wait, wait_timeout and wait_for_observer. Raises ConflictError for fields of other managers without force.
     """
     timeout, force = parameters.wait_timeout(params), bool(params.get("force"))
     plan = plan_objects(
@@ -109,15 +118,28 @@ def prepare(
         create_only=[identity(secret) for secret in authorities],
     )
     workloads = tuple(identity(item) for item in wanted if item["kind"] in _WORKLOADS)
-    return Deployment(plan, workloads, force, timeout if params.get("wait") is not False else None)
+    return Deployment(
+        plan,
+        workloads,
+        namespace,
+        force,
+        timeout=timeout if params.get("wait") is not False else None,
+        waits_for_observer=bool(params.get("wait_for_observer")),
+    )
 
 
 def carry_out(client: KubernetesClient, deployment: Deployment) -> None:
     """Make the changes and wait until the workloads are ready. Raises NotReadyError when one does not get there."""
     apply_plan(client, deployment.plan, force=deployment.force)
-    if deployment.timeout is not None:
-        replaced = Plan(tuple(change for change in deployment.plan.changes if change.action == "update"))
-        wait_ready(client, deployment.workloads, deployment.timeout + grace_period(replaced))
+    if deployment.timeout is None:
+        return
+    replaced = Plan(tuple(change for change in deployment.plan.changes if change.action == "update"))
+    others = _unready(client, deployment) if deployment.waits_for_observer else []
+    wait_ready(
+        client,
+        [*deployment.workloads, *(identity(item) for item in others)],
+        deployment.timeout + max(grace_period(replaced), ending(others)),
+    )
 
 
 def remove(
@@ -155,12 +177,33 @@ def pods_of(client: KubernetesClient, instance: str, namespace: str) -> list[Obj
     return [identity(pod) for pod in client.list("v1", "Pod", namespace, label_selector=selector)]
 
 
+def _unready(client: KubernetesClient, deployment: Deployment) -> list[Mapping[str, Any]]:
+    """The observer's other workloads that are not ready."""
+    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    listed = client.parallel(
+        [partial(client.list, "apps/v1", kind, deployment.namespace, label_selector=ours) for kind in _WORKLOADS]
+    )
+    return [
+        item
+        for items in listed
+        for item in items
+        if identity(item) not in deployment.workloads and unready_reason(item) is not None
+    ]
+
+
+def ending(workloads: Sequence[Mapping[str, Any]]) -> float:
+    """Return the seconds that pods of live workloads may take to end, which only those do that were changed."""
+    return max((_grace(item) for item in workloads if item["metadata"].get("generation", 0) > 1), default=0)
+
+
 def grace_period(plan: Plan) -> float:
     """Return the seconds that the pods of the plan's live workloads may take to end: receive uploads what it has."""
-    templates = [((change.before or {}).get("spec") or {}).get("template") or {} for change in plan.changes]
-    return max(
-        (float((item.get("spec") or {}).get("terminationGracePeriodSeconds") or 0) for item in templates), default=0
-    )
+    return max((_grace(change.before or {}) for change in plan.changes), default=0)
+
+
+def _grace(manifest: Mapping[str, Any]) -> float:
+    template = (manifest.get("spec") or {}).get("template") or {}
+    return float((template.get("spec") or {}).get("terminationGracePeriodSeconds") or 0)
 
 
 def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Plan) -> Plan:

@@ -19,6 +19,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     ApiError,
     ConflictError,
     InputError,
+    NotReadyError,
     StorageError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
@@ -34,7 +35,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Component
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
-from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
+from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
 from tests.integration.s3_server import S3Server
 
@@ -410,6 +411,41 @@ def test_an_older_version_is_refused_before_anything_is_touched(ensure: Ensure, 
     assert caught.value.parameter == "image"
     assert look() == before
     assert run_as_announced(ensure, look, "bucket_web", image=older, allow_downgrade=True)["changed"]
+
+
+# Waiting
+
+
+def test_the_gateway_waits_for_what_was_started_before_it(
+    api_server: Any, ensure: Ensure, new_namespace: str, other: ApiClient
+) -> None:
+    """With what is wrong of each; there is nobody here who runs pods, so the status is what is written here."""
+
+    def wait(**params: Any) -> str:
+        given = {"kubeconfig": str(api_server.kubeconfig()), "namespace": new_namespace, "wait_timeout": 1}
+        url = f"https://thanos-receive.{new_namespace}.svc:19291/api/v1/receive"
+        try:
+            gateway.ensure({**given, "receive_url": url, "replicas": 1, **params}, False)
+        except NotReadyError as error:
+            return str(error)
+        return ""
+
+    def becomes_ready(kind: str, name: str) -> None:
+        patch = getattr(AppsV1Api(other), f"patch_namespaced_{kind}_status")
+        counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), 1)
+        patch(name, new_namespace, {"status": {"observedGeneration": 1, **counts}})
+
+    ensure("store", replicas=1)
+    ensure("query_frontend")
+    assert wait(wait=False, wait_for_observer=True) == ""
+    assert "remote-write-gateway is not ready" in (alone := wait())
+    assert "thanos" not in alone.replace("thanos-receive", "")
+    becomes_ready("deployment", "remote-write-gateway")
+    assert wait() == ""
+    for kind, name in (("stateful_set", "thanos-store"), ("deployment", "thanos-query-frontend")):
+        assert f"{name} is not ready after 1 s" in wait(wait_for_observer=True)
+        becomes_ready(kind, name)
+    assert wait(wait_for_observer=True) == ""
 
 
 # Rights
