@@ -87,7 +87,8 @@ options:
   state:
     description:
       - V(present) creates the bucket unless it is there.
-      - V(absent) deletes it. A bucket that holds anything is refused unless O(force=true).
+      - V(absent) deletes it. A bucket that holds anything is refused unless O(force=true), and one that a compactor
+        works on unless O(force_claimed=true) as well.
     type: str
     choices: [present, absent]
     default: present
@@ -95,6 +96,12 @@ options:
     description:
       - With O(state=absent), delete all objects, all their versions and unfinished uploads with the bucket.
       - This cannot be undone.
+    type: bool
+    default: false
+  force_claimed:
+    description:
+      - With O(force=true), delete the bucket also when a compactor has claimed it, of this observer or another one.
+      - Not needed where M(scs.observability.thanos_component) removed the compactor, which gives the bucket free.
     type: bool
     default: false
 notes:
@@ -292,6 +299,7 @@ def main() -> None:
             "versioning": {"type": "bool"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "force": {"type": "bool", "default": False},
+            "force_claimed": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

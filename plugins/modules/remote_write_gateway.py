@@ -140,6 +140,12 @@ options:
         a whole.
       - The memory limit decides how many requests are taken in at once; further ones wait.
     type: dict
+  wait_for_observer:
+    description:
+      - Whether O(wait) also waits for everything else of the observer in O(namespace), such as components that were
+        deployed with O(scs.observability.thanos_component#module:wait=false), so that they start side by side.
+    type: bool
+    default: false
   purge:
     description:
       - With O(state=absent), remove authorities and namespace too when nothing else of the observer is left in it,
@@ -269,6 +275,7 @@ def main() -> None:
                 "options": {name: {"type": "str"} for name in gateway.TIMEOUTS},
             },
             "resources": {"type": "dict"},
+            "wait_for_observer": {"type": "bool", "default": False},
             "purge": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             **CERTIFICATE,

@@ -126,7 +126,10 @@ options:
         which keep their blocks to themselves without.
       - As M(scs.observability.bucket) returns it, that is Thanos' own format without credentials.
       - For O(component=compact) an object in the bucket says whose it is, and a second compactor is refused with the
-        name of the first. With O(state=absent), O(objstore) and its keys give the bucket free.
+        name of the first, see O(take_over_bucket). With O(state=absent), or with another bucket, the one that the
+        compactor leaves is given free once its pod has ended; where the store cannot be reached there is a warning.
+      - With O(state=absent) only needed to give free the bucket of a compactor that was removed without that. Unless
+        given, it comes from the compactor's Secret.
     type: dict
   objstore_access_key:
     description: Access key of the object store. Needs O(objstore_secret_key).
@@ -254,11 +257,18 @@ options:
     type: bool
     default: false
   force:
-    description:
-      - Take over fields that another field manager owns.
-      - For O(component=compact), also take over a bucket whose compactor is gone for good.
+    description: Take over fields that another field manager owns.
     type: bool
     default: false
+  take_over_bucket:
+    description:
+      - For O(component=compact), take the bucket over from another compactor, which must be gone for good. It is not
+        stopped by that, and two of them destroy blocks.
+    type: bool
+    default: false
+notes:
+  - For O(component=compact) the module needs the verb C(get) on the namespace C(kube-system), whose UID tells in the
+    bucket which cluster its compactor is in. Without it a compactor is not deployed; it is removed with a warning.
 seealso:
   - module: scs.observability.bucket
   - module: scs.observability.remote_write_gateway
@@ -405,7 +415,9 @@ endpoints:
       type: str
       sample: https://thanos-receive.scs-observability.svc:19291/api/v1/receive
 changes:
-  description: What was changed, or would be in check mode, one line per object.
+  description:
+    - What was changed, or would be in check mode, one line per object. C(CompactorClaim) is the object in the bucket
+      that says whose it is.
   returned: success
   type: list
   elements: str
@@ -471,6 +483,7 @@ def main() -> None:
             "service_monitor": {"type": "str", "default": "auto"},
             "purge": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
+            "take_over_bucket": {"type": "bool", "default": False},
             **KUBERNETES,
             **PLACEMENT,
             **WAIT,

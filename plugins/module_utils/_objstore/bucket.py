@@ -18,8 +18,17 @@ from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
-from ansible_collections.scs.observability.plugins.module_utils._objstore import configuration, preflight
-from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, BucketClient, Version
+from ansible_collections.scs.observability.plugins.module_utils._objstore import (
+    compactor_claim,
+    configuration,
+    preflight,
+)
+from ansible_collections.scs.observability.plugins.module_utils._objstore.client import (
+    Access,
+    BucketClient,
+    Stored,
+    Version,
+)
 from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Finding, failure
 
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]+-----END CERTIFICATE-----")
@@ -36,6 +45,7 @@ class Wanted:
     access: Access
     present: bool
     force: bool
+    force_claimed: bool = False
     tags: Mapping[str, str] | None = None
     versioning: bool | None = None
 
@@ -46,6 +56,7 @@ class Observed:
 
     exists: bool
     empty: bool | None = None
+    claims: tuple[compactor_claim.Claim, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     versioning: bool = False
 
@@ -70,6 +81,8 @@ class Store(preflight.ObjectStore, Protocol):
     def versioning(self) -> bool: ...
 
     def set_versioning(self, enabled: bool) -> None: ...
+
+    def find(self, key: str) -> Stored | None: ...
 
     def objects(self) -> Iterator[Version]: ...
 
@@ -128,19 +141,22 @@ def read_parameters(params: Mapping[str, Any], environment: Mapping[str, str]) -
         ),
         present=params.get("state") != "absent",
         force=bool(params.get("force")),
+        force_claimed=bool(params.get("force_claimed")),
         tags=_tags(params.get("tags")),
         versioning=params.get("versioning"),
     )
 
 
 def observe(store: Store, wanted: Wanted) -> Observed:
-    """Look whether the bucket is there, if it has to go also whether something is in it, else at what is asked for."""
+    """Look whether the bucket is there, if it has to go also what keeps it, else at what is asked for."""
     exists = store.exists()
     preflight.check_clocks(store)
     if not exists:
         return Observed(False)
     if not wanted.present:
-        return Observed(True, empty=store.is_empty())
+        empty = store.is_empty()
+        in_the_way = not empty and wanted.force and not wanted.force_claimed
+        return Observed(True, empty=empty, claims=_claims(store) if in_the_way else ())
     return Observed(
         True,
         tags=store.tags() if wanted.tags is not None else {},
@@ -148,8 +164,16 @@ def observe(store: Store, wanted: Wanted) -> Observed:
     )
 
 
+def _claims(store: Store) -> tuple[compactor_claim.Claim, ...]:
+    """Those of all compactors, also below prefixes. The whole listing is little beside deleting what is in it."""
+    found = (
+        compactor_claim.read(store.find(item.key)) for item in store.objects() if compactor_claim.is_claim(item.key)
+    )
+    return tuple(claim for claim in found if claim is not None)
+
+
 def plan(wanted: Wanted, observed: Observed, store: Store) -> Plan:
-    """Decide. Raises StorageError when the bucket has to go, holds something, and force is not set."""
+    """Decide. Raises StorageError when the bucket has to go, and holds something (force) or is a compactor's."""
     access = wanted.access
     state = {"name": access.bucket, "endpoint": access.endpoint.url, "region": access.region}
     if wanted.present:
@@ -172,6 +196,17 @@ def plan(wanted: Wanted, observed: Observed, store: Store) -> Plan:
                 "it holds objects, versions of objects or unfinished uploads",
                 "Set force: true to delete them all with the bucket, for good",
                 "force",
+            ),
+        )
+    if observed.claims:
+        raise failure(
+            store.request("DeleteBucket"),
+            "BucketClaimed",
+            Finding(
+                "; ".join(compactor_claim.holder(claim, datetime.now(UTC)) for claim in observed.claims),
+                "Remove that compactor first, with state: absent, which gives the bucket free; if it is gone for good, "
+                "force_claimed: true deletes the bucket all the same",
+                "force_claimed",
             ),
         )
     content = "none" if observed.empty else "objects, versions or unfinished uploads"

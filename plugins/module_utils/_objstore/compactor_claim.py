@@ -19,12 +19,14 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Action, Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._objstore import configuration
 from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, BucketClient, Stored
 from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Finding, Request, failure
 from ansible_collections.scs.observability.plugins.module_utils._objstore.preflight import OURS
 
 ATTEMPTS = 3
+_OBJECT = f"{OURS}/compactor.json"
 _MAX_TEXT = 253
 
 # What the parameters of the module bucket are called where Thanos' configuration is given.
@@ -32,7 +34,7 @@ _PARAMETERS = {
     "access_key": "objstore_access_key",
     "secret_key": "objstore_secret_key",
     "ca_path": "objstore_ca",
-    "force": "force",
+    "take_over_bucket": "take_over_bucket",
 }
 
 
@@ -43,9 +45,16 @@ class Place:
     access: Access
     prefix: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.access.bucket}/{self.prefix}" if self.prefix else self.access.bucket
+
+    def is_at(self, other: Place) -> bool:
+        """Tell whether it is the place that the other one is, perhaps with other keys."""
+        return (str(self), self.access.endpoint) == (str(other), other.access.endpoint)
+
     @property
     def key(self) -> str:
-        return "/".join(part for part in (self.prefix, OURS, "compactor.json") if part)
+        return "/".join(part for part in (self.prefix, _OBJECT) if part)
 
 
 @dataclass(frozen=True)
@@ -90,10 +99,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Claimed:
-    """The claim that holds now (in check mode: would hold), and the one of somebody else that it took over."""
+    """The claim that holds now (in check mode: would hold), and the one that was there before."""
 
     claim: Claim
-    taken_over: Claim | None = None
+    before: Claim | None = None
+
+    @property
+    def taken_over(self) -> Claim | None:
+        """The claim of somebody else that this one took over."""
+        return self.before if self.before and self.before.owner != self.claim.owner else None
 
 
 class Store(Protocol):
@@ -152,18 +166,35 @@ def cannot_be_claimed(objstore: Mapping[str, Any]) -> str:
     )
 
 
-def decide(found: Claim | None, owner: Owner, now: datetime, force: bool) -> Claim | Finding:
+def is_claim(key: str) -> bool:
+    """Tell whether an object of that name is the claim of a compactor, below whatever prefix. Pure."""
+    return f"/{key}".endswith(f"/{_OBJECT}")
+
+
+def holder(found: Claim, now: datetime) -> str:
+    """Return whose the bucket is, as it is told to somebody else. Pure."""
+    if found.owner is None:
+        return "something that is there in the place of a compactor's claim cannot be read, perhaps of a newer version"
+    return f"it has a compactor already, {found.owner}, which a run saw {_ago(found.seen, now)}"
+
+
+def changes(where: Place, before: Claim | None, after: Claim | None) -> Plan:
+    """Return whose the bucket was and is, as a change. That a run saw a claim again is none. Pure."""
+    if (before and after and before.owner == after.owner) or before is after:
+        return Plan()
+    action: Action = "create" if before is None else "delete" if after is None else "update"
+    was, is_now = ({"owner": str(claim.owner or "cannot be read")} if claim else None for claim in (before, after))
+    return Plan((Change(action, "CompactorClaim", str(where), before=was, after=is_now, api_version="S3"),))
+
+
+def decide(found: Claim | None, owner: Owner, now: datetime, take_over: bool) -> Claim | Finding:
     """Return the claim to write, or why the bucket is not to be had. Pure."""
-    if found is not None and found.owner != owner and not force:
-        if found.owner is None:
-            what = "something that is there in the place of a claim cannot be read, perhaps of a newer version"
-        else:
-            what = f"it has a compactor already, {found.owner}, which a run saw {_ago(found.seen, now)}"
+    if found is not None and found.owner != owner and not take_over:
         return Finding(
-            f"{what}; two of them destroy blocks",
-            "Remove that one with state: absent, which gives the bucket free; if it is gone for good, take over with "
-            "force: true",
-            "force",
+            f"{holder(found, now)}; two of them destroy blocks",
+            "Remove that one with state: absent, which gives the bucket free; if it is gone for good, take the bucket "
+            "over with take_over_bucket: true",
+            "take_over_bucket",
         )
     ours = found is not None and found.owner == owner
     return Claim(owner, since=(found.since if ours and found else None) or now, seen=now)
@@ -174,14 +205,13 @@ def claim(
     owner: Owner,
     now: datetime,
     *,
-    force: bool = False,
+    take_over: bool = False,
     check_mode: bool = False,
     connect: Connect = BucketClient,
 ) -> Claimed:
     """Claim the bucket, or note in the claim that it was seen. Raises StorageError naming who has it, or the store's.
 
-    Neither is a change that a module reports. In check mode it is only looked at, and a bucket that is not there yet
-    is free.
+    In check mode it is only looked at, and a bucket that is not there yet is free.
     """
     with _connected(where, connect) as store:
         for _attempt in range(ATTEMPTS):
@@ -192,12 +222,11 @@ def claim(
                     return Claimed(Claim(owner, since=now, seen=now))
                 raise
             found = read(before)
-            wanted = decide(found, owner, now, force)
+            wanted = decide(found, owner, now, take_over)
             if isinstance(wanted, Finding):
                 raise failure(store.request("ClaimCompactor"), "BucketClaimed", wanted)
-            taken_over = found if found is not None and found.owner != owner else None
             if check_mode:
-                return Claimed(wanted, taken_over)
+                return Claimed(wanted, found)
             # What is there afterwards decides: not every store writes on a condition.
             if not store.put_unless_changed(where.key, wanted.content(), before):
                 continue
@@ -205,7 +234,7 @@ def claim(
             written = read(after)
             if written is not None and written.owner == owner:
                 _forget(store, where.key, before, after)
-                return Claimed(wanted, taken_over)
+                return Claimed(wanted, found)
         raise failure(
             store.request("ClaimCompactor"),
             "BucketClaimed",
@@ -213,9 +242,17 @@ def claim(
         )
 
 
-def release(where: Place, owner: Owner, *, check_mode: bool = False, connect: Connect = BucketClient) -> Claim | None:
+def release(
+    where: Place,
+    owner: Owner,
+    *,
+    other: Claim | None = None,
+    check_mode: bool = False,
+    connect: Connect = BucketClient,
+) -> Claim | None:
     """Give the bucket free and return the claim that was (in check mode: would be) removed; None if it is not ours.
 
+    ``other`` is what the owner has claimed besides: where that is found, it is the same bucket under another address.
     Raises StorageError.
     """
     released: Claim | None = None
@@ -225,7 +262,7 @@ def release(where: Place, owner: Owner, *, check_mode: bool = False, connect: Co
             # In a bucket with versions, an older one may come to light.
             while (stored := store.find(where.key)) and stored.version not in gone:
                 found = read(stored)
-                if found is None or found.owner != owner:
+                if found is None or found.owner != owner or (other and found.since == other.since):
                     break
                 released = released or found
                 if check_mode:

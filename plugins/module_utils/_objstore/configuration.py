@@ -184,8 +184,26 @@ def with_credentials(configuration: Mapping[str, Any], access_key: str, secret_k
 
 def to_yaml(configuration: Mapping[str, Any]) -> str:
     """Return the text of objstore.yml."""
+    yaml = _yaml("to write Thanos' objstore configuration")
+    return str(yaml.safe_dump(dict(configuration), sort_keys=True, default_flow_style=False, allow_unicode=True))
+
+
+def from_yaml(text: str) -> dict[str, Any]:
+    """Return the configuration in an objstore.yml, with the credentials that it has. Raises InputError."""
+    yaml = _yaml("to read Thanos' objstore configuration")
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
+        # Its text holds credentials.
+        raise InputError("the one in the Secret cannot be read", parameter="objstore")
+    return found
+
+
+def _yaml(purpose: str) -> Any:
     try:
         import yaml  # noqa: PLC0415 - the bucket module does not need it
     except ImportError:
-        raise LibraryError("PyYAML", "to write Thanos' objstore configuration") from None
-    return str(yaml.safe_dump(dict(configuration), sort_keys=True, default_flow_style=False, allow_unicode=True))
+        raise LibraryError("PyYAML", purpose) from None
+    return yaml

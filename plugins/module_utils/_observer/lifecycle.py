@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     is_terminating,
     labels_of,
 )
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_gone, wait_ready
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import (
+    unready_reason,
+    wait_gone,
+    wait_ready,
+)
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
     Kind,
     apply_plan,
@@ -51,6 +56,21 @@ _WORKLOADS = ("Deployment", "StatefulSet")
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployment changes, and how; ``timeout`` is how many seconds to wait for it, None for not at all.
+
+    ``waits_for_observer`` tells to wait for everything else of ours in the namespace, too.
+    """
+
+    plan: Plan
+    workloads: tuple[ObjectKey, ...]
+    namespace: str
+    force: bool
+    timeout: float | None
+    waits_for_observer: bool
+
+
 def deploy(
     client: KubernetesClient,
     instance: str,
@@ -64,9 +84,28 @@ def deploy(
 ) -> Plan:
     """Have the wanted objects, and of the instance no others; return what that changed (would change in check mode).
 
+    As ``prepare`` and ``carry_out``, where nothing has to happen between them.
+    """
+    deployment = prepare(client, instance, namespace, wanted, authorities, params=params, kinds=kinds)
+    if not check_mode:
+        carry_out(client, deployment)
+    return deployment.plan
+
+
+def prepare(
+    client: KubernetesClient,
+    instance: str,
+    namespace: str,
+    wanted: Sequence[Mapping[str, Any]],
+    authorities: Sequence[Mapping[str, Any]],
+    *,
+    params: Mapping[str, Any],
+    kinds: Sequence[Kind] = KINDS,
+) -> Deployment:
+    """Find out what has to change for the wanted objects to be there, and of the instance no others.
+
     ``authorities`` are the Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
-    force, wait and wait_timeout. Raises ConflictError for fields of other managers without force, NotReadyError when a
-    workload does not become ready.
+    force, wait, wait_timeout and wait_for_observer. Raises ConflictError for fields of other managers without force.
     """
     timeout, force = parameters.wait_timeout(params), bool(params.get("force"))
     plan = plan_objects(
@@ -78,13 +117,29 @@ def deploy(
         force=force,
         create_only=[identity(secret) for secret in authorities],
     )
-    if not check_mode:
-        apply_plan(client, plan, force=force)
-        if params.get("wait") is not False:
-            replaced = Plan(tuple(change for change in plan.changes if change.action == "update"))
-            workloads = [identity(item) for item in wanted if item["kind"] in _WORKLOADS]
-            wait_ready(client, workloads, timeout + grace_period(replaced))
-    return plan
+    workloads = tuple(identity(item) for item in wanted if item["kind"] in _WORKLOADS)
+    return Deployment(
+        plan,
+        workloads,
+        namespace,
+        force,
+        timeout=timeout if params.get("wait") is not False else None,
+        waits_for_observer=bool(params.get("wait_for_observer")),
+    )
+
+
+def carry_out(client: KubernetesClient, deployment: Deployment) -> None:
+    """Make the changes and wait until the workloads are ready. Raises NotReadyError when one does not get there."""
+    apply_plan(client, deployment.plan, force=deployment.force)
+    if deployment.timeout is None:
+        return
+    replaced = Plan(tuple(change for change in deployment.plan.changes if change.action == "update"))
+    others = _unready(client, deployment) if deployment.waits_for_observer else []
+    wait_ready(
+        client,
+        [*deployment.workloads, *(identity(item) for item in others)],
+        deployment.timeout + max(grace_period(replaced), ending(others)),
+    )
 
 
 def remove(
@@ -108,8 +163,7 @@ def remove(
     deadline = time.monotonic() + timeout + grace_period(workloads)
     apply_plan(client, workloads)
     if wait:
-        selector = ",".join(f"{label}={value}" for label, value in workload.owner(instance).items())
-        pods = [identity(pod) for pod in client.list("v1", "Pod", namespace, label_selector=selector)]
+        pods = pods_of(client, instance, namespace)
         wait_gone(client, [*_keys(workloads), *pods], max(deadline - time.monotonic(), 1.0))
     apply_plan(client, rest)
     if wait:
@@ -117,12 +171,39 @@ def remove(
     return plan
 
 
+def pods_of(client: KubernetesClient, instance: str, namespace: str) -> list[ObjectKey]:
+    """Return the pods of an instance that have not ended."""
+    selector = ",".join(f"{label}={value}" for label, value in workload.owner(instance).items())
+    return [identity(pod) for pod in client.list("v1", "Pod", namespace, label_selector=selector)]
+
+
+def _unready(client: KubernetesClient, deployment: Deployment) -> list[Mapping[str, Any]]:
+    """The observer's other workloads that are not ready."""
+    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    listed = client.parallel(
+        [partial(client.list, "apps/v1", kind, deployment.namespace, label_selector=ours) for kind in _WORKLOADS]
+    )
+    return [
+        item
+        for items in listed
+        for item in items
+        if identity(item) not in deployment.workloads and unready_reason(item) is not None
+    ]
+
+
+def ending(workloads: Sequence[Mapping[str, Any]]) -> float:
+    """Return the seconds that pods of live workloads may take to end, which only those do that were changed."""
+    return max((_grace(item) for item in workloads if item["metadata"].get("generation", 0) > 1), default=0)
+
+
 def grace_period(plan: Plan) -> float:
     """Return the seconds that the pods of the plan's live workloads may take to end: receive uploads what it has."""
-    templates = [((change.before or {}).get("spec") or {}).get("template") or {} for change in plan.changes]
-    return max(
-        (float((item.get("spec") or {}).get("terminationGracePeriodSeconds") or 0) for item in templates), default=0
-    )
+    return max((_grace(change.before or {}) for change in plan.changes), default=0)
+
+
+def _grace(manifest: Mapping[str, Any]) -> float:
+    template = (manifest.get("spec") or {}).get("template") or {}
+    return float((template.get("spec") or {}).get("terminationGracePeriodSeconds") or 0)
 
 
 def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Plan) -> Plan:

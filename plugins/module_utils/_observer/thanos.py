@@ -53,13 +53,14 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
     reads,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, services_of
-from ansible_collections.scs.observability.plugins.module_utils._objstore import compactor_claim
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml, with_credentials
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters, rule_expressions
+from ansible_collections.scs.observability.plugins.module_utils._observer.compactor_bucket import Compactor, Outcome
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import (
     KINDS,
     SERVICE_MONITOR,
-    deploy,
+    carry_out,
+    prepare,
     remove,
 )
 
@@ -124,66 +125,47 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     now = datetime.now(UTC)
     observed = observe(client, component, settings, now)
     refuse(component, settings, observed, params)
-    # Before anything is applied: the bucket may be another compactor's.
-    warnings = _claim(client, settings, params, now, check_mode) if component.claims_bucket else []
-    wanted = objects(component, settings, store, observed, now)
-    plan = deploy(
+    name, namespace = settings.name, settings.namespace
+    deployment = prepare(
         client,
-        settings.name,
-        settings.namespace,
-        wanted,
+        name,
+        namespace,
+        objects(component, settings, store, observed, now),
         observed.missing,
         params=params,
-        check_mode=check_mode,
         kinds=[*KINDS, *([SERVICE_MONITOR] if observed.has_operator else [])],
     )
+    compactor = Compactor(client, name, namespace, params, check_mode) if component.claims_bucket else None
+    left = compactor.left() if compactor else None
+    # Before anything is applied: the bucket may be another compactor's.
+    claimed = compactor.claim(now) if compactor else Outcome()
+    if not check_mode:
+        carry_out(client, deployment)
+    freed = compactor.give_free(left, claimed.claim) if compactor else Outcome()
     return {
-        **plan.result(),
-        "name": settings.name,
-        "namespace": settings.namespace,
+        **(deployment.plan + claimed.plan + freed.plan).result(),
+        "name": name,
+        "namespace": namespace,
         "endpoints": thanos_component.endpoints(component, settings),
-        "warnings": warnings,
+        "warnings": [*claimed.warnings, *freed.warnings],
     }
 
 
 def _ensure_absent(component: Component, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     name, namespace = parameters.name(params, component.default_name), parameters.namespace(params)
     client = KubernetesClient.from_parameters(params)
-    place = _place(params) if component.claims_bucket and params.get("objstore") else None
+    compactor = Compactor(client, name, namespace, params, check_mode) if component.claims_bucket else None
+    left = compactor.last() if compactor else None
     plan = remove(client, name, namespace, params=params, check_mode=check_mode)
-    warnings: list[str] = []
-    if place is not None:
-        # Only now: while its pod runs, the bucket is not free.
-        compactor_claim.release(place, _owner(client, name, namespace), check_mode=check_mode)
-    elif component.claims_bucket and plan.changed:
-        warnings.append("without objstore the claim in the bucket stays, and another compactor will be refused")
-    return {**plan.result(), "name": name, "namespace": namespace, "endpoints": {}, "warnings": warnings}
-
-
-def _claim(
-    client: KubernetesClient, settings: Settings, params: Mapping[str, Any], now: datetime, check_mode: bool
-) -> list[str]:
-    """Claim the bucket for this compactor and return warnings. Raises StorageError naming whose it is."""
-    place = _place(params)
-    if place is None:
-        return [compactor_claim.cannot_be_claimed(params["objstore"])]
-    owner = _owner(client, settings.name, settings.namespace)
-    claimed = compactor_claim.claim(place, owner, now, force=bool(params.get("force")), check_mode=check_mode)
-    return [f"the bucket was taken over from {claimed.taken_over.owner}"] if claimed.taken_over else []
-
-
-def _place(params: Mapping[str, Any]) -> compactor_claim.Place | None:
-    return compactor_claim.place(
-        params["objstore"],
-        params.get("objstore_access_key"),
-        params.get("objstore_secret_key"),
-        params.get("objstore_ca"),
-    )
-
-
-def _owner(client: KubernetesClient, name: str, namespace: str) -> compactor_claim.Owner:
-    system = client.get("v1", "Namespace", "kube-system")
-    return compactor_claim.Owner(system["metadata"]["uid"] if system else "", namespace, name, client.host)
+    # Only now: while its pod runs, the bucket is not free.
+    freed = compactor.give_free(left) if compactor else Outcome()
+    return {
+        **(plan + freed.plan).result(),
+        "name": name,
+        "namespace": namespace,
+        "endpoints": {},
+        "warnings": [*freed.warnings],
+    }
 
 
 def component_of(params: Mapping[str, Any]) -> Component:

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     ObjectKey,
     identity,
@@ -29,7 +30,6 @@ from ansible_collections.scs.observability.plugins.module_utils._registration im
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
     look_at_agent,
-    uid_of,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Registration,

@@ -28,6 +28,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, fingerprint
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
@@ -225,21 +226,6 @@ def observe(
 def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
     """Which cluster this is, and the agent that it has."""
     return uid_of(kaas), parts.installed(kaas.get(*parts.BINDING))
-
-
-def uid_of(client: KubernetesClient, parameter: str = "kubeconfig") -> str:
-    """What tells clusters apart: the UID of kube-system, which lives as long as the cluster."""
-    system = client.get("v1", "Namespace", "kube-system")
-    if system is None:
-        raise ApiError(
-            client.host,
-            "get",
-            "namespaces kube-system",
-            404,
-            "it has no such namespace, so it cannot be told apart from other clusters",
-            parameter=parameter,
-        )
-    return str(system["metadata"]["uid"])
 
 
 def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str, *, force: bool) -> None:

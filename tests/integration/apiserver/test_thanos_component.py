@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -21,12 +22,16 @@ import yaml
 from kubernetes.client import ApiClient, ApiextensionsV1Api, AppsV1Api, CoreV1Api
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
     ConflictError,
     InputError,
+    NotReadyError,
     StorageError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
     ObjectKey,
     identity,
     is_terminating,
@@ -35,7 +40,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     normalize,
 )
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
-from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
+from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
 from tests.integration.api_server import ApiServer
 from tests.integration.s3_server import S3Server
@@ -140,7 +145,8 @@ def assert_honest(result: Result, before: Cluster, after: Cluster) -> None:
         *(f"delete {key}" for key in before if key not in after),
         *(f"update {key}" for key in after if key in before and content["before"][key] != content["after"][key]),
     ]
-    assert result["changes"] == sorted(happened)
+    # What happens in a bucket has tests of its own.
+    assert [change for change in result["changes"] if " S3 " not in change] == sorted(happened)
     assert result["changed"] is bool(happened)
     said = {which: documents(result["diff"][which]) for which in ("before", "after")}
     for key in set(before) | set(after):
@@ -263,28 +269,142 @@ def test_a_circle_is_seen_in_the_cluster_and_refused_before_anything_is_touched(
     assert look() == before
 
 
+# One compactor per bucket
+
+
+@pytest.fixture
+def running(admin: KubernetesClient, new_namespace: str) -> Callable[[str], ObjectKey]:
+    """Return a way to have a pod of a compactor, as there is nobody here who makes them."""
+
+    def call(name: str) -> ObjectKey:
+        labels = {"app.kubernetes.io/instance": name, MANAGED_BY_LABEL: MANAGED_BY}
+        pod = {
+            **{"apiVersion": "v1", "kind": "Pod"},
+            "metadata": {"name": f"{name}-0", "namespace": new_namespace, "labels": labels},
+            "spec": {"containers": [{"name": "thanos", "image": "thanos"}], "terminationGracePeriodSeconds": 0},
+        }
+        return identity(admin.create(pod))
+
+    return call
+
+
 def test_a_second_compactor_of_a_bucket_is_refused_with_the_name_of_the_first(
     ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
 ) -> None:
-    ensure("compact", name="first")
+    assert f"create S3 CompactorClaim {new_namespace}" in ensure("compact", name="first")["changes"]
     before = look()
     for check_mode in (True, False):
         with pytest.raises(StorageError, match=f"{new_namespace}/first") as caught:
-            ensure("compact", name="second", check_mode=check_mode)
-        assert caught.value.parameter == "force"
+            # Taking over fields is one thing, taking over a bucket another.
+            ensure("compact", name="second", check_mode=check_mode, force=True)
+        assert caught.value.parameter == "take_over_bucket"
     assert look() == before
-    assert ensure("compact", name="first", state="absent", objstore=None)["warnings"]
-    with pytest.raises(StorageError, match=f"{new_namespace}/first"):
-        ensure("compact", name="second")
-    assert not ensure("compact", name="first", state="absent")["warnings"]
-    assert ensure("compact", name="second")["warnings"] == []
+    for check_mode in (True, False):
+        # Without objstore: the Secret has it, and the keys.
+        gone = ensure("compact", name="first", state="absent", objstore=None, check_mode=check_mode)
+        assert f"delete S3 CompactorClaim {new_namespace}" in gone["changes"]
+        assert gone["warnings"] == []
+    second = ensure("compact", name="second")
+    assert (f"create S3 CompactorClaim {new_namespace}" in second["changes"], second["warnings"]) == (True, [])
 
 
-def test_a_bucket_whose_compactor_is_gone_is_taken_over_with_force(ensure: Ensure, new_namespace: str) -> None:
+def test_a_bucket_whose_compactor_is_gone_is_taken_over(ensure: Ensure, new_namespace: str) -> None:
     ensure("compact", name="first")
-    assert f"{new_namespace}/first" in ensure("compact", name="second", force=True)["warnings"][0]
+    announced, result = (
+        ensure("compact", name="second", take_over_bucket=True, check_mode=check_mode) for check_mode in (True, False)
+    )
+    for told in (announced, result):
+        assert f"update S3 CompactorClaim {new_namespace}" in told["changes"]
+        title = f"S3 CompactorClaim {new_namespace}"
+        assert f"{new_namespace}/first" in documents(told["diff"]["before"])[title]["owner"]
+        assert f"{new_namespace}/second" in documents(told["diff"]["after"])[title]["owner"]
+        assert f"{new_namespace}/first" in told["warnings"][0]
     with pytest.raises(StorageError, match=f"{new_namespace}/second"):
         ensure("compact", name="first")
+    again = ensure("compact", name="second", take_over_bucket=True)
+    assert (again["changed"], again["warnings"]) == (False, [])
+
+
+def test_a_takeover_of_a_compactor_that_is_there_is_a_change(ensure: Ensure, new_namespace: str) -> None:
+    ensure("compact", name="first")
+    ensure("compact", name="second", take_over_bucket=True)
+    for check_mode in (True, False):
+        back = ensure("compact", name="first", take_over_bucket=True, check_mode=check_mode)
+        assert (back["changed"], back["changes"]) == (True, [f"update S3 CompactorClaim {new_namespace}"])
+
+
+def test_what_a_run_refuses_claims_nothing(
+    ensure: Ensure, s3: S3Server, new_namespace: str, admin: KubernetesClient, other: ApiClient
+) -> None:
+    # Fields of somebody else, where there is no compactor yet
+    ensure("store", name="thanos-compact")
+    AppsV1Api(other).patch_namespaced_stateful_set(
+        "thanos-compact", new_namespace, {"spec": {"replicas": 7}}, field_manager="somebody"
+    )
+    with pytest.raises(ConflictError):
+        ensure("compact")
+    assert s3.content(new_namespace) == []
+
+
+def test_another_bucket_gives_the_one_before_free(
+    ensure: Ensure, s3: S3Server, new_namespace: str, running: Callable[[str], ObjectKey], admin: KubernetesClient
+) -> None:
+    s3.witness.create_bucket(Bucket=f"{new_namespace}-b")
+    elsewhere = {"objstore": objstore(f"{new_namespace}-b", s3.url, ca=True)}
+    ensure("compact")
+    moves = [f"create S3 CompactorClaim {new_namespace}-b", f"delete S3 CompactorClaim {new_namespace}"]
+    for check_mode in (True, False):
+        moved = ensure("compact", **elsewhere, check_mode=check_mode)
+        assert [change for change in moved["changes"] if "CompactorClaim" in change] == moves
+        assert moved["warnings"] == []
+    assert (s3.content(new_namespace), len(s3.content(f"{new_namespace}-b"))) == ([], 1)
+    # Back again, while the pod works on
+    running("thanos-compact")
+    (warning,) = ensure("compact")["warnings"]
+    assert f"{new_namespace}-b is not given free" in warning
+    assert len(s3.content(f"{new_namespace}-b")) == 1
+
+
+def test_a_bucket_is_not_given_free_while_a_pod_works_on_it(
+    ensure: Ensure, s3: S3Server, new_namespace: str, running: Callable[[str], ObjectKey], admin: KubernetesClient
+) -> None:
+    ensure("compact")
+    pod = running("thanos-compact")
+    for check_mode in (True, False):
+        removed = ensure("compact", state="absent", objstore=None, check_mode=check_mode)
+        assert "wait is false" in removed["warnings"][0]
+        assert not [change for change in removed["changes"] if "CompactorClaim" in change]
+    assert len(s3.content(new_namespace)) == 1
+    admin.delete(pod.api_version, pod.kind, pod.name, pod.namespace)
+    # Nothing is left that could tell where the bucket is.
+    freed = ensure("compact", state="absent")
+    assert freed["changes"] == [f"delete S3 CompactorClaim {new_namespace}"]
+    assert s3.content(new_namespace) == []
+
+
+@pytest.mark.parametrize("trouble", ["keys", "configuration", "bucket"])
+def test_a_compactor_is_removed_without_a_store_that_works(
+    ensure: Ensure, s3: S3Server, new_namespace: str, other: ApiClient, trouble: str
+) -> None:
+    ensure("compact")
+    secret = CoreV1Api(other).read_namespaced_secret("thanos-compact-objstore", new_namespace)
+    text = base64.b64decode(secret.data["objstore.yml"]).decode()
+    if trouble == "bucket":
+        s3.witness.delete_object(Bucket=new_namespace, Key=s3.content(new_namespace)[0][1])
+        s3.witness.delete_bucket(Bucket=new_namespace)
+    else:
+        text = text.replace(s3.owner.secret_key, "dead") if trouble == "keys" else "{"
+        encoded = base64.b64encode(text.encode()).decode()
+        CoreV1Api(other).patch_namespaced_secret(
+            "thanos-compact-objstore", new_namespace, {"data": {"objstore.yml": encoded}}
+        )
+    for check_mode in (True, False):
+        removed = ensure("compact", state="absent", objstore=None, purge=True, check_mode=check_mode)
+        assert removed["changed"]
+        assert [("not given free" in text, "take_over_bucket" in text) for text in removed["warnings"]] == [
+            (True, True)
+        ] * (trouble != "bucket")
+    assert not ensure("compact", state="absent", objstore=None, purge=True)["changed"]
 
 
 def test_an_older_version_is_refused_before_anything_is_touched(ensure: Ensure, look: Callable[[], Cluster]) -> None:
@@ -298,40 +418,104 @@ def test_an_older_version_is_refused_before_anything_is_touched(ensure: Ensure, 
     assert run_as_announced(ensure, look, "bucket_web", image=older, allow_downgrade=True)["changed"]
 
 
-def test_rights_in_the_namespace_suffice(api_server: Any, admin: KubernetesClient, namespace: str) -> None:
-    """An operator who may not even ask for ServiceMonitors, in a namespace that was made for them."""
-    groups = ["", "apps", "policy"]
-    verbs = ["get", "list", "create", "patch", "delete"]
+# Waiting
+
+
+def test_the_gateway_waits_for_what_was_started_before_it(
+    api_server: Any, ensure: Ensure, new_namespace: str, other: ApiClient
+) -> None:
+    """With what is wrong of each; there is nobody here who runs pods, so the status is what is written here."""
+
+    def wait(**params: Any) -> str:
+        given = {"kubeconfig": str(api_server.kubeconfig()), "namespace": new_namespace, "wait_timeout": 1}
+        url = f"https://thanos-receive.{new_namespace}.svc:19291/api/v1/receive"
+        try:
+            gateway.ensure({**given, "receive_url": url, "replicas": 1, **params}, False)
+        except NotReadyError as error:
+            return str(error)
+        return ""
+
+    def becomes_ready(kind: str, name: str) -> None:
+        patch = getattr(AppsV1Api(other), f"patch_namespaced_{kind}_status")
+        counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), 1)
+        patch(name, new_namespace, {"status": {"observedGeneration": 1, **counts}})
+
+    ensure("store", replicas=1)
+    ensure("query_frontend")
+    assert wait(wait=False, wait_for_observer=True) == ""
+    assert "remote-write-gateway is not ready" in (alone := wait())
+    assert "thanos" not in alone.replace("thanos-receive", "")
+    becomes_ready("deployment", "remote-write-gateway")
+    assert wait() == ""
+    for kind, name in (("stateful_set", "thanos-store"), ("deployment", "thanos-query-frontend")):
+        assert f"{name} is not ready after 1 s" in wait(wait_for_observer=True)
+        becomes_ready(kind, name)
+    assert wait(wait_for_observer=True) == ""
+
+
+# Rights
+
+
+def allow(admin: KubernetesClient, user: str, rule: dict[str, Any], namespace: str = "") -> None:
+    """Give a user a right, in a namespace or in the whole cluster."""
     rbac = "rbac.authorization.k8s.io"
-    for kind, place, rule in (
-        ("Role", {"namespace": namespace}, {"apiGroups": groups, "resources": ["*"], "verbs": verbs}),
-        (
-            "ClusterRole",
-            {},
-            {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [namespace], "verbs": ["get", "patch"]},
-        ),
-    ):
-        metadata = {"name": namespace, **place}
-        admin.apply({"apiVersion": f"{rbac}/v1", "kind": kind, "metadata": metadata, "rules": [rule]})
-        admin.apply(
-            {
-                "apiVersion": f"{rbac}/v1",
-                "kind": f"{kind}Binding",
-                "metadata": metadata,
-                "roleRef": {"apiGroup": rbac, "kind": kind, "name": namespace},
-                "subjects": [{"apiGroup": rbac, "kind": "User", "name": f"operator-of-{namespace}"}],
-            }
-        )
-    params = {
-        "kubeconfig": str(api_server.kubeconfig(f"operator-of-{namespace}", ())),
-        "namespace": namespace,
-        "wait": False,
-        "component": "store",
-        **GIVEN["store"],
+    kind = "Role" if namespace else "ClusterRole"
+    metadata = {"name": f"{user}-{'-'.join(rule.get('resourceNames', ['all']))}"}
+    metadata |= {"namespace": namespace} if namespace else {}
+    admin.apply({"apiVersion": f"{rbac}/v1", "kind": kind, "metadata": metadata, "rules": [rule]})
+    binding = {
+        **{"apiVersion": f"{rbac}/v1", "kind": f"{kind}Binding", "metadata": metadata},
+        "roleRef": {"apiGroup": rbac, "kind": kind, "name": metadata["name"]},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": user}],
     }
-    assert thanos.ensure(params, False)["changed"]
-    assert not thanos.ensure(params, False)["changed"]
-    assert thanos.ensure({**params, "state": "absent"}, False)["changed"]
+    admin.apply(binding)
+
+
+@pytest.fixture
+def restricted(api_server: Any, admin: KubernetesClient, namespace: str, store: Result) -> Ensure:
+    """As an operator who may not even ask for ServiceMonitors, in a namespace that was made for them."""
+    operator = f"operator-of-{namespace}"
+    everything = {"resources": ["*"], "verbs": ["get", "list", "create", "patch", "delete"]}
+    allow(admin, operator, {"apiGroups": ["", "apps", "policy"], **everything}, namespace)
+    its_own = {"resources": ["namespaces"], "resourceNames": [namespace], "verbs": ["get", "patch"]}
+    allow(admin, operator, {"apiGroups": [""], **its_own})
+    kubeconfig = str(api_server.kubeconfig(operator, ()))
+
+    def call(component: str, **params: Any) -> Result:
+        given = {"kubeconfig": kubeconfig, "namespace": namespace, "wait": False, **GIVEN[component], **store}
+        return thanos.ensure({"component": component, **given, **params}, False)
+
+    return call
+
+
+def test_rights_in_the_namespace_suffice(restricted: Ensure) -> None:
+    assert restricted("store")["changed"]
+    assert not restricted("store")["changed"]
+    assert restricted("store", state="absent")["changed"]
+
+
+def test_a_compactor_needs_to_tell_the_cluster_from_others(
+    restricted: Ensure, admin: KubernetesClient, namespace: str, s3: S3Server, store: Result
+) -> None:
+    bucket = store["objstore"]["config"]["bucket"]
+    with pytest.raises(ApiError, match=r"namespaces kube-system.*needs verb get on namespaces") as caught:
+        restricted("compact")
+    assert (caught.value.parameter, s3.content(bucket)) == ("kubeconfig", [])
+    assert admin.list("apps/v1", "StatefulSet", namespace) == []
+
+    one_more = {"resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]}
+    allow(admin, f"operator-of-{namespace}", {"apiGroups": [""], **one_more})
+    wait_for(lambda: succeeds(restricted, "compact"))
+    assert not restricted("compact")["changed"]
+    removed = restricted("compact", state="absent", objstore=None)
+    assert (removed["changed"], removed["warnings"], s3.content(bucket)) == (True, [], [])
+
+
+def succeeds(call: Ensure, component: str) -> bool:
+    try:
+        return bool(call(component)["changed"])
+    except ApiError:
+        return False
 
 
 # ServiceMonitors, where the cluster has the Prometheus Operator

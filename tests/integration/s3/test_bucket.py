@@ -182,6 +182,20 @@ class TestAbsent:
         assert checked["diff"] == result["diff"]
         assert name not in s3.buckets()
 
+    @pytest.mark.parametrize("prefix", ["", "site-b/"])
+    def test_force_is_not_enough_where_a_compactor_works(
+        self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str, prefix: str
+    ) -> None:
+        s3.witness.create_bucket(Bucket=name)
+        fill(s3, name)
+        s3.witness.put_object(Bucket=name, Key=f"{prefix}.scs-observability/compactor.json", Body=b"{}")
+        before = s3.content(name)
+        refused = module(parameters, state="absent", force=True, fails=True)
+        assert (refused["code"], refused["parameter"]) == ("BucketClaimed", "force_claimed")
+        assert s3.content(name) == before
+        assert module(parameters, state="absent", force=True, force_claimed=True)["deleted"]["objects"] == 4
+        assert name not in s3.buckets()
+
     def test_force_with_versions(self, module: Module, s3: S3Server, parameters: dict[str, Any], name: str) -> None:
         witness = s3.witness
         witness.create_bucket(Bucket=name)

@@ -56,7 +56,7 @@ class TestOne:
 
         claim(where, OURS, NOW)
         later = NOW + timedelta(hours=1)
-        assert claim(where, OURS, later) == Claimed(Claim(OURS, NOW, later))
+        assert claim(where, OURS, later) == Claimed(Claim(OURS, NOW, later), before=Claim(OURS, NOW, NOW))
         text = s3.witness.get_object(Bucket=name, Key=where.key)["Body"].read()
         assert json.loads(text)["observer"] == "observer-a"
         assert s3.owner.secret_key not in text.decode()
@@ -64,7 +64,7 @@ class TestOne:
         for check_mode in (True, False):
             with pytest.raises(StorageError) as error:
                 claim(where, THEIRS, later, check_mode=check_mode)
-            assert (error.value.code, error.value.parameter) == ("BucketClaimed", "force")
+            assert (error.value.code, error.value.parameter) == ("BucketClaimed", "take_over_bucket")
             assert "monitoring/compactor of observer-a (cluster uid-a), which a run saw 0 s ago" in str(error.value)
         assert release(where, THEIRS) is None
 
@@ -75,7 +75,7 @@ class TestOne:
 
     def test_taken_over(self, where: Place) -> None:
         claim(where, OURS, NOW)
-        assert claim(where, THEIRS, NOW, force=True).taken_over == Claim(OURS, NOW, NOW)
+        assert claim(where, THEIRS, NOW, take_over=True).taken_over == Claim(OURS, NOW, NOW)
         with pytest.raises(StorageError, match="observer-b"):
             claim(where, OURS, NOW)
 
@@ -93,9 +93,9 @@ class TestOne:
 
 
 class TestRace:
-    @pytest.mark.parametrize("held", [False, True], ids=["a free bucket", "force"])
+    @pytest.mark.parametrize("held", [False, True], ids=["a free bucket", "take over"])
     def test_one_wins_and_the_others_know_who(self, where: Place, held: bool) -> None:
-        """With force, whoever comes later may take over again, but one has it in the end, and was told so."""
+        """Whoever comes later may take it over again, but one has it in the end, and was told so."""
         if held:
             claim(where, THEIRS, NOW)
         start = threading.Barrier(RACERS)
@@ -104,7 +104,7 @@ class TestRace:
             start.wait()
             try:
                 return claim(
-                    where, Owner(f"uid-{number}", "monitoring", "compactor", f"racer-{number}"), NOW, force=held
+                    where, Owner(f"uid-{number}", "monitoring", "compactor", f"racer-{number}"), NOW, take_over=held
                 )
             except StorageError as error:
                 return error
@@ -114,7 +114,7 @@ class TestRace:
         winners = [result for result in results if isinstance(result, Claimed)]
         refused = [result for result in results if isinstance(result, StorageError)]
         assert {error.code for error in refused} <= {"BucketClaimed"}
-        holder = claim(where, OURS, NOW, force=True, check_mode=True).taken_over
+        holder = claim(where, OURS, NOW, take_over=True, check_mode=True).taken_over
         assert holder is not None
         assert holder.owner in [winner.claim.owner for winner in winners]
         if not held:

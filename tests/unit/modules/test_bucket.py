@@ -57,6 +57,7 @@ def test_defaults(capsys: pytest.CaptureFixture[str], called: dict[str, Any]) ->
         "versioning": None,
         "state": "present",
         "force": False,
+        "force_claimed": False,
     }
     assert called["params"] == {**ARGUMENTS, **defaults}
 

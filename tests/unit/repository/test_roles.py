@@ -149,6 +149,23 @@ def test_inventories_set_only_variables_that_exist(path: Path) -> None:
     assert given - known == set()
 
 
+def test_whose_the_bucket_is_is_known_before_anything_writes_to_it() -> None:
+    """With the one component that can be missed, which is waited for alone; the last one waits for all."""
+    content = load(CHECKOUT / "roles" / "observer" / "tasks" / "present.yml")
+    modules = ("bucket", "thanos_component", "remote_write_gateway")
+    deployed = [
+        (module, task.get("check_mode", False), task[f"scs.observability.{module}"] or {})
+        for task in tasks(content)
+        for module in modules
+        if f"scs.observability.{module}" in task
+    ]
+    order = [arguments.get("component", module) for module, _checked, arguments in deployed]
+    assert order[:3] == ["remote_write_gateway", "bucket", "compact"]
+    assert [module for module, checked, _arguments in deployed if checked] == ["remote_write_gateway"]
+    assert [arguments["component"] for _module, _checked, arguments in deployed if "wait" in arguments] == ["compact"]
+    assert (order[-1], deployed[-1][2]) == ("remote_write_gateway", {"wait_for_observer": True})
+
+
 def test_the_observer_removes_what_it_deploys() -> None:
     folder = CHECKOUT / "roles" / "observer" / "tasks"
     module = "scs.observability.thanos_component"

@@ -15,9 +15,11 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import create_authority
 from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket, preflight
-from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, Version
+from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, Stored, Version
+from ansible_collections.scs.observability.plugins.module_utils._objstore.compactor_claim import Claim, Owner
 from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Request, refused, unsupported
 
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SECRET = "secret-of-the-test"
 PARAMETERS: dict[str, Any] = {
     "name": "thanos",
@@ -123,6 +125,9 @@ class Store:
     def delete(self, key: str, version: str | None = None) -> None:
         self.writes.append("delete")
         self.content.pop(key, None)
+
+    def find(self, key: str) -> Stored | None:
+        return Stored(self.content[key], "e") if key in self.content else None
 
     def objects(self) -> Iterator[Version]:
         yield from [Version(key) for key in self.content]
@@ -263,6 +268,36 @@ class TestAbsent:
         assert "objects" in result["diff"]["before"]
         assert "deleted" not in result
         assert store.writes == []
+
+    @pytest.mark.parametrize("check_mode", [True, False])
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (
+                Claim(Owner("uid-b", "monitoring", "compactor"), NOW, NOW).content(),
+                "monitoring/compactor of cluster uid-b",
+            ),
+            (b"of a newer version", "cannot be read"),
+        ],
+    )
+    @pytest.mark.parametrize("prefix", ["", "site-b/"])
+    def test_force_is_not_enough_for_a_bucket_that_a_compactor_works_on(
+        self, check_mode: bool, content: bytes, told: str, prefix: str
+    ) -> None:
+        store = filled("object")
+        store.content[f"{prefix}.scs-observability/compactor.json"] = content
+        with pytest.raises(StorageError, match=told) as error:
+            ensure(store, check_mode, state="absent", force=True)
+        assert (error.value.parameter, error.value.code) == ("force_claimed", "BucketClaimed")
+        assert "state: absent" in str(error.value)
+        assert store.writes == []
+        assert ensure(store, check_mode, state="absent", force=True, force_claimed=True)["changed"]
+        assert store.there is check_mode
+
+    def test_force_claimed_alone_deletes_nothing(self) -> None:
+        with pytest.raises(StorageError) as error:
+            ensure(filled("object"), state="absent", force_claimed=True)
+        assert error.value.code == "BucketNotEmpty"
 
     def test_force_harms_nothing_that_shall_be_present(self) -> None:
         store = filled("object")

@@ -37,7 +37,7 @@ PLACE = Place(Access("thanos", endpoint("https://s3.example.com"), "us-east-1", 
 
 
 class TestDecide:
-    @pytest.mark.parametrize("force", [True, False])
+    @pytest.mark.parametrize("take_over", [True, False])
     @pytest.mark.parametrize(
         ("found", "since"),
         [
@@ -47,8 +47,8 @@ class TestDecide:
         ],
         ids=["nobody's", "ours", "ours under another name"],
     )
-    def test_it_is_to_be_had(self, found: Claim | None, since: datetime, force: bool) -> None:
-        assert decide(found, OURS, NOW, force) == Claim(OURS, since, NOW)
+    def test_it_is_to_be_had(self, found: Claim | None, since: datetime, take_over: bool) -> None:
+        assert decide(found, OURS, NOW, take_over) == Claim(OURS, since, NOW)
 
     @pytest.mark.parametrize(
         "owner",
@@ -56,20 +56,20 @@ class TestDecide:
         ids=["cluster", "namespace", "name"],
     )
     def test_it_is_somebody_elses(self, owner: Owner) -> None:
-        refusal = decide(Claim(owner, EARLIER, EARLIER), OURS, NOW, force=False)
+        refusal = decide(Claim(owner, EARLIER, EARLIER), OURS, NOW, take_over=False)
         assert isinstance(refusal, Finding)
         assert f"{owner.namespace}/{owner.name} of observer-a (cluster {owner.cluster})" in refusal.found
         assert "3 h ago (2026-11-25T09:00:00+00:00)" in refusal.found
         assert "state: absent" in refusal.advice
-        assert "force: true" in refusal.advice
-        assert refusal.parameter == "force"
+        assert "take_over_bucket: true" in refusal.advice
+        assert refusal.parameter == "take_over_bucket"
 
     @pytest.mark.parametrize("found", [Claim(THEIRS, EARLIER, EARLIER), Claim(None, None, None)])
-    def test_force_takes_over(self, found: Claim) -> None:
-        assert decide(found, OURS, NOW, force=True) == Claim(OURS, NOW, NOW)
+    def test_it_is_taken_over(self, found: Claim) -> None:
+        assert decide(found, OURS, NOW, take_over=True) == Claim(OURS, NOW, NOW)
 
     def test_what_nobody_can_read_is_not_overwritten(self) -> None:
-        refusal = decide(Claim(None, None, None), OURS, NOW, force=False)
+        refusal = decide(Claim(None, None, None), OURS, NOW, take_over=False)
         assert isinstance(refusal, Finding)
         assert "cannot be read" in refusal.found
 
@@ -84,12 +84,12 @@ class TestDecide:
         ],
     )
     def test_when_it_was_seen(self, age: timedelta, text: str) -> None:
-        refusal = decide(Claim(THEIRS, None, NOW - age), OURS, NOW, force=False)
+        refusal = decide(Claim(THEIRS, None, NOW - age), OURS, NOW, take_over=False)
         assert isinstance(refusal, Finding)
         assert text in refusal.found
 
     def test_nobody_knows_when(self) -> None:
-        refusal = decide(Claim(THEIRS, None, None), OURS, NOW, force=False)
+        refusal = decide(Claim(THEIRS, None, None), OURS, NOW, take_over=False)
         assert isinstance(refusal, Finding)
         assert "at an unknown time" in refusal.found
 
@@ -199,17 +199,17 @@ class TestClaim:
         bucket.put(Claim(THEIRS, EARLIER, EARLIER))
         with pytest.raises(StorageError) as error:
             claim(PLACE, OURS, NOW, check_mode=check_mode, connect=bucket.connect)
-        assert (error.value.code, error.value.parameter) == ("BucketClaimed", "force")
+        assert (error.value.code, error.value.parameter) == ("BucketClaimed", "take_over_bucket")
         assert str(error.value).startswith(
-            "force: could not claim the bucket for a compactor (bucket thanos at https://s3.example.com): it has a "
-            "compactor already, monitoring/compactor of observer-b (cluster uid-b)"
+            "take_over_bucket: could not claim the bucket for a compactor (bucket thanos at https://s3.example.com): "
+            "it has a compactor already, monitoring/compactor of observer-b (cluster uid-b)"
         )
         assert bucket.claim == Claim(THEIRS, EARLIER, EARLIER)
 
-    def test_force(self) -> None:
+    def test_taken_over(self) -> None:
         bucket = Bucket()
         bucket.put(Claim(THEIRS, EARLIER, EARLIER))
-        taken = claim(PLACE, OURS, NOW, force=True, connect=bucket.connect)
+        taken = claim(PLACE, OURS, NOW, take_over=True, connect=bucket.connect)
         assert taken.taken_over == Claim(THEIRS, EARLIER, EARLIER)
         assert bucket.claim == Claim(OURS, NOW, NOW)
 
@@ -270,6 +270,46 @@ class TestClaim:
         assert advice in str(error.value)
 
 
+class TestChanges:
+    @pytest.mark.parametrize(
+        ("before", "after", "told", "sides"),
+        [
+            (None, Claim(OURS, NOW, NOW), ["create S3 CompactorClaim thanos"], ("", "observer-a")),
+            (Claim(OURS, EARLIER, EARLIER), Claim(OURS, EARLIER, NOW), [], ("", "")),
+            (Claim(THEIRS, NOW, NOW), Claim(OURS, NOW, NOW), ["update S3 CompactorClaim thanos"], ("observer-b", "-a")),
+            (Claim(None, None, None), Claim(OURS, NOW, NOW), ["update S3 CompactorClaim thanos"], ("read", "-a")),
+            (Claim(OURS, NOW, NOW), None, ["delete S3 CompactorClaim thanos"], ("observer-a", "")),
+            (None, None, [], ("", "")),
+        ],
+        ids=["first", "seen again", "taken over", "of nobody that is known", "given free", "not ours"],
+    )
+    def test_whose_it_is_changes(
+        self, before: Claim | None, after: Claim | None, told: list[str], sides: tuple[str, str]
+    ) -> None:
+        plan = compactor_claim.changes(PLACE, before, after)
+        assert plan.summary() == told
+        for side, text in zip(("before", "after"), sides, strict=True):
+            assert text in plan.diff()[side]
+            assert bool(text) is bool(plan.diff()[side])
+
+    def test_the_prefix_is_named(self) -> None:
+        plan = compactor_claim.changes(replace(PLACE, prefix="site-b"), None, Claim(OURS, NOW, NOW))
+        assert plan.summary() == ["create S3 CompactorClaim thanos/site-b"]
+
+    @pytest.mark.parametrize(
+        ("changed", "same"),
+        [
+            ({"access": replace(PLACE.access, access_key="another", secret_key="another")}, True),
+            ({"access": replace(PLACE.access, bucket="another")}, False),
+            ({"access": replace(PLACE.access, endpoint=endpoint("https://s3.example.org"))}, False),
+            ({"prefix": "site-b"}, False),
+        ],
+        ids=["keys", "bucket", "store", "prefix"],
+    )
+    def test_other_keys_lead_to_the_same_place(self, changed: dict[str, Any], same: bool) -> None:
+        assert replace(PLACE, **changed).is_at(PLACE) is same
+
+
 class TestRelease:
     @pytest.mark.parametrize("versions", [True, False])
     def test_ours(self, versions: bool) -> None:
@@ -289,6 +329,14 @@ class TestRelease:
         before = list(bucket.versions)
         assert release(PLACE, OURS, connect=bucket.connect) is None
         assert bucket.versions == before
+
+    @pytest.mark.parametrize("check_mode", [True, False])
+    def test_the_same_bucket_under_another_address(self, check_mode: bool) -> None:
+        bucket = Bucket()
+        claim(PLACE, OURS, EARLIER, connect=bucket.connect)
+        here = claim(PLACE, OURS, NOW, check_mode=check_mode, connect=bucket.connect).claim
+        assert release(PLACE, OURS, other=here, check_mode=check_mode, connect=bucket.connect) is None
+        assert bucket.claim is not None
 
     def test_check_mode(self) -> None:
         bucket = Bucket()

@@ -13,6 +13,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.config
     CA_FILE,
     bucket_name,
     endpoint,
+    from_yaml,
     objstore,
     region,
     to_yaml,
@@ -173,7 +174,15 @@ def test_credentials_are_added_to_a_copy() -> None:
         "access_key": "key",
         "secret_key": "secret: '\"",
     }
+    assert from_yaml(to_yaml(whole)) == whole
     assert "access_key" not in configuration["config"]
+
+
+@pytest.mark.parametrize("text", ["", "secret: {", "secret", "config: secret", "type: S3", "secret: !!python/name:os"])
+def test_what_is_no_configuration_is_not_quoted(text: str) -> None:
+    with pytest.raises(InputError, match="cannot be read") as refusal:
+        from_yaml(text)
+    assert "secret" not in str(refusal.value)
 
 
 def test_the_text_is_the_same_for_the_same_content() -> None:

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component, thanos_receive
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
-from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import grace_period
+from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import ending, grace_period
 
 
 def change(manifest: dict[str, Any] | None) -> Change:
@@ -31,3 +31,11 @@ def test_what_has_no_pods_takes_no_time(before: dict[str, Any] | None) -> None:
 
 def test_nothing_takes_no_time() -> None:
     assert grace_period(Plan()) == 0
+
+
+@pytest.mark.parametrize(("generation", "seconds"), [(1, 0), (2, 900)])
+def test_pods_of_a_workload_that_is_new_need_not_end(generation: int, seconds: float) -> None:
+    manifests = thanos_component.objects(thanos_receive.COMPONENT, Settings("receive", "observer"))
+    live = [{**item, "metadata": {**item["metadata"], "generation": generation}} for item in manifests]
+    assert ending(live) == seconds
+    assert ending([]) == 0

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook of the observer, on a real API server and a real S3 server: what must not happen to a bucket."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from tests.integration.api_server import ApiServer
+from tests.integration.s3_server import S3Server
+from tests.pki import authority, make
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+class Run(NamedTuple):
+    succeeded: bool
+    output: str
+
+
+Playbook = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def collections() -> Path:
+    tree = subprocess.run(
+        [sys.executable, CHECKOUT / "dev" / "collection_tree.py"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return Path(tree).parents[2]
+
+
+@pytest.fixture
+def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespace: str, tmp_path: Path) -> Playbook:
+    """Run the playbook for an observer in a namespace, with the bucket of this test."""
+    kubeconfig = str(api_server.kubeconfig())
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+
+    def call(namespace: str, **variables: Any) -> Run:
+        given = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "observer_kubeconfig": kubeconfig,
+            "observer_namespace": namespace,
+            "observer_bucket_name": new_namespace,
+            "observer_bucket_endpoint": s3.url,
+            "observer_bucket_ca": s3.ca.read_text(),
+            "observer_bucket_access_key": s3.owner.access_key,
+            "observer_bucket_secret_key": s3.owner.secret_key,
+            # There is no kubelet, so no pod ever runs.
+            "observer_wait": False,
+            **variables,
+        }
+        inventory = tmp_path / "hosts.yml"
+        inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": given}}}))
+        done = subprocess.run(
+            [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "scs.observability.observer"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert s3.owner.secret_key not in done.stdout
+        return Run(done.returncode == 0, done.stdout)
+
+    return call
+
+
+@pytest.fixture
+def namespaces(admin: KubernetesClient, new_namespace: str) -> tuple[str, str]:
+    """Two that somebody else made, as nobody here empties one that is to go."""
+    names = (f"{new_namespace}-a", f"{new_namespace}-b")
+    for name in names:
+        admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return names
+
+
+def test_a_second_observer_neither_writes_into_the_bucket_of_the_first_nor_deletes_it(
+    playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, namespaces: tuple[str, str]
+) -> None:
+    first, second = namespaces
+    assert playbook(first).succeeded
+    s3.put_block(new_namespace)
+    before = s3.content(new_namespace)
+
+    refused = playbook(second, observer_force=True)
+    assert not refused.succeeded
+    assert f"{first}/thanos-compact" in refused.output
+    assert [admin.list("apps/v1", kind, second) for kind in ("Deployment", "StatefulSet")] == [[], []]
+
+    away = {"observer_state": "absent", "observer_purge": True}
+    purged = playbook(second, **away, observer_force=True)
+    assert not purged.succeeded
+    assert "force_claimed" in purged.output
+    assert s3.content(new_namespace) == before
+
+    gone = playbook(first, **away)
+    assert gone.succeeded, gone.output
+    assert "WARNING" not in gone.output
+    assert new_namespace not in s3.buckets()
+
+
+def test_an_observer_with_an_authority_of_the_operators_own_is_removed_when_its_store_is_gone(
+    playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, namespaces: tuple[str, str]
+) -> None:
+    where, _other = namespaces
+    own = authority("agents")
+    deployed = playbook(where, observer_tenants_certificate=own.pem, observer_tenants_private_key=own.key_pem)
+    assert deployed.succeeded, deployed.output
+    secrets = admin.list("v1", "Secret", where, "app.kubernetes.io/name=authority")
+    assert own.pem in [secret_text(secret, "tls.crt") for secret in secrets]
+    removed = playbook(where, observer_state="absent", observer_bucket_endpoint="https://s3.invalid")
+    assert removed.succeeded, removed.output
+    assert [admin.list("apps/v1", kind, where) for kind in ("Deployment", "StatefulSet")] == [[], []]
+
+
+def test_a_certificate_of_the_gateway_that_does_not_fit_is_found_before_anything_is_touched(
+    playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str
+) -> None:
+    own = make("gateway", names=["other.example.org"])
+    refused = playbook(
+        f"{new_namespace}-a",
+        observer_gateway_hostnames=["metrics.example.org"],
+        observer_gateway_certificate=own.pem,
+        observer_gateway_private_key=own.key_pem,
+    )
+    assert not refused.succeeded
+    assert "metrics.example.org" in refused.output
+    assert new_namespace not in s3.buckets()
+    assert admin.get("v1", "Namespace", f"{new_namespace}-a") is None
