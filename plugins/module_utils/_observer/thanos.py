@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
@@ -55,7 +55,6 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, services_of
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml, with_credentials
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters, rule_expressions
-from ansible_collections.scs.observability.plugins.module_utils._observer.compactor_bucket import Compactor, Outcome
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import (
     KINDS,
     SERVICE_MONITOR,
@@ -63,6 +62,9 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.lifecy
     prepare,
     remove,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.scs.observability.plugins.module_utils._observer.compactor_bucket import Compactor, Outcome
 
 Manifest = dict[str, Any]
 
@@ -135,37 +137,58 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         params=params,
         kinds=[*KINDS, *([SERVICE_MONITOR] if observed.has_operator else [])],
     )
-    compactor = Compactor(client, name, namespace, params, check_mode) if component.claims_bucket else None
+    outcomes: list[Outcome] = []
+    compactor = _compactor(component, client, name, namespace, params=params, check_mode=check_mode)
     left = compactor.left() if compactor else None
-    # Before anything is applied: the bucket may be another compactor's.
-    claimed = compactor.claim(now) if compactor else Outcome()
+    if compactor:
+        # Before anything is applied: the bucket may be another compactor's.
+        outcomes.append(compactor.claim(now))
     if not check_mode:
         carry_out(client, deployment)
-    freed = compactor.give_free(left, claimed.claim) if compactor else Outcome()
+    if compactor:
+        outcomes.append(compactor.give_free(left, outcomes[0].claim))
     return {
-        **(deployment.plan + claimed.plan + freed.plan).result(),
+        **sum((outcome.plan for outcome in outcomes), deployment.plan).result(),
         "name": name,
         "namespace": namespace,
         "endpoints": thanos_component.endpoints(component, settings),
-        "warnings": [*claimed.warnings, *freed.warnings],
+        "warnings": [text for outcome in outcomes for text in outcome.warnings],
     }
 
 
 def _ensure_absent(component: Component, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     name, namespace = parameters.name(params, component.default_name), parameters.namespace(params)
     client = KubernetesClient.from_parameters(params)
-    compactor = Compactor(client, name, namespace, params, check_mode) if component.claims_bucket else None
+    compactor = _compactor(component, client, name, namespace, params=params, check_mode=check_mode)
     left = compactor.last() if compactor else None
     plan = remove(client, name, namespace, params=params, check_mode=check_mode)
     # Only now: while its pod runs, the bucket is not free.
-    freed = compactor.give_free(left) if compactor else Outcome()
+    freed = compactor.give_free(left) if compactor else None
     return {
-        **(plan + freed.plan).result(),
+        **(plan + freed.plan if freed else plan).result(),
         "name": name,
         "namespace": namespace,
         "endpoints": {},
-        "warnings": [*freed.warnings],
+        "warnings": list(freed.warnings) if freed else [],
     }
+
+
+def _compactor(
+    component: Component,
+    client: KubernetesClient,
+    name: str,
+    namespace: str,
+    *,
+    params: Mapping[str, Any],
+    check_mode: bool,
+) -> Compactor | None:
+    """What claims the bucket, for the one component that must have it alone."""
+    if not component.claims_bucket:
+        return None
+    # A module is compiled anew in each run; the S3 client is half of it, and nothing to the other components.
+    from ansible_collections.scs.observability.plugins.module_utils._observer import compactor_bucket  # noqa: PLC0415
+
+    return compactor_bucket.Compactor(client, name, namespace, params, check_mode)
 
 
 def component_of(params: Mapping[str, Any]) -> Component:
