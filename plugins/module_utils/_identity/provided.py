@@ -140,17 +140,6 @@ def check_client(source: Source, now: datetime) -> None:
 
 
 @needs_cryptography
-def check_trusted(pem: str, now: datetime, parameter: str) -> None:
-    """Refuse certificates (PEM) by which a server is to be known, of which none is valid now.
-
-    Beside one that is, others may be about to come, or gone. Raises InputError naming the parameter.
-    """
-    found = _certificates(Source(pem, "", certificate_parameter=parameter))
-    if not any(item.not_valid_before_utc <= now < item.not_valid_after_utc for item in found):
-        _check_time(found[0], now, parameter)
-
-
-@needs_cryptography
 def is_same_authority(one: str, other: str) -> bool:
     """Tell whether two certificates (PEM) are of one authority, by name and key: each stands for what either signed."""
     try:

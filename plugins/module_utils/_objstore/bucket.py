@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
-import ssl
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -18,6 +15,7 @@ from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
 from ansible_collections.scs.observability.plugins.module_utils._objstore import (
     compactor_claim,
     configuration,
@@ -30,8 +28,6 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.client
     Version,
 )
 from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Finding, failure
-
-_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]+-----END CERTIFICATE-----")
 
 # S3's limits, and the beginning of the tags that AWS puts on buckets itself.
 _MAX_TAGS, _MAX_TAG_NAME, _MAX_TAG_VALUE = 50, 128, 256
@@ -326,14 +322,4 @@ def _ca(path: str | None, content: str | None) -> str | None:
                 text = file.read()
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}", parameter=parameter) from error
-    # Bundles come with comments in any alphabet.
-    certificates = "".join(f"{block}\n" for block in _CERTIFICATE.findall(text))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cadata=certificates)
-    except (ssl.SSLError, ValueError):
-        raise InputError("holds no PEM certificate that can be read", parameter=parameter) from None
-    ends = [ssl.cert_time_to_seconds(str(item["notAfter"])) for item in context.get_ca_certs()]
-    if ends and max(ends) <= time.time():
-        raise InputError(f"expired on {datetime.fromtimestamp(max(ends), UTC):%Y-%m-%d}", parameter=parameter)
-    return certificates
+    return trusted(text, datetime.now(UTC), parameter)

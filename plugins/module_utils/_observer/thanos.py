@@ -28,8 +28,8 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.certif
 from ansible_collections.scs.observability.plugins.module_utils._identity.provided import (
     Source,
     check_client,
-    check_trusted,
 )
+from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import MANAGED_BY, MANAGED_BY_LABEL
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -373,7 +373,7 @@ def _object_store(params: Mapping[str, Any], now: datetime) -> ObjectStore | Non
         missing = "objstore_secret_key" if access_key else "objstore_access_key"
         raise InputError("is required with the other one of the pair", parameter=missing)
     if ca:
-        check_trusted(ca, now, "objstore_ca")
+        trusted(ca, now, "objstore_ca")
     ca_file = ((config.get("http_config") or {}).get("tls_config") or {}).get("ca_file")
     if ca_file == thanos_component.OBJSTORE_CA_FILE and not ca:
         raise InputError("is required: objstore refers to it", parameter="objstore_ca")
@@ -398,7 +398,7 @@ def _external_endpoint(item: Mapping[str, Any], now: datetime) -> ExternalEndpoi
     )
     try:
         if endpoint.ca:
-            check_trusted(endpoint.ca, now, "ca")
+            trusted(endpoint.ca, now, "ca")
         if endpoint.certificate and endpoint.key:
             check_client(Source(endpoint.certificate, endpoint.key, key_parameter="key"), now)
     except InputError as error:

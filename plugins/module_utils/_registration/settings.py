@@ -20,7 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     duration_seconds,
     image_reference,
 )
-from ansible_collections.scs.observability.plugins.module_utils._identity.provided import check_trusted
+from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
     collection_profile,
@@ -51,7 +51,6 @@ _DEFAULT_RESOURCES: dict[str, Resources] = {
     "kube_state_metrics": kube_state_metrics.RESOURCES,
     "node_exporter": node_exporter.RESOURCES,
 }
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s.+?\s-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -210,14 +209,7 @@ def _sla(value: object) -> str | None:
 
 
 def _certificates(value: object, parameter: str) -> str | None:
-    if value is None:
-        return None
-    found = _CERTIFICATE.findall(str(value))
-    if not found or "PRIVATE KEY" in str(value):
-        raise InputError("must be one or more certificates in PEM form, and no key", parameter=parameter)
-    text = "\n".join(found) + "\n"
-    check_trusted(text, datetime.now(UTC), parameter)
-    return text
+    return None if value is None else trusted(str(value), datetime.now(UTC), parameter)
 
 
 def _images(given: Mapping[str, Any]) -> dict[str, str]:

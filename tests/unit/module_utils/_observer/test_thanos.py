@@ -168,8 +168,8 @@ SERVER = make("sidecar", ROOT, extensions=[x509.ExtendedKeyUsage([ExtendedKeyUsa
 @pytest.mark.parametrize(
     ("ca", "reason"),
     [
-        ("swordfish", "not a certificate"),
-        (DAMAGED, "not a certificate"),
+        ("swordfish", "no PEM certificate"),
+        (DAMAGED, "no PEM certificate"),
         (OLD.pem, "expired on"),
         (ROOT.pem + SIDECAR.key_pem, "no key"),
     ],
