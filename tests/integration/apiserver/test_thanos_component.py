@@ -618,7 +618,12 @@ def eighth(tmp_path: Path, api_server: ApiServer, new_namespace: str) -> Callabl
     )
     assert lines == 2, "where it is imported, and in the table"
     table.write_text(text)
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / "home")}
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(tmp_path),
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+    }
     common = {"kubeconfig": str(api_server.kubeconfig()), "namespace": new_namespace, "wait": False}
 
     def call(*options: str, **params: Any) -> Result:

@@ -135,9 +135,9 @@ class TestCompactor:
         ours, theirs = (Owner(uid, "monitoring", "compactor", uid) for uid in ("uid-a", "uid-b"))
         claim(where, ours, NOW)
         claim(where, ours, NOW)
-        with refused("BucketClaimed", "force"):
+        with refused("BucketClaimed", "take_over_bucket"):
             claim(where, theirs, NOW)
-        assert claim(where, theirs, NOW, force=True).taken_over is not None
+        assert claim(where, theirs, NOW, take_over=True).taken_over is not None
         assert release(where, ours) is None
         assert release(where, theirs) is not None
         assert "Contents" not in aws.s3().list_objects_v2(Bucket=name)
