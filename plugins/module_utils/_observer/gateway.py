@@ -39,7 +39,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.read
 from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway, images, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.gateway import Address, Settings
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
-from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import deploy, remove
+from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import carry_out, prepare, remove
 
 Manifest = dict[str, Any]
 
@@ -82,16 +82,16 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if settings.server_secret:
         own = server_of(_source_of_secret(settings, observed.server), now, hostnames)
     wanted = objects(settings, hostnames, observed, now, own)
-    plan = deploy(
-        client, settings.name, settings.namespace, wanted, observed.missing, params=params, check_mode=check_mode
-    )
+    deployment = prepare(client, settings.name, settings.namespace, wanted, observed.missing, params=params)
+    if not check_mode:
+        carry_out(client, deployment)
     service = _service(client, settings, params, check_mode)
     endpoints, addresses = gateway.endpoints(settings, hostnames, service), gateway.addresses(service)
     # An authority that check mode would make is another one than the one that will be made.
     created = {secret["metadata"]["name"] for secret in observed.missing}
     stored = not check_mode or authority_secret_name(INTERNAL) not in created
     return {
-        **plan.result(),
+        **deployment.plan.result(),
         "name": settings.name,
         "namespace": settings.namespace,
         "endpoints": endpoints,

@@ -71,27 +71,6 @@ class Deployment:
     waits_for_observer: bool
 
 
-def deploy(
-    client: KubernetesClient,
-    instance: str,
-    namespace: str,
-    wanted: Sequence[Mapping[str, Any]],
-    authorities: Sequence[Mapping[str, Any]],
-    *,
-    params: Mapping[str, Any],
-    check_mode: bool,
-    kinds: Sequence[Kind] = KINDS,
-) -> Plan:
-    """Have the wanted objects, and of the instance no others; return what that changed (would change in check mode).
-
-    As ``prepare`` and ``carry_out``, where nothing has to happen between them.
-    """
-    deployment = prepare(client, instance, namespace, wanted, authorities, params=params, kinds=kinds)
-    if not check_mode:
-        carry_out(client, deployment)
-    return deployment.plan
-
-
 def prepare(
     client: KubernetesClient,
     instance: str,
