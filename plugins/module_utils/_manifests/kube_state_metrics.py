@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kube-state-metrics in a KaaS cluster: the state of its objects as metrics. Secrets and ConfigMaps stay unread."""
+"""kube-state-metrics: the state of a cluster's objects as metrics. Secrets and ConfigMaps stay unread."""
 
 from __future__ import annotations
 
@@ -53,10 +53,12 @@ RESOURCES_BY_GROUP: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class KubeStateMetrics:
-    """kube-state-metrics as it is wanted: ``instance`` is the cluster's name."""
+    """kube-state-metrics as it is wanted: ``instance`` is the cluster's name, ``cluster_role`` the name of its role."""
 
     instance: str
     namespace: str
+    name: str = NAME
+    cluster_role: str = NAME
     profile: str = "minimal"
     image: str = images.KUBE_STATE_METRICS
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
@@ -69,10 +71,10 @@ class KubeStateMetrics:
 def objects(wanted: KubeStateMetrics) -> list[Manifest]:
     """Everything of kube-state-metrics but its namespace."""
     return [
-        workload.service_account(NAME, wanted.namespace, wanted.labels),
+        workload.service_account(wanted.name, wanted.namespace, wanted.labels),
         cluster_role(wanted),
-        rbac.cluster_role_binding(NAME, wanted.namespace, wanted.labels),
-        workload.service(NAME, wanted.namespace, wanted.labels, ports={"http": PORT}),
+        rbac.cluster_role_binding(wanted.cluster_role, wanted.namespace, wanted.labels, account=wanted.name),
+        workload.service(wanted.name, wanted.namespace, wanted.labels, ports={"http": PORT}),
         _deployment(wanted),
     ]
 
@@ -101,7 +103,7 @@ def _family(resource: str) -> str:
 
 def cluster_role(wanted: KubeStateMetrics) -> Manifest:
     return rbac.cluster_role(
-        NAME,
+        wanted.cluster_role,
         wanted.labels,
         [
             {"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]}
@@ -143,8 +145,8 @@ def _deployment(wanted: KubeStateMetrics) -> Manifest:
         wanted.labels,
         [container],
         user=USER,
-        service_account_name=NAME,
+        service_account_name=wanted.name,
         service_account_token=True,
         node_selector={"kubernetes.io/os": "linux"},
     )
-    return workload.deployment(NAME, wanted.namespace, wanted.labels, template=template)
+    return workload.deployment(wanted.name, wanted.namespace, wanted.labels, template=template)
