@@ -80,7 +80,7 @@ def objects(agent: Agent) -> list[Manifest]:
         rbac.cluster_role_binding(
             NAME, agent.namespace, agent.labels, {OBSERVER_ANNOTATION: agent.observer} if agent.observer else None
         ),
-        *scrape_jobs.target_roles(NAME, NAME, agent.namespace, agent.labels),
+        *scrape_jobs.target_roles(NAME, agent.namespace, agent.labels),
         _config_map(agent),
         _deployment(agent),
     ]

@@ -50,15 +50,13 @@ def role(name: str, namespace: str, labels: Mapping[str, str], rules: Sequence[M
     }
 
 
-def role_binding(
-    name: str, namespace: str, account_namespace: str, labels: Mapping[str, str], *, account: str = ""
-) -> Manifest:
-    """Binds the Role in ``namespace`` to a ServiceAccount in another one, see :func:`cluster_role_binding`."""
+def role_binding(name: str, namespace: str, account_namespace: str, labels: Mapping[str, str]) -> Manifest:
+    """Binds the Role in ``namespace`` to the ServiceAccount of the same name in another namespace."""
     return {
         "apiVersion": f"{_API_GROUP}/v1",
         "kind": "RoleBinding",
         "metadata": workload.metadata(name, namespace, labels),
-        **_bound("Role", name, account or name, account_namespace),
+        **_bound("Role", name, name, account_namespace),
     }
 
 

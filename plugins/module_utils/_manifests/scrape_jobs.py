@@ -8,6 +8,7 @@ Jobs in Prometheus' format; what of their series is kept says the collection pro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -25,14 +26,20 @@ TARGET_NAMESPACES = ("default", "kube-system")
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
-def jobs(namespace: str, *, profile: str, kubelet_insecure_skip_verify: bool, exporter: str) -> list[dict[str, Any]]:
-    """All jobs about the cluster; ``exporter`` is the Service of kube-state-metrics in ``namespace``."""
+def jobs(
+    namespace: str, *, profile: str, kubelet_insecure_skip_verify: bool, exporter: str, discovery: bool = True
+) -> list[dict[str, Any]]:
+    """All jobs about a cluster; ``exporter`` is the Service of kube-state-metrics in ``namespace``.
+
+    Without ``discovery``, nothing in other namespaces needs to be seen: API servers and CoreDNS are asked through their
+    Services, where one of them answers for as long as the connection lasts.
+    """
     return [
         kept(job, profile)
         for job in (
-            _apiserver(),
+            _apiserver(discovery),
             _cadvisor(kubelet_insecure_skip_verify),
-            _coredns(),
+            _coredns(discovery),
             _kube_state_metrics(exporter, namespace),
             _kubelet(kubelet_insecure_skip_verify),
             _node_exporter(),
@@ -55,7 +62,7 @@ def cluster_rules() -> list[Manifest]:
     ]
 
 
-def target_roles(name: str, account: str, account_namespace: str, labels: dict[str, str]) -> list[Manifest]:
+def target_roles(name: str, account_namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
     """What they need only where their targets are. Prometheus reads Pods and Services beside the EndpointSlices."""
     rules = [
         {"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["list", "watch"]},
@@ -66,7 +73,7 @@ def target_roles(name: str, account: str, account_namespace: str, labels: dict[s
         for namespace in TARGET_NAMESPACES
         for manifest in (
             rbac.role(name, namespace, labels, rules),
-            rbac.role_binding(name, namespace, account_namespace, labels, account=account),
+            rbac.role_binding(name, namespace, account_namespace, labels),
         )
     ]
 
@@ -84,13 +91,19 @@ def _credentials(*, insecure_skip_verify: bool = False, server_name: str = "") -
     }
 
 
-def _apiserver() -> dict[str, Any]:
+def _apiserver(discovery: bool) -> dict[str, Any]:
     return {
         "job_name": collection_profile.APISERVER,
         # Addresses of API servers may be missing in their certificate, this name never is.
         **_credentials(server_name="kubernetes"),
-        "kubernetes_sd_configs": [_endpoint_slices("default", "kubernetes.io/service-name=kubernetes")],
-        "relabel_configs": [_keep_port("https")],
+        **(
+            {
+                "kubernetes_sd_configs": [_endpoint_slices("default", "kubernetes.io/service-name=kubernetes")],
+                "relabel_configs": [_keep_port("https")],
+            }
+            if discovery
+            else through_service("kubernetes", "default", 443)
+        ),
     }
 
 
@@ -115,7 +128,9 @@ def _cadvisor(insecure_skip_verify: bool) -> dict[str, Any]:
     }
 
 
-def _coredns() -> dict[str, Any]:
+def _coredns(discovery: bool) -> dict[str, Any]:
+    if not discovery:
+        return {"job_name": collection_profile.COREDNS, **through_service("kube-dns", "kube-system", 9153)}
     return {
         "job_name": collection_profile.COREDNS,
         "kubernetes_sd_configs": [_endpoint_slices("kube-system", "k8s-app=kube-dns")],
@@ -128,17 +143,18 @@ def _coredns() -> dict[str, Any]:
 
 
 def _kube_state_metrics(service: str, namespace: str) -> dict[str, Any]:
-    # Through its Service: found without discovery, and the same series whichever pod answers.
     return {
         "job_name": collection_profile.KUBE_STATE_METRICS,
         # Its labels namespace and pod are those of the objects it tells about.
         "honor_labels": True,
-        "static_configs": [
-            {
-                "targets": [f"{service}.{namespace}.svc:{kube_state_metrics.PORT}"],
-                "labels": {"instance": service},
-            }
-        ],
+        **through_service(service, namespace, kube_state_metrics.PORT),
+    }
+
+
+def through_service(service: str, namespace: str, port: int) -> dict[str, Any]:
+    """A target that is found without discovery, and has the same series whichever pod answers."""
+    return {
+        "static_configs": [{"targets": [f"{service}.{namespace}.svc:{port}"], "labels": {"instance": service}}],
     }
 
 
