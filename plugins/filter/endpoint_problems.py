@@ -42,7 +42,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: A line for each problem, beginning with the place, such as C(observer_endpoints[2].url); empty when all is well.
+  description:
+    - A line for each problem, beginning with the place, such as C(observer_endpoints[2].url); empty when all is well.
   type: list
   elements: str
 """

@@ -98,11 +98,11 @@ class Endpoint:
 def modules(endpoints: Sequence[Any], own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the exporter's modules by name: ours, the operator's own, and one per question of DNS.
 
-    The exporter takes what it asks a DNS server from the module alone.
+    The exporter takes what it asks a DNS server from the module alone, and loads none without a question.
     """
-    known = {**MODULES, **own}
-    result = dict(known)
-    for endpoint in _checked(endpoints, own):
+    checked, known = _checked(endpoints, own), {**MODULES, **own}
+    result = {name: module for name, module in known.items() if module["prober"] != "dns" or _question_of(module)}
+    for endpoint in checked:
         if endpoint.query:
             base = known[endpoint.module]
             result[endpoint.probed_by] = {**base, "dns": {**(base.get("dns") or {}), **endpoint.query}}
@@ -337,13 +337,13 @@ class _Entry:
         return url.netloc, {}
 
     def _query(self, url: SplitResult, module: str) -> dict[str, str]:
-        name, own = url.path.strip("/"), self.known.get(module, {}).get("dns") or {}
+        name = url.path.strip("/")
         query: dict[str, str] = {}
         if name:
             query["query_name"] = name
             if not _HOST.fullmatch(name) or len(name) > 253:
                 self.refuse("url", "asks for what is not a name; use dns://server/name")
-        elif not own.get("query_name"):
+        elif not _question_of(self.known.get(module, {})):
             self.refuse("url", "needs the name to ask for, as in dns://server/name")
         for key, value in parse_qsl(url.query, keep_blank_values=True):
             if key != "type" or not name:
@@ -355,6 +355,12 @@ class _Entry:
         if url.fragment:
             self.refuse("url", "must have nothing after '#'")
         return query
+
+
+def _question_of(module: Mapping[str, Any]) -> str:
+    """The name that a module of DNS asks for by itself."""
+    settings = module.get("dns")
+    return str(settings.get("query_name") or "") if isinstance(settings, Mapping) else ""
 
 
 def _is_host(host: str) -> bool:
