@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import blackbox_probes
@@ -29,6 +30,10 @@ options:
     description: The operator's own modules of the exporter, by name.
     type: dict
     default: {}
+  ca:
+    description: Certificates (PEM) of authorities to trust, beside the public ones.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -49,9 +54,9 @@ _value:
 """
 
 
-def endpoint_problems(endpoints: Any, modules: Any = None) -> list[str]:
-    """Return everything that is wrong with a catalogue and the operator's own modules."""
-    return blackbox_probes.problems(endpoints, {} if modules is None else modules)
+def endpoint_problems(endpoints: Any, modules: Any = None, ca: str = "") -> list[str]:
+    """Return everything that is wrong with a catalogue, the operator's own modules and authorities to trust."""
+    return blackbox_probes.problems(endpoints, {} if modules is None else modules, ca, datetime.now(UTC))
 
 
 class FilterModule:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -22,11 +23,13 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     duration_seconds,
     not_known,
 )
+from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
 
 Manifest = dict[str, Any]
 
 PROBER = "blackbox-exporter:9115"
 ENDPOINTS = "observer_endpoints"
+AUTHORITIES = "observer_endpoints_ca"
 OWN_MODULES = "observer_blackbox_exporter_modules"
 
 KEYS = ("name", "url", "module", "criticality", "owner", "region", "interval", "labels")
@@ -114,9 +117,15 @@ def probes(endpoints: Sequence[Any], own: Mapping[str, Any]) -> list[Manifest]:
     return [_probe(endpoint) for endpoint in _checked(endpoints, own)]
 
 
-def problems(endpoints: Any, own: Any) -> list[str]:
-    """Return everything that is wrong with the catalogue and the operator's own modules, one line each."""
-    return _read(endpoints, own)[1]
+def problems(endpoints: Any, own: Any, ca: str, now: datetime) -> list[str]:
+    """Return everything that is wrong with the catalogue, the operator's own modules and authorities, one line each."""
+    wrong = _read(endpoints, own)[1]
+    if ca:
+        try:
+            trusted(ca, now, AUTHORITIES)
+        except InputError as error:
+            wrong.append(str(error))
+    return wrong
 
 
 def _checked(endpoints: Any, own: Any) -> list[Endpoint]:

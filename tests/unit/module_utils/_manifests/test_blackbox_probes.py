@@ -3,14 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._manifests import blackbox_probes
+from tests.pki import authority
 
 PASSWORD = "swordfish"
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def problems(endpoints: Any, own: Any, ca: str = "") -> list[str]:
+    return blackbox_probes.problems(endpoints, own, ca, NOW)
 
 
 def endpoint(**changes: Any) -> dict[str, Any]:
@@ -172,7 +179,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("changes", "field", "text"), REFUSED, ids=[str(changes) for changes, *_rest in REFUSED])
 def test_what_cannot_be_probed_is_refused_by_its_place(changes: dict[str, Any], field: str, text: str) -> None:
-    (problem,) = blackbox_probes.problems([endpoint(name="fine", url="https://host/"), endpoint(**changes)], {})
+    (problem,) = problems([endpoint(name="fine", url="https://host/"), endpoint(**changes)], {})
     assert problem.startswith(f"observer_endpoints[1].{field}: ")
     assert text in problem
     assert PASSWORD not in problem
@@ -191,13 +198,13 @@ MODULES: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("own", "text"), MODULES, ids=[text for _own, text in MODULES])
 def test_a_module_that_the_exporter_would_not_load_is_refused(own: Any, text: str) -> None:
-    (problem,) = blackbox_probes.problems([], own)
+    (problem,) = problems([], own)
     assert problem.startswith(f"observer_blackbox_exporter_modules.{text}")
 
 
 @pytest.mark.parametrize("given", ["https://host/", {"name": "a"}, None, 5])
 def test_what_is_no_list_is_refused(given: Any) -> None:
-    assert blackbox_probes.problems(given, {}) == ["observer_endpoints: must be a list of endpoints"]
+    assert problems(given, {}) == ["observer_endpoints: must be a list of endpoints"]
 
 
 def test_nothing_is_there_twice() -> None:
@@ -211,7 +218,7 @@ def test_nothing_is_there_twice() -> None:
         # Another question
         endpoint(name="any", module="http_any"),
     ]
-    assert blackbox_probes.problems(entries, {}) == [
+    assert problems(entries, {}) == [
         "observer_endpoints[2].name: is that of observer_endpoints[0], too",
         "observer_endpoints[3].url: is that of observer_endpoints[0], too",
         "observer_endpoints[4].url: is that of observer_endpoints[0], too",
@@ -237,7 +244,7 @@ def test_all_problems_are_said_at_once() -> None:
 @pytest.mark.parametrize("value", [None, "", 0, [], {}, "x", 1.5, True, [[]], ["x"]])
 @pytest.mark.parametrize("field", blackbox_probes.KEYS)
 def test_whatever_is_given_is_taken_or_refused(field: str, value: Any) -> None:
-    found = blackbox_probes.problems([endpoint(**{field: value})], {})
+    found = problems([endpoint(**{field: value})], {})
     assert all(problem.startswith("observer_endpoints[0]") for problem in found)
 
 
@@ -245,5 +252,14 @@ def test_whatever_is_given_is_taken_or_refused(field: str, value: Any) -> None:
     "module", [None, "x", [], {}, {"prober": []}, {"prober": "dns", "dns": "x"}, {"prober": "dns"}]
 )
 def test_an_own_module_of_any_kind_may_be_named(module: Any) -> None:
-    found = blackbox_probes.problems([endpoint(url="dns://192.0.2.53", module="own")], {"own": module})
+    found = problems([endpoint(url="dns://192.0.2.53", module="own")], {"own": module})
     assert found
+
+
+def test_authorities_that_nobody_can_be_known_by_are_refused() -> None:
+    valid = authority("provider", start=NOW - timedelta(days=1), end=NOW + timedelta(days=1))
+    expired = authority("provider", start=NOW - timedelta(days=2), end=NOW - timedelta(days=1))
+    assert problems([], {}, valid.pem) == []
+    for ca in ("nothing", expired.pem, valid.pem + valid.key_pem):
+        (problem,) = problems([], {}, ca)
+        assert problem.startswith("observer_endpoints_ca: ")
