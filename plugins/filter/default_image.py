@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
@@ -12,44 +11,42 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 
 DOCUMENTATION = r"""
 name: default_image
-short_description: An image, or the one that this release was tested with
+short_description: The image that this release was tested with
 version_added: 0.1.0
 author:
   - SCS Observability contributors (@SovereignCloudStack)
 description:
-  - Returns the image that is given, or, when that is empty, the one of the collection for the named program.
-positional: _input, program
+  - Returns the reference of the image of a program that the collection deploys.
+positional: _input
 options:
   _input:
-    description: Reference to an image, or an empty text.
-    type: str
-    required: true
-  program:
-    description: Name of the program, such as V(prometheus), V(thanos) or V(kube_state_metrics).
+    description: The program, such as C(haproxy) or C(prometheus_operator).
     type: str
     required: true
 """
 
 EXAMPLES = r"""
-- name: See which image of Prometheus is deployed
+- name: Show which Prometheus is deployed unless another is asked for
   ansible.builtin.debug:
-    msg: "{{ observer_prometheus_image | scs.observability.default_image('prometheus') }}"
+    msg: "{{ 'prometheus' | scs.observability.default_image }}"
 """
 
 RETURN = r"""
 _value:
-  description: Reference to an image.
+  description: The reference, with registry and tag.
   type: str
 """
 
-_DEFAULTS = {name.lower(): value for name, value in vars(images).items() if name.isupper()}
 
-
-def default_image(given: Any, program: str) -> str:
-    """Return the image that is given, or the collection's own of a program."""
-    if program not in _DEFAULTS:
-        raise AnsibleFilterError(f"default_image: {program!r} is none of {', '.join(sorted(_DEFAULTS))}")
-    return str(given or _DEFAULTS[program])
+def default_image(program: str) -> str:
+    """Return the reference; AnsibleFilterError when the collection deploys no such program."""
+    references = {name.lower(): value for name, value in vars(images).items() if name.isupper()}
+    try:
+        return str(references[program])
+    except (KeyError, TypeError):
+        raise AnsibleFilterError(
+            f"default_image: {program!r} is none of the programs, which are {', '.join(sorted(references))}"
+        ) from None
 
 
 class FilterModule:
