@@ -105,6 +105,8 @@ class TestRole:
         made = set(re.findall(r"(?:register|loop_var): (\w+)", text)) | set(
             re.findall(rf"^    ({role}_\w+):", text, re.M)
         )
+        fixed = CHECKOUT / "roles" / role / "vars" / "main.yml"
+        made |= set(load(fixed)) if fixed.exists() else set()
         assert own_variables(role, text) - made <= set(options(role))
 
     def test_every_option_is_used(self, role: str) -> None:
@@ -212,3 +214,25 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
             # Modules get JSON.
             given = json.loads(json.dumps(Templar(loader=loader, variables=variables).template(task[module])))
             thanos.settings_of(thanos.component_of(given), given)
+
+
+def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:
+    """Else it would be told as one that the inventory sets by mistake."""
+    folder = CHECKOUT / "roles" / "observer"
+    (made,) = [
+        task["vars"]["observer_made"]
+        for task in load(folder / "tasks" / "preflight.yml")
+        if "observer_made" in task.get("vars", {})
+    ]
+    texts = [path.read_text() for path in task_files("observer")]
+    results = {name for text in texts for name in re.findall(r"^ +register: (observer_\w+)$", text, flags=re.M)}
+    facts = {
+        name
+        for path in task_files("observer")
+        for task in tasks(load(path))
+        for name in task.get("ansible.builtin.set_fact", {})
+    }
+    # In force while the preflight runs, as it is included there
+    (around,) = load(folder / "tasks" / "present.yml")
+    alive = results | facts | set(around["vars"]) | set(load(folder / "vars" / "main.yml"))
+    assert {name for name in alive if name.startswith("observer_")} - set(options("observer")) <= set(made)
