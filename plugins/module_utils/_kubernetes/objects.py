@@ -66,7 +66,17 @@ KINDS: dict[tuple[str, str], Resource] = {
     ("rbac.authorization.k8s.io/v1", "Role"): Resource("roles", True),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): Resource("rolebindings", True),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): Resource("customresourcedefinitions", False),
+    ("networking.k8s.io/v1", "Ingress"): Resource("ingresses", True),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): Resource("httproutes", True),
+    ("cert-manager.io/v1", "Certificate"): Resource("certificates", True),
+    ("monitoring.coreos.com/v1", "Alertmanager"): Resource("alertmanagers", True),
+    ("monitoring.coreos.com/v1", "PodMonitor"): Resource("podmonitors", True),
+    ("monitoring.coreos.com/v1", "Probe"): Resource("probes", True),
+    ("monitoring.coreos.com/v1", "Prometheus"): Resource("prometheuses", True),
+    ("monitoring.coreos.com/v1", "PrometheusRule"): Resource("prometheusrules", True),
     ("monitoring.coreos.com/v1", "ServiceMonitor"): Resource("servicemonitors", True),
+    ("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig"): Resource("alertmanagerconfigs", True),
+    ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"): Resource("scrapeconfigs", True),
     ("observability.scs.community/v1alpha1", "KaaSCluster"): Resource("kaasclusters", False),
 }
 

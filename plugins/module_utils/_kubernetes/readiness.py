@@ -102,6 +102,21 @@ def _daemon_set(manifest: Mapping[str, Any]) -> str | None:
     )
 
 
+def _operated(manifest: Mapping[str, Any]) -> str | None:
+    """Of the Prometheus Operator, which says in conditions how far it is."""
+    conditions = conditions_of(manifest)
+    reconciled, available = conditions.get("Reconciled", {}), conditions.get("Available", {})
+    seen = min(int(condition.get("observedGeneration", 0)) for condition in (reconciled, available))
+    if seen < int(manifest["metadata"].get("generation", 0)):
+        return "its operator has not seen the change yet"
+    if reconciled.get("status") != "True":
+        return f"its operator cannot make it: {reconciled.get('message', '')}"
+    if available.get("status") != "True":
+        return f"is not available: {available.get('message', '')}"
+    status, wanted = status_of(manifest), _replicas(manifest)
+    return _too_few("replicas are of the wanted revision", status.get("updatedReplicas", 0), wanted)
+
+
 def _definition(manifest: Mapping[str, Any]) -> str | None:
     conditions = conditions_of(manifest)
     if conditions.get("NamesAccepted", {}).get("status") == "False":
@@ -140,6 +155,8 @@ _PREDICATES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
     "DaemonSet": _daemon_set,
+    "Prometheus": _operated,
+    "Alertmanager": _operated,
     "CustomResourceDefinition": _definition,
     "Job": _job,
     "Namespace": _namespace,

@@ -9,13 +9,14 @@ Going is exactly what was made, by its labels; data, authorities and the namespa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.diagnosis import OPERATED, pod_labels
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -32,11 +33,12 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.read
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
     Kind,
     apply_plan,
+    never,
     plan_namespace_removal,
     plan_objects,
     plan_removal,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
 
 # What a module of the observer makes and prunes. Volumes come from StatefulSets and are removed by purge alone.
@@ -49,10 +51,39 @@ KINDS = (
     ("v1", "ServiceAccount"),
     ("policy/v1", "PodDisruptionBudget"),
 )
+# What a set may have beside them. Definitions are never pruned: what they define would go with them.
+SET_KINDS = (
+    ("apps/v1", "DaemonSet"),
+    ("cert-manager.io/v1", "Certificate"),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("monitoring.coreos.com/v1", "Alertmanager"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("monitoring.coreos.com/v1", "Probe"),
+    ("monitoring.coreos.com/v1", "Prometheus"),
+    ("monitoring.coreos.com/v1", "PrometheusRule"),
+    ("monitoring.coreos.com/v1", "ServiceMonitor"),
+    ("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig"),
+    ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"),
+    ("networking.k8s.io/v1", "Ingress"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+)
 # Where the cluster has the Prometheus Operator. Elsewhere, whoever has rights in one namespace may not even ask for it.
 SERVICE_MONITOR = ("monitoring.coreos.com/v1", "ServiceMonitor")
 VOLUMES = ("v1", "PersistentVolumeClaim")
-_WORKLOADS = ("Deployment", "StatefulSet")
+_WORKLOADS = ("Alertmanager", "DaemonSet", "Deployment", "Prometheus", "StatefulSet")
+# Those that one call waits for, if told so, whichever call made them.
+_WAITED_FOR = (
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("monitoring.coreos.com/v1", "Alertmanager"),
+    ("monitoring.coreos.com/v1", "Prometheus"),
+)
+_EXTENSIONS = frozenset({"cert-manager.io", "gateway.networking.k8s.io", "monitoring.coreos.com"})
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
 
 
@@ -73,28 +104,28 @@ class Deployment:
 
 def prepare(
     client: KubernetesClient,
-    instance: str,
+    owner: Mapping[str, str],
     namespace: str,
     wanted: Sequence[Mapping[str, Any]],
-    authorities: Sequence[Mapping[str, Any]],
+    kept: Sequence[Mapping[str, Any]],
     *,
     params: Mapping[str, Any],
     kinds: Sequence[Kind] = KINDS,
 ) -> Deployment:
-    """Find out what has to change for the wanted objects to be there, and of the instance no others.
+    """Find out what has to change for the wanted objects to be there, and with the owner's labels no others.
 
-    ``authorities`` are the Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
+    ``kept`` are Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
     force, wait, wait_timeout and wait_for_observer. Raises ConflictError for fields of other managers without force.
     """
     timeout, force = parameters.wait_timeout(params), bool(params.get("force"))
     plan = plan_objects(
         client,
-        [*wanted, *authorities],
-        owner=workload.owner(instance),
+        [*wanted, *kept],
+        owner=owner,
         owner_namespace=namespace,
         prune_kinds=kinds,
         force=force,
-        create_only=[identity(secret) for secret in authorities],
+        create_only=[identity(secret) for secret in kept],
     )
     workloads = tuple(identity(item) for item in wanted if item["kind"] in _WORKLOADS)
     return Deployment(
@@ -122,17 +153,24 @@ def carry_out(client: KubernetesClient, deployment: Deployment) -> None:
 
 
 def remove(
-    client: KubernetesClient, instance: str, namespace: str, *, params: Mapping[str, Any], check_mode: bool
+    client: KubernetesClient,
+    owner: Mapping[str, str],
+    namespace: str,
+    *,
+    params: Mapping[str, Any],
+    check_mode: bool,
+    kinds: Sequence[Kind] = KINDS,
+    keep: Callable[[Mapping[str, Any]], bool] = never,
 ) -> Plan:
-    """Remove what carries the instance's labels; return what that changed (would change in check mode).
+    """Remove what carries the owner's labels, except what to keep; return what that changed (would in check mode).
 
     ``params`` are purge, wait and wait_timeout. With purge volumes too, and once nothing else of the observer is left,
     authorities and namespace. The pods end first: receive uploads what it holds in memory and needs its Secrets for
     it. Raises NotReadyError when something is still there after wait_timeout and the pods' grace period.
     """
     timeout, wait, purge = parameters.wait_timeout(params), params.get("wait") is not False, bool(params.get("purge"))
-    kinds = [*KINDS, *([SERVICE_MONITOR] if client.serves(*SERVICE_MONITOR) else []), *([VOLUMES] if purge else [])]
-    plan = plan_removal(client, workload.owner(instance), namespace, kinds)
+    kinds = served(client, dict.fromkeys((*kinds, SERVICE_MONITOR)))
+    plan = plan_removal(client, owner, namespace, [*kinds, *([VOLUMES] if purge else [])], keep=keep)
     if purge:
         plan += _plan_last_of_observer(client, namespace, plan)
     if check_mode:
@@ -142,7 +180,7 @@ def remove(
     deadline = time.monotonic() + timeout + grace_period(workloads)
     apply_plan(client, workloads)
     if wait:
-        pods = pods_of(client, instance, namespace)
+        pods = pods_of(client, owner, namespace) + _operated_pods(client, workloads)
         wait_gone(client, [*_keys(workloads), *pods], max(deadline - time.monotonic(), 1.0))
     apply_plan(client, rest)
     if wait:
@@ -150,17 +188,31 @@ def remove(
     return plan
 
 
-def pods_of(client: KubernetesClient, instance: str, namespace: str) -> list[ObjectKey]:
-    """Return the pods of an instance that have not ended."""
-    selector = ",".join(f"{label}={value}" for label, value in workload.owner(instance).items())
+def served(client: KubernetesClient, kinds: Iterable[Kind]) -> list[Kind]:
+    """Return those kinds that the cluster has; Kubernetes' own are not asked for."""
+    extra = [kind for kind in dict.fromkeys(kinds) if kind[0].partition("/")[0] in _EXTENSIONS]
+    answers = client.parallel([partial(client.serves, *kind) for kind in extra])
+    missing = {kind for kind, answer in zip(extra, answers, strict=True) if not answer}
+    return [kind for kind in kinds if kind not in missing]
+
+
+def pods_of(client: KubernetesClient, labels: Mapping[str, str], namespace: str) -> list[ObjectKey]:
+    """Return the pods with these labels that have not ended."""
+    selector = ",".join(f"{label}={value}" for label, value in labels.items())
     return [identity(pod) for pod in client.list("v1", "Pod", namespace, label_selector=selector)]
+
+
+def _operated_pods(client: KubernetesClient, workloads: Plan) -> list[ObjectKey]:
+    """The pods that an operator has made for what is removed; they have its labels, not ours."""
+    removed = [change.manifest for change in workloads.changes if change.manifest and change.kind in OPERATED]
+    return [pod for item in removed for pod in pods_of(client, pod_labels(item), item["metadata"]["namespace"])]
 
 
 def _unready(client: KubernetesClient, deployment: Deployment) -> list[Mapping[str, Any]]:
     """The observer's other workloads that are not ready."""
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
     listed = client.parallel(
-        [partial(client.list, "apps/v1", kind, deployment.namespace, label_selector=ours) for kind in _WORKLOADS]
+        [partial(client.list, *kind, deployment.namespace, label_selector=ours) for kind in served(client, _WAITED_FOR)]
     )
     return [
         item

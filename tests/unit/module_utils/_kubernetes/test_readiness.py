@@ -35,6 +35,21 @@ ROLLING: dict[str, Any] = {"currentRevision": "receive-7d", "updateRevision": "r
 DEFINITION: dict[str, Any] = {"kind": "CustomResourceDefinition", "metadata": {"name": "kaasclusters"}}
 
 
+def operated(updated: int = 2, *, seen: int = 3, reconciled: str = "True", available: str = "True") -> dict[str, Any]:
+    """A Prometheus as the Prometheus Operator leaves it."""
+    said = {"Reconciled": reconciled, "Available": available}
+    found = [
+        {"type": name, "status": value, "observedGeneration": seen, "message": f"about {name}"}
+        for name, value in said.items()
+    ]
+    return {
+        "kind": "Prometheus",
+        "metadata": {"name": "observer", "generation": 3},
+        "spec": {"replicas": 2},
+        "status": {"conditions": found, "updatedReplicas": updated},
+    }
+
+
 def conditions(**status: str) -> dict[str, Any]:
     return {
         "conditions": [{"type": name, "status": value, "message": f"about {name}"} for name, value in status.items()]
@@ -46,6 +61,12 @@ def conditions(**status: str) -> dict[str, Any]:
     [
         (None, "is not there"),
         ({"kind": "ConfigMap", "metadata": {"name": "x"}}, None),
+        (operated(), None),
+        (operated(seen=2), "its operator has not seen the change yet"),
+        ({**operated(), "status": {}}, "its operator has not seen the change yet"),
+        (operated(reconciled="False"), "its operator cannot make it: about Reconciled"),
+        (operated(available="Degraded"), "is not available: about Available"),
+        (operated(updated=1), "1 of 2 replicas are of the wanted revision"),
         (
             deployment(observedGeneration=2, replicas=3, updatedReplicas=3, readyReplicas=3, availableReplicas=3),
             None,
