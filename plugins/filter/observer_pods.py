@@ -28,8 +28,9 @@ options:
     required: true
   variables:
     description:
-      - The role's variables by name, of which C(observer_<part>_resources) replace the profile's, and
-        C(observer_<part>_replicas) say how many there are. Others are not looked at.
+      - The role's variables by name, of which C(observer_<part>_resources) replace the profile's,
+        C(observer_<part>_replicas) say how many there are, and C(observer_<part>_enabled) whether. Few others are
+        looked at.
     type: dict
     default: {}
 """

@@ -48,6 +48,31 @@ def test_variables_replace_what_a_profile_says() -> None:
     assert found["query"]["replicas"] == 0
 
 
+WEB = {"web_gateway": {"requests": {"cpu": "20m"}}, "oauth2_proxy": {"requests": {"cpu": "10m"}}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "there"),
+    [
+        ({}, {}),
+        ({"observer_web_enabled": False}, {}),
+        ({"observer_web_enabled": "no"}, {}),
+        ({"observer_web_enabled": True, "observer_web_authentication": "basic"}, {"web_gateway": 1}),
+        (
+            {"observer_web_enabled": True, "observer_web_authentication": "oidc", "observer_web_replicas": 2},
+            {"web_gateway": 2, "oauth2_proxy": 2},
+        ),
+    ],
+)
+def test_what_was_not_asked_for_takes_nothing(variables: dict[str, Any], there: dict[str, int]) -> None:
+    found = by_name(WEB, variables)
+    assert {name: found[name]["replicas"] for name in WEB if name in found} == there
+
+
+def test_a_part_can_be_left_out() -> None:
+    assert "grafana" not in by_name({"grafana": {}}, {"observer_grafana_enabled": False})
+
+
 def test_thanos_and_the_gateway_have_defaults_of_their_own() -> None:
     found = by_name({}, {})
     assert set(found) == {*COMPONENTS, "gateway"}
