@@ -15,7 +15,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from lab import builds, clusters, containers, engine, images, limits, network, programs, registry, s3
+from lab import builds, bundle, clusters, containers, engine, images, limits, network, programs, registry, s3
 from lab.clusters import GATEWAY_NODE_PORT, QUERY_FRONTEND_NODE_PORT, Clusters
 from lab.containers import Container
 from lab.engine import Docker
@@ -70,6 +70,7 @@ def prepare(lab: Lab, progress: Progress, *, tests: bool = False) -> tuple[Docke
     with locked(lab.cache_lock_file, _waiting(progress, "another lab's images")):
         docker = engine.ensure(progress, lab.cache)
         pull = images.are_pulled(docker, progress)
+        bundle.ensure(progress, lab.cache, pull=pull)
         if not pull:
             binaries = builds.ensure(progress, lab.cache, builds.HOST_TOOLS)
             return docker, binaries, images.ensure(docker, progress, lab.cache, pull=False)
