@@ -23,7 +23,7 @@ VALUES = {"__rate_interval": "2m", "__range": "6h"}
 def expressions(text: str) -> dict[str, str]:
     """The queries of a dashboard by panel and letter, as they are sent when everything is chosen."""
     return {
-        f"{panel['title']} {target['refId']}": re.sub(
+        f"{panel['id']} {panel['title']} {target['refId']}": re.sub(
             r"\$\{?(\w+)\}?", lambda variable: VALUES.get(variable[1], ".*"), target["expr"]
         )
         for panel in json.loads(text)["panels"]
