@@ -204,3 +204,24 @@ def observer(**changes: Any) -> dict[str, Any]:
 def test_observers_of_one_inventory_leave_each_other_alone(second: dict[str, Any], told: list[str]) -> None:
     found = doors.collisions({"o1": observer(), "o2": observer(**second)})
     assert [text.partition(". ")[0] for text in found] == told
+
+
+def test_a_namespace_that_is_not_given_is_one_too() -> None:
+    (problem,) = doors.collisions({"o1": {}, "o2": {}})
+    assert problem.startswith("observer_namespace: o1, o2 are all in scs-observability")
+
+
+class NotYet(dict[str, Any]):
+    """Variables of a host, of which one cannot be told before something else was found."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "observer_later":
+            raise KeyError("is undefined")
+        return super().__getitem__(name)
+
+    items = values = None  # type: ignore[assignment]
+
+
+def test_only_what_matters_is_read_of_other_hosts() -> None:
+    hosts = {host: NotYet(observer(), observer_later=None, observer_namespace=host) for host in ("o1", "o2")}
+    assert len(doors.collisions(hosts)) == 2
