@@ -129,7 +129,12 @@ PARTS = {
     "prometheus-operator": ("prometheus_operator", Software()),
 }
 # Services that are not called as the workload behind them.
-_WORKLOADS_OF_SERVICES = {"prometheus": "prometheus-observer", "alertmanager": "alertmanager-observer"}
+_SIDECAR = "prometheus-sidecar"
+_WORKLOADS_OF_SERVICES = {
+    "prometheus": "prometheus-observer",
+    f"{_SIDECAR}-headless": "prometheus-observer",
+    "alertmanager": "alertmanager-observer",
+}
 
 _METRICS = frozenset(
     {
@@ -190,7 +195,7 @@ class Facts:
     @property
     def service(self) -> str:
         """The Service by which query reads it."""
-        return "prometheus-sidecar" if self.component == "prometheus" else self.name
+        return _SIDECAR if self.component == "prometheus" else self.name
 
     @property
     def reads(self) -> list[str]:
@@ -406,7 +411,7 @@ def _describe(
         "endpoints": _seen_by_any(stores),
         "last_upload": _moment(max((found.value for found in _all(metrics, LAST_UPLOAD)), default=0.0)),
         "compaction": _compaction(metrics),
-        "figures": _figures(facts.component, metrics, queried),
+        "figures": _figures(facts, metrics, queried),
         "certificates": None if facts.secrets is None else _certificates(facts.secrets),
         "error": "; ".join(errors) or None,
         "diagnosis": facts.diagnosis,
@@ -421,16 +426,17 @@ def _describe(
         *(text for of_pod in metrics for text in _idle(of_pod, now)),
         *_unloaded(metrics),
         *(_alone(facts, metrics) if facts.component == "alertmanager" else ()),
-        *(_unknown(metrics, registered) if facts.component == "kaas_metric_importer" and not errors else ()),
+        *(_unknown(facts, metrics, registered) if facts.component == "kaas_metric_importer" and not errors else ()),
     ]
     down = _down(queried) if facts.component == "prometheus" else []
     return _row(facts.name, facts.component, assess(row, unready, failing, now, down), **row)
 
 
 def _figures(
-    component: str, metrics: Sequence[Mapping[str, list[Metric]]], queried: Mapping[str, Answer | str]
+    facts: Facts, metrics: Sequence[Mapping[str, list[Metric]]], queried: Mapping[str, Answer | str]
 ) -> dict[str, int]:
     """What a component has to do with, counted."""
+    component = facts.component
     if component == "prometheus" and isinstance(targets := queried.get(TARGETS), Answer):
         up = sum(sample.value == 1 for sample in targets.samples)
         return {"targets_up": up, "targets_down": len(targets.samples) - up}
@@ -445,7 +451,7 @@ def _figures(
         members = [int(found.value) for found in _all(metrics, MEMBERS)]
         return {"alerts_active": max(active), "members": max(members, default=1)}
     if component == "kaas_metric_importer" and metrics:
-        return {"clusters": len({found.labels.get("cluster") for found in _all(metrics, CLUSTERS)})}
+        return {"clusters": len(_imported(facts, metrics))}
     return {}
 
 
@@ -472,8 +478,18 @@ def _alone(facts: Facts, metrics: Sequence[Mapping[str, list[Metric]]]) -> list[
     return [f"sees {members} of {facts.wanted} members"] if members < facts.wanted else []
 
 
-def _unknown(metrics: Sequence[Mapping[str, list[Metric]]], registered: Collection[str]) -> list[str]:
-    unknown = sorted(set(registered) - {found.labels.get("cluster", "") for found in _all(metrics, CLUSTERS)})
+def _imported(facts: Facts, metrics: Sequence[Mapping[str, list[Metric]]]) -> set[str]:
+    """The clusters of this observer that an importer has series of; it has those of others in the cluster, too."""
+    namespace = facts.workload["metadata"]["namespace"]
+    return {
+        found.labels.get("cluster", "")
+        for found in _all(metrics, CLUSTERS)
+        if found.labels.get("observer_namespace", namespace) == namespace
+    }
+
+
+def _unknown(facts: Facts, metrics: Sequence[Mapping[str, list[Metric]]], registered: Collection[str]) -> list[str]:
+    unknown = sorted(set(registered) - _imported(facts, metrics))
     return [f"has no series of {_listed(unknown)}, which are registered"] if unknown else []
 
 

@@ -122,7 +122,7 @@ class TestRole:
     def test_variables_in_tasks_are_documented_or_made_there(self, role: str) -> None:
         text = all_text(role)
         made = set(re.findall(r"(?:register|loop_var): (\w+)", text)) | set(
-            re.findall(rf"^    ({role}_\w+):", text, re.M)
+            re.findall(rf"^ +({role}_\w+):", text, re.M)
         )
         constants = CHECKOUT / "roles" / role / "vars" / "main.yml"
         made |= set(load(constants)) if constants.exists() else set()
@@ -232,3 +232,24 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
             # Modules get JSON.
             given = json.loads(json.dumps(Templar(loader=loader, variables=variables).template(task[module])))
             thanos.settings_of(thanos.component_of(given), given)
+
+
+def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:
+    """Else it would be told as one that the inventory sets by mistake."""
+    folder = CHECKOUT / "roles" / "observer"
+    (preflight,) = load(folder / "tasks" / "preflight.yml")
+    made = preflight["vars"]["observer_made"]
+    texts = [path.read_text() for path in task_files("observer")]
+    results = {name for text in texts for name in re.findall(r"^ +register: (observer_\w+)$", text, flags=re.M)}
+    facts = {
+        name
+        for path in task_files("observer")
+        for task in tasks(load(path))
+        for name in task.get("ansible.builtin.set_fact", {})
+    }
+    # In force while the preflight runs, as it is included there
+    (around,) = load(folder / "tasks" / "present.yml")
+    alive = results | facts | set(around["vars"]) | set(load(folder / "vars" / "main.yml"))
+    for task in (preflight, *preflight["block"]):
+        alive |= set(task.get("vars", {}))
+    assert {name for name in alive if name.startswith("observer_")} - set(options("observer")) <= set(made)

@@ -561,7 +561,10 @@ def test_probes_that_fail_are_counted_and_no_failure_of_the_exporter() -> None:
 
 
 def test_an_importer_shall_know_every_registration() -> None:
-    series = "".join(f'kaas_cluster_info{{cluster="{name}",sla="gold"}} 1\n' for name in ("alpha", "beta"))
+    series = "".join(
+        f'kaas_cluster_info{{cluster="{name}",observer_namespace="{namespace}"}} 1\n'
+        for name, namespace in (("alpha", "ns"), ("beta", "ns"), ("gamma", "another"))
+    )
     importer = part("kaas-metric-importer", KUBE_STATE_METRICS + series)
     found = row(importer, registered=["alpha"])
     assert (found["figures"], found["state"]) == ({"clusters": 2}, "ok")
@@ -797,9 +800,10 @@ def test_what_an_operator_runs_is_found_by_its_name(api: ScriptedApi, client: Ku
     of_it["spec"] = {"containers": containers}
     certificate = secret("prometheus-tls")
     certificate["metadata"]["labels"]["app.kubernetes.io/instance"] = "prometheus"
+    sidecar = service("prometheus-sidecar-headless", labels("sidecar"))
     for path, items in {
         **{f"{APPS}/deployments": [], f"{APPS}/daemonsets": [], f"{APPS}/statefulsets": [running]},
-        **{f"{CORE}/services": [service("prometheus", own), service("alertmanager", own)]},
+        **{f"{CORE}/services": [service("prometheus", own), sidecar, service("alertmanager", own)]},
         **{f"{CORE}/pods": [of_it], f"{CORE}/secrets": [certificate]},
     }.items():
         api.on("GET", path, {"items": items})
@@ -811,6 +815,7 @@ def test_what_an_operator_runs_is_found_by_its_name(api: ScriptedApi, client: Ku
 
     found, expected, _warnings = observe(client, "ns")
     rows = {row["component"]: row for row in describe(found, NOW, expected=expected)}
+    assert expected == {"prometheus", "alertmanager"}
     told = rows["prometheus"]
     assert (told["state"], told["version"], told["figures"]) == ("ok", "3.16.0", {"targets_up": 0, "targets_down": 0})
     assert told["last_upload"] == "2026-03-01T11:00:00Z"
