@@ -218,7 +218,7 @@ class _Entry:
         """What no other entry may have."""
         if not isinstance(given, Mapping):
             return []
-        result = [("name", (str(given["name"]),))] if given.get("name") else []
+        result: list[tuple[str, tuple[str, ...]]] = [("name", (str(given["name"]),))] if given.get("name") else []
         if given.get("url"):
             default = SCHEMES.get(str(given["url"]).partition(":")[0], ("", ""))[1]
             result.append(("url", (str(given["url"]), str(given.get("module") or default))))

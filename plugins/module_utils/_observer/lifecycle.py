@@ -142,14 +142,17 @@ def prepare(
     )
 
 
-def carry_out(client: KubernetesClient, deployment: Deployment) -> None:
-    """Make the changes and wait until the workloads are ready. Raises NotReadyError when one does not get there."""
+def carry_out(client: KubernetesClient, deployment: Deployment) -> list[str]:
+    """Make the changes and wait until the workloads are ready; return what is to be said of those that can be missed.
+
+    Raises NotReadyError when another one does not get there.
+    """
     apply_plan(client, deployment.plan, force=deployment.force)
     if deployment.timeout is None:
-        return
+        return []
     replaced = Plan(tuple(change for change in deployment.plan.changes if change.action == "update"))
     others = _unready(client, deployment) if deployment.waits_for_observer else []
-    wait_ready(
+    return wait_ready(
         client,
         [*deployment.workloads, *(identity(item) for item in others)],
         deployment.timeout + max(grace_period(replaced), ending(others)),

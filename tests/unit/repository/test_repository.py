@@ -115,7 +115,9 @@ def test_the_artifact_is_the_collection_alone() -> None:
 
 
 def test_the_lab_has_every_image_that_the_collection_deploys() -> None:
-    deployed = {value for name, value in vars(images).items() if name.isupper()}
+    """Except for Grafana's, which cannot be built from modules or packages alone; the play goes on without it."""
+    deployed = {value for name, value in vars(images).items() if name.isupper() and "BUNDLE" not in name}
+    deployed.remove(images.GRAFANA)
     assert deployed
     assert {image.reference for image in lab_images.CLUSTER_IMAGES} == deployed
 
