@@ -77,24 +77,26 @@ def _claims(manifest: Manifest) -> Iterator[Manifest]:
 
 
 def with_checksums(manifests: Sequence[Mapping[str, Any]]) -> list[Manifest]:
-    """Return the objects, pod templates annotated so that pods are replaced when a file or variable of theirs changes.
+    """Return the objects, annotated so that pods are replaced when a file or variable of theirs changes.
 
-    What counts are the ConfigMaps and Secrets of the set that a template refers to.
+    What counts are the ConfigMaps and Secrets of the set that a pod refers to.
     """
     contents = {
         (item["kind"], item["metadata"]["name"]): {key: item.get(key) for key in ("data", "stringData", "binaryData")}
         for item in manifests
         if item["kind"] in ("ConfigMap", "Secret")
     }
-    return [_with_checksum(item, contents) if item["kind"] in _TEMPLATED else dict(item) for item in manifests]
+    with_pods = (*_TEMPLATED, *_OPERATED)
+    return [_with_checksum(item, contents) if item["kind"] in with_pods else dict(item) for item in manifests]
 
 
 def _with_checksum(manifest: Mapping[str, Any], contents: Mapping[tuple[str, str], Any]) -> Manifest:
     result: Manifest = copy.deepcopy(dict(manifest))
-    template = result["spec"]["template"]
-    used = sorted(set(references(template["spec"])) & set(contents))
+    spec = result["spec"]
+    pod = spec if result["kind"] in _OPERATED else spec["template"]["spec"]
+    used = sorted(set(references(pod)) & set(contents))
     if used:
-        metadata = template["metadata"]
+        metadata = spec.setdefault("podMetadata", {}) if pod is spec else spec["template"]["metadata"]
         checksum = workload.checksum([[*key, contents[key]] for key in used])
         metadata["annotations"] = {**(metadata.get("annotations") or {}), _CHECKSUM: checksum}
     return result
