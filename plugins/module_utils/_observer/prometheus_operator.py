@@ -30,6 +30,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     images,
     prometheus_operator,
+    prometheus_operator_bundle,
     workload,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.prometheus_operator import (
@@ -80,9 +81,9 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if params.get("state") == "absent":
         return _ensure_absent(params, check_mode)
     settings = settings_of(params)
-    place = operator_bundle.location(params.get("bundle") or images.PROMETHEUS_OPERATOR_BUNDLE, "bundle")
+    place = operator_bundle.location(params.get("bundle") or prometheus_operator_bundle.URL, "bundle")
     checksum = operator_bundle.checksum(
-        params.get("bundle_checksum") or images.PROMETHEUS_OPERATOR_BUNDLE_CHECKSUM, "bundle_checksum"
+        params.get("bundle_checksum") or prometheus_operator_bundle.CHECKSUM, "bundle_checksum"
     )
     client = KubernetesClient.from_parameters(params)
     observed = observe(client, settings.namespace, checksum)

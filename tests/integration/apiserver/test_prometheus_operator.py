@@ -20,8 +20,8 @@ import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import IncompatibleError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._manifests import images
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator as manifests
+from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator_bundle as release
 from ansible_collections.scs.observability.plugins.module_utils._observer import operator_bundle, prometheus_operator
 from tests.integration.api_server import ApiServer, running_api_server
 from tests.integration.processes import prometheus_operator_bundle
@@ -223,7 +223,7 @@ def test_a_wrong_checksum_touches_nothing(ensure: Ensure, client: KubernetesClie
     with pytest.raises(InputError) as refused:
         ensure(bundle=str(tmp_path / "bundle.yaml"), bundle_checksum="")
     assert refused.value.parameter == "bundle_checksum"
-    assert f"wanted is {images.PROMETHEUS_OPERATOR_BUNDLE_CHECKSUM}" in str(refused.value)
+    assert f"wanted is {release.CHECKSUM}" in str(refused.value)
     assert found in str(refused.value)
     assert everything(client) == before
 
