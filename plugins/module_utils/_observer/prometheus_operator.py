@@ -315,7 +315,10 @@ def _ensure_absent(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any
             apply_plan(client, definitions)
             wait_gone(client, [ObjectKey(*_DEFINITION, "", change.name) for change in definitions.changes], timeout)
         plan += definitions
-        warnings = [f"The definition {name} stays: {why}." for name, why in stay.items()]
+        warnings = [
+            f"Of the definitions stay {', '.join(name for name, reason in stay.items() if reason == why)}: {why}."
+            for why in dict.fromkeys(stay.values())
+        ]
     return {**plan.result(), "namespace": namespace, "operator": None, "warnings": warnings}
 
 
@@ -325,7 +328,7 @@ def staying(client: KubernetesClient, observed: Observed, namespace: str) -> dic
     What is ours in this namespace goes anyway.
     """
     if observed.others:
-        return dict.fromkeys(observed.definitions, f"{observed.others[0]} works with it")
+        return dict.fromkeys(observed.definitions, f"{observed.others[0]} works with them")
     result = {name: "somebody else made it" for name, live in observed.definitions.items() if not is_ours(live)}
     ours = {name: live for name, live in observed.definitions.items() if name not in result}
     used = client.parallel([partial(_users, client, live, namespace) for live in ours.values()])
