@@ -88,6 +88,33 @@ TOOLS = {
             {"kube-state-metrics": "k8s.io/kube-state-metrics/v2"},
             variables={_VERSION: "v2.15.0"},
         ),
+        Tool(
+            "prometheus_operator",
+            {
+                "prometheus-operator": "github.com/prometheus-operator/prometheus-operator/cmd/operator",
+                "prometheus-config-reloader": (
+                    "github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader"
+                ),
+            },
+            variables={_VERSION: "0.85.0"},
+        ),
+        Tool(
+            "alertmanager",
+            {name: f"github.com/prometheus/alertmanager/cmd/{name}" for name in ("alertmanager", "amtool")},
+            tags=("netgo",),
+            variables={_VERSION: "0.28.1"},
+        ),
+        Tool(
+            "blackbox_exporter",
+            {"blackbox_exporter": "github.com/prometheus/blackbox_exporter"},
+            tags=("netgo",),
+            variables={_VERSION: "0.26.0"},
+        ),
+        Tool(
+            "oauth2_proxy",
+            {"oauth2-proxy": "github.com/oauth2-proxy/oauth2-proxy/v7"},
+            variables={"github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION": "v7.15.6"},
+        ),
         Tool("node_exporter", {"node_exporter": "github.com/prometheus/node_exporter"}, variables={_VERSION: "1.12.1"}),
         Tool(
             "versitygw",
@@ -100,7 +127,10 @@ TOOLS = {
 }
 
 # What a host needs beside the images: the clusters' tools, and processes for the integration tests
-HOST_TOOLS = ("kind", "kubernetes", "etcd", "thanos", "prometheus", "versitygw")
+HOST_TOOLS = (
+    *("kind", "kubernetes", "etcd", "thanos", "prometheus", "versitygw"),
+    *("alertmanager", "blackbox_exporter", "oauth2_proxy"),
+)
 
 
 def key(tool: Tool, module: bytes, sums: bytes, go: str) -> str:

@@ -90,7 +90,34 @@ CLUSTER_IMAGES = (
     Image(collection.KUBE_STATE_METRICS, "kube-state-metrics", (("kube_state_metrics", "kube-state-metrics"),)),
     Image(collection.NODE_EXPORTER, "node-exporter", (("node_exporter", "node_exporter"),)),
     Image(HAPROXY, "haproxy", bases=(BASE,)),
+    Image(
+        collection.PROMETHEUS_OPERATOR,
+        "prometheus-operator",
+        (("prometheus_operator", "prometheus-operator"),),
+        (BASE,),
+    ),
+    Image(
+        collection.PROMETHEUS_CONFIG_RELOADER,
+        "prometheus-config-reloader",
+        (("prometheus_operator", "prometheus-config-reloader"),),
+        (BASE,),
+    ),
+    Image(
+        collection.ALERTMANAGER,
+        "alertmanager",
+        (("alertmanager", "alertmanager"), ("alertmanager", "amtool")),
+        (BASE,),
+    ),
+    Image(
+        collection.BLACKBOX_EXPORTER,
+        "blackbox-exporter",
+        (("blackbox_exporter", "blackbox_exporter"),),
+        (BASE,),
+    ),
+    Image(collection.OAUTH2_PROXY, "oauth2-proxy", (("oauth2_proxy", "oauth2-proxy"),), (BASE,)),
 )
+# Can only be pulled: neither a Go module nor a Debian package has what is in it
+PULLED_ONLY = (collection.GRAFANA,)
 S3 = Image(S3_UPSTREAM, "versitygw", (("versitygw", "versitygw"),), (BASE,))
 REGISTRY = Image("scs-lab/registry:3.1.2", "registry", (("registry", "registry"),))
 # In the order of building: an image comes after what it contains

@@ -25,6 +25,10 @@ SOURCES = {
     "thanos": (collection.THANOS, "/bin/thanos"),
     "prometheus": (collection.PROMETHEUS, "/bin/prometheus"),
     "promtool": (collection.PROMETHEUS, "/bin/promtool"),
+    "alertmanager": (collection.ALERTMANAGER, "/bin/alertmanager"),
+    "amtool": (collection.ALERTMANAGER, "/bin/amtool"),
+    "blackbox_exporter": (collection.BLACKBOX_EXPORTER, "/bin/blackbox_exporter"),
+    "oauth2-proxy": (collection.OAUTH2_PROXY, "/bin/oauth2-proxy"),
     "versitygw": (S3_UPSTREAM, "/usr/local/bin/versitygw"),
 }
 # What the clusters need; the rest is for the integration tests

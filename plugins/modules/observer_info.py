@@ -11,8 +11,10 @@ version_added: 0.1.0
 author:
   - SCS Observability contributors (@SovereignCloudStack)
 description:
-  - Reads the components of an observer, from their workloads, from the metrics of their pods and, for query, from the
-    endpoints that it sees.
+  - Reads the parts of an observer, from their workloads, from the metrics of their pods, for query from the endpoints
+    that it sees, and from the observer's Prometheus what it knows of the others.
+  - Tells each of the twelve parts that SCS-0403 decides on, also one that is not deployed. It is a failure that one is
+    not there when its Service is, or when clusters are registered that need it.
   - Reads the registrations (C(KaaSCluster)) of the observer and compares them with the samples that its query-frontend
     has. The same few queries serve any number of clusters.
   - Only a cluster in the phase C(active) can fail. Silence of one that is being provisioned, maintained or deleted is
@@ -39,10 +41,10 @@ options:
 notes:
   - For clusters the module needs the verb C(list) on C(kaasclusters.observability.scs.community), and in O(namespace)
     C(get) on C(services/proxy).
-  - For components it needs, in O(namespace), C(list) on C(deployments.apps), C(statefulsets.apps) and C(pods), and
-    C(get) on C(pods/proxy).
-  - To tell why a component is not ready, C(get) on C(deployments.apps), C(statefulsets.apps) and C(pods/log), and
-    C(list) on C(events) and C(replicasets.apps). Without one of these the diagnosis is shorter.
+  - For components it needs, in O(namespace), C(list) on C(deployments.apps), C(statefulsets.apps), C(daemonsets.apps),
+    C(services) and C(pods), and C(get) on C(pods/proxy) and C(services/proxy).
+  - To tell why a component is not ready, C(get) on C(deployments.apps), C(statefulsets.apps), C(daemonsets.apps) and
+    C(pods/log), and C(list) on C(events) and C(replicasets.apps). Without one of these the diagnosis is shorter.
   - To tell when certificates expire, C(list) on C(secrets). Only their metadata are asked for, but Kubernetes knows no
     such right without that to read their content. Without it there is a warning, and no certificates in the result.
 seealso:
@@ -78,25 +80,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 components:
-  description: The components that are deployed, by name; empty when they are not looked at.
+  description:
+    - The components that are deployed, and those of SCS-0403 that are not, by name; empty when they are not looked at.
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: Name of its workload.
+      description: Name of its workload; of the bucket its own name.
       type: str
       sample: thanos-query
     component:
-      description: What it is, as M(scs.observability.thanos_component) calls it, or C(remote_write_gateway).
+      description:
+        - What it is. As M(scs.observability.thanos_component) calls it, C(bucket), C(prometheus), C(alertmanager),
+          C(blackbox_exporter), C(kaas_metric_importer), C(remote_write_gateway), C(kube_state_metrics),
+          C(node_exporter), C(prometheus_operator), C(grafana), C(web_gateway) or C(oauth2_proxy).
       type: str
       sample: query
     version:
-      description: The version that runs, while pods differ all of theirs; none when no pod tells.
+      description: The version that runs, while pods differ all of theirs; none when no pod tells, or none is asked.
       type: str
       sample: 0.42.4
     image:
-      description: The image that is wanted.
+      description: The image that is wanted; none for the bucket and for what is not deployed.
       type: str
       sample: quay.io/thanos/thanos:v0.42.4
     replicas:
@@ -121,7 +127,7 @@ components:
           type: str
           sample: 10.244.0.7:10901
         type:
-          description: What it is, such as C(receive), C(store), C(rule) or C(sidecar).
+          description: What it is, such as C(receive), C(store), C(rule) or C(sidecar), the one of a Prometheus.
           type: str
           sample: store
         label_sets:
@@ -149,7 +155,8 @@ components:
     last_upload:
       description:
         - When it last wrote an object to the bucket; none when it has not since its start, or never does.
-        - For the compactor the last time that it compacted, downsampled or marked something.
+        - For the compactor the last time that it compacted, downsampled or marked something; for the bucket the last
+          one of all.
       type: str
       sample: "2026-02-02T09:00:41Z"
     compaction:
@@ -178,6 +185,16 @@ components:
             - C(compactions) and the C(compaction_blocks) in them, C(downsample_blocks), C(deletion_blocks).
           type: dict
           sample: {compactions: 1, compaction_blocks: 3, downsample_blocks: 0, deletion_blocks: 2}
+    figures:
+      description:
+        - What it has to do with, counted; empty for other components than these, and when it cannot be read.
+        - Of Prometheus C(targets_up) and C(targets_down), of Alertmanager C(alerts_active) and C(members), of the
+          blackbox exporter C(probes) and C(probes_failing), which Prometheus tells, of kaas-metric-importer the
+          C(clusters) that it has series of.
+        - Of the bucket C(requests) and C(requests_failed) of all components, within 15 minutes where there is a
+          Prometheus, otherwise since they started.
+      type: dict
+      sample: {targets_up: 19, targets_down: 0}
     certificates:
       description: Its certificates, by Secret; none when Secrets may not be listed.
       type: list
@@ -209,12 +226,16 @@ components:
       type: bool
     state:
       description:
-        - C(ok); C(due) when a certificate is due to be renewed.
+        - C(ok); C(due) when a certificate is due to be renewed; C(incomplete) for a Prometheus with targets that are
+          down; C(absent) when it is not deployed, or can be missed, like Grafana, and its image cannot be pulled. A
+          component that has a Service and is C(absent) is not healthy.
         - When it is not healthy, the first that holds of C(unready), C(halted) (a compactor), C(expired) (a
           certificate), C(failing), C(unknown) (something cannot be read).
         - C(failing) is a query with an endpoint that does not answer, or without one that it was told to read; a
           component that holds complete blocks and has uploaded none for six hours; a compactor of whose runs more fail
-          than succeed, or none succeeded within a day.
+          than succeed, or none succeeded within a day; what could not load its configuration; an Alertmanager that does
+          not see its peers; an importer that does not know a registered cluster; a bucket of whose requests half or
+          more failed within 15 minutes, or all where there is no Prometheus to tell.
       type: str
       sample: ok
     reason:

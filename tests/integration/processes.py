@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import bundle
+
 START_TIMEOUT = 60.0
 
 
@@ -31,6 +33,15 @@ def binary(name: str) -> str:
     if not path.is_file():
         pytest.fail(f"{path} is missing: `make lab` builds it, or let LAB_BIN point to a folder that has it")
     return str(path)
+
+
+def prometheus_operator_bundle() -> Path:
+    """The released bundle that the lab keeps as a file."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "scs-observability-lab"
+    path = Path(os.environ.get("PROMETHEUS_OPERATOR_BUNDLE") or bundle.place(cache))
+    if not path.is_file():
+        pytest.fail(f"{path} is missing: `make lab` brings it, or let PROMETHEUS_OPERATOR_BUNDLE name the file")
+    return path
 
 
 _GIVEN: set[int] = set()

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
@@ -149,3 +150,10 @@ def duration_seconds(value: object, parameter: str) -> float:
     if seconds > _LONGEST:
         raise InputError(f"{value!r} is too long", parameter=parameter, advice="At most 292 years can be told")
     return seconds
+
+
+def not_known(value: object, known: Iterable[str]) -> str:
+    """Say that a name is none of the known ones, and which of them was probably meant."""
+    names = sorted(known)
+    near = get_close_matches(str(value), names, n=1)
+    return f"{value!r} is not known; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}")

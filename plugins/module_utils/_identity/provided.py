@@ -121,9 +121,9 @@ def server_of(source: Source, now: datetime, hostnames: Sequence[str]) -> KeyPai
     missing = [value for value in hostnames if not _covers(certificate, value, parameter)]
     if missing:
         raise InputError(
-            f"does not cover {', '.join(missing)} of hostnames: it is for {', '.join(_names(certificate, parameter))}",
+            f"does not cover {', '.join(missing)}: it is for {', '.join(_names(certificate, parameter))}",
             parameter=parameter,
-            advice="Agents that use such a name would not trust the gateway",
+            advice="Whoever uses such a name would not trust the server",
         )
     return KeyPair("".join(_pem(item) for item in (certificate, *chain)), _key(source, certificate))
 

@@ -23,6 +23,9 @@ _EVENTS = 3
 _PODS = 2
 _LOG_LINES = 10
 
+# The Prometheus Operator makes pods for these, and labels them.
+OPERATED = frozenset({"Prometheus", "Alertmanager"})
+
 
 def diagnose(client: KubernetesClient, key: ObjectKey) -> str:
     """Return why a workload is not ready: its pods, the states of their containers, warnings, last log lines.
@@ -38,7 +41,7 @@ def diagnose(client: KubernetesClient, key: ObjectKey) -> str:
         if (condition["type"], condition.get("status")) in (("ReplicaFailure", "True"), ("Progressing", "False"))
     ]
     lines += _warnings(client, key.kind, key.name, key.namespace)
-    if "matchLabels" in ((manifest.get("spec") or {}).get("selector") or {}):
+    if key.kind in OPERATED or "matchLabels" in ((manifest.get("spec") or {}).get("selector") or {}):
         current = _allowed(partial(current_pods, client, manifest), [])
         names = {pod["metadata"]["name"] for pod in current}
         pods = current + [pod for pod in _allowed(partial(_pods, client, manifest), []) if _name(pod) not in names]
@@ -147,8 +150,20 @@ def _claims(pod: Mapping[str, Any]) -> list[str]:
     return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume]
 
 
+def pod_labels(workload: Mapping[str, Any]) -> dict[str, str]:
+    """Return the labels that select the pods of a workload."""
+    if workload["kind"] in OPERATED:
+        # What the operator's own StatefulSet selects by, see makeStatefulSetSpec there
+        return {
+            "app.kubernetes.io/managed-by": "prometheus-operator",
+            "app.kubernetes.io/name": workload["kind"].lower(),
+            "app.kubernetes.io/instance": workload["metadata"]["name"],
+        }
+    return dict((workload["spec"].get("selector") or {}).get("matchLabels") or {})
+
+
 def _pods(client: KubernetesClient, workload: Mapping[str, Any], **more: str) -> list[Manifest]:
-    labels = {**((workload["spec"].get("selector") or {}).get("matchLabels") or {}), **more}
+    labels = {**pod_labels(workload), **more}
     selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
     return client.list("v1", "Pod", workload["metadata"].get("namespace", ""), label_selector=selector)
 
@@ -163,6 +178,8 @@ def current_pods(client: KubernetesClient, workload: Mapping[str, Any]) -> list[
         case "DaemonSet":
             generation = (metadata.get("annotations") or {}).get("deprecated.daemonset.template.generation")
             return _pods(client, workload, **{"pod-template-generation": generation}) if generation else []
+        case "Prometheus" | "Alertmanager":
+            return _pods(client, workload)
         case "Deployment":
             template = _current_template(client, workload)
             return _pods(client, workload, **{"pod-template-hash": template}) if template else []

@@ -18,8 +18,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     collection_profile,
     images,
     kube_state_metrics,
-    node_exporter,
     rbac,
+    scrape_jobs,
     workload,
 )
 
@@ -30,8 +30,6 @@ NAME = "scs-observability-agent"
 IDENTITY_SECRET = "scs-observability-agent-identity"
 # On the cluster role binding, which there is once in a cluster: UID of the observer's cluster, "/", its namespace.
 OBSERVER_ANNOTATION = "observability.scs.community/observer"
-# Where the API server and CoreDNS are found
-TARGET_NAMESPACES = ("default", "kube-system")
 CONTAINER = "prometheus"
 PORT = 9090
 USER = 65534
@@ -51,7 +49,6 @@ RESERVED_LABELS = ("cluster", "tenant_id", "receive_replica", "ruler_replica", "
 _IDENTITY_PATH = "/etc/prometheus/identity"
 _CONFIGURATION_PATH = "/etc/prometheus/configuration"
 _DATA_PATH = "/prometheus"
-_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 @dataclass(frozen=True)
@@ -79,42 +76,13 @@ def objects(agent: Agent) -> list[Manifest]:
     """Everything of the agent but its namespace and the Secret with its certificate."""
     return [
         workload.service_account(NAME, agent.namespace, agent.labels),
-        cluster_role(agent),
+        rbac.cluster_role(NAME, agent.labels, scrape_jobs.cluster_rules()),
         rbac.cluster_role_binding(
             NAME, agent.namespace, agent.labels, {OBSERVER_ANNOTATION: agent.observer} if agent.observer else None
         ),
-        *target_roles(agent),
+        *scrape_jobs.target_roles(NAME, agent.namespace, agent.labels),
         _config_map(agent),
         _deployment(agent),
-    ]
-
-
-def cluster_role(agent: Agent) -> Manifest:
-    """What the agent may do everywhere: find nodes and read metrics. No Secrets, no proxy to nodes."""
-    return rbac.cluster_role(
-        NAME,
-        agent.labels,
-        [
-            {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]},
-            {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
-            {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
-        ],
-    )
-
-
-def target_roles(agent: Agent) -> list[Manifest]:
-    """What it may do only where its targets are. Prometheus reads Pods and Services beside the EndpointSlices."""
-    rules = [
-        {"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-    ]
-    return [
-        manifest
-        for namespace in TARGET_NAMESPACES
-        for manifest in (
-            rbac.role(NAME, namespace, agent.labels, rules),
-            rbac.role_binding(NAME, namespace, agent.namespace, agent.labels),
-        )
     ]
 
 
@@ -127,24 +95,16 @@ def configuration(agent: Agent) -> dict[str, Any]:
             "scrape_timeout": "10s" if interval >= 10 else agent.scrape_interval,
         },
         "scrape_configs": [
-            {**job, **_kept(agent.profile, job["job_name"])}
-            for job in (
-                _agent_job(),
-                _apiserver_job(),
-                _cadvisor_job(agent),
-                _coredns_job(),
-                _kube_state_metrics_job(agent),
-                _kubelet_job(agent),
-                _node_exporter_job(),
-            )
+            scrape_jobs.kept(_agent_job(), agent.profile),
+            *scrape_jobs.jobs(
+                agent.namespace,
+                profile=agent.profile,
+                kubelet_insecure_skip_verify=agent.kubelet_insecure_skip_verify,
+                exporter=kube_state_metrics.NAME,
+            ),
         ],
         "remote_write": [_remote_write(agent)],
     }
-
-
-def _kept(profile: str, job: str) -> dict[str, Any]:
-    rules = collection_profile.relabel_rules(collection_profile.series_of(profile, job))
-    return {"metric_relabel_configs": rules} if rules else {}
 
 
 def _remote_write(agent: Agent) -> dict[str, Any]:
@@ -179,115 +139,12 @@ def _remote_write(agent: Agent) -> dict[str, Any]:
     }
 
 
-def _credentials(*, insecure_skip_verify: bool = False, server_name: str = "") -> dict[str, Any]:
-    tls: dict[str, Any] = {"ca_file": f"{_SERVICE_ACCOUNT}/ca.crt"}
-    if insecure_skip_verify:
-        tls = {"insecure_skip_verify": True}
-    if server_name:
-        tls["server_name"] = server_name
-    return {
-        "scheme": "https",
-        "authorization": {"credentials_file": f"{_SERVICE_ACCOUNT}/token"},
-        "tls_config": tls,
-    }
-
-
 def _agent_job() -> dict[str, Any]:
     # The instance is given: a pod's name would make new series at every restart.
     return {
         "job_name": collection_profile.AGENT,
         "static_configs": [{"targets": [f"localhost:{PORT}"], "labels": {"instance": NAME}}],
     }
-
-
-def _apiserver_job() -> dict[str, Any]:
-    return {
-        "job_name": collection_profile.APISERVER,
-        # Addresses of API servers may be missing in their certificate, this name never is.
-        **_credentials(server_name="kubernetes"),
-        "kubernetes_sd_configs": [_endpoint_slices("default", "kubernetes.io/service-name=kubernetes")],
-        "relabel_configs": [_keep_port("https")],
-    }
-
-
-def _kubelet_job(agent: Agent) -> dict[str, Any]:
-    return {
-        "job_name": collection_profile.KUBELET,
-        **_credentials(insecure_skip_verify=agent.kubelet_insecure_skip_verify),
-        "kubernetes_sd_configs": [{"role": "node"}],
-        "relabel_configs": _node_labels(),
-    }
-
-
-def _cadvisor_job(agent: Agent) -> dict[str, Any]:
-    return {
-        "job_name": collection_profile.CADVISOR,
-        "metrics_path": "/metrics/cadvisor",
-        # It stamps its samples with the time of measuring; without this a container that went lives on for 5 minutes.
-        "track_timestamps_staleness": True,
-        **_credentials(insecure_skip_verify=agent.kubelet_insecure_skip_verify),
-        "kubernetes_sd_configs": [{"role": "node"}],
-        "relabel_configs": _node_labels(),
-    }
-
-
-def _coredns_job() -> dict[str, Any]:
-    return {
-        "job_name": collection_profile.COREDNS,
-        "kubernetes_sd_configs": [_endpoint_slices("kube-system", "k8s-app=kube-dns")],
-        "relabel_configs": [
-            _keep_port("metrics"),
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-        ],
-    }
-
-
-def _kube_state_metrics_job(agent: Agent) -> dict[str, Any]:
-    # Through its Service: found without discovery, and the same series whichever pod answers.
-    target = f"{kube_state_metrics.NAME}.{agent.namespace}.svc:{kube_state_metrics.PORT}"
-    return {
-        "job_name": collection_profile.KUBE_STATE_METRICS,
-        # Its labels namespace and pod are those of the objects it tells about.
-        "honor_labels": True,
-        "static_configs": [{"targets": [target], "labels": {"instance": kube_state_metrics.NAME}}],
-    }
-
-
-def _node_exporter_job() -> dict[str, Any]:
-    port = {
-        "source_labels": ["__address__"],
-        "regex": r"(.+):\d+",
-        "replacement": f"$1:{node_exporter.PORT}",
-        "target_label": "__address__",
-    }
-    return {
-        "job_name": collection_profile.NODE_EXPORTER,
-        # Nodes are found as such: a node without its exporter is then a target that is down, not one that is missing.
-        "kubernetes_sd_configs": [{"role": "node"}],
-        "relabel_configs": [port, *_node_labels()],
-    }
-
-
-def _endpoint_slices(namespace: str, label: str) -> dict[str, Any]:
-    """The endpoints of one Service."""
-    return {
-        "role": "endpointslice",
-        "namespaces": {"names": [namespace]},
-        "selectors": [{"role": "endpointslice", "label": label}],
-    }
-
-
-def _keep_port(name: str) -> dict[str, Any]:
-    return {"source_labels": ["__meta_kubernetes_endpointslice_port_name"], "regex": name, "action": "keep"}
-
-
-def _node_labels() -> list[dict[str, Any]]:
-    node = "__meta_kubernetes_node_name"
-    return [
-        {"source_labels": [node], "target_label": "instance"},
-        {"source_labels": [node], "target_label": "node"},
-    ]
 
 
 def _to_yaml(content: Mapping[str, Any]) -> str:

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kube-state-metrics in a KaaS cluster: the state of its objects as metrics. Secrets and ConfigMaps stay unread."""
+"""kube-state-metrics: the state of a cluster's objects as metrics. Secrets and ConfigMaps stay unread."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ Manifest = dict[str, Any]
 NAME = "scs-observability-kube-state-metrics"
 PORT = 8080
 TELEMETRY_PORT = 8081
+PORTS = {"http": PORT, "telemetry": TELEMETRY_PORT}
 USER = 65534
 RESOURCES: dict[str, Any] = {
     "requests": {"cpu": "10m", "memory": "48Mi"},
@@ -53,13 +54,16 @@ RESOURCES_BY_GROUP: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class KubeStateMetrics:
-    """kube-state-metrics as it is wanted: ``instance`` is the cluster's name."""
+    """kube-state-metrics as it is wanted: ``instance`` is the cluster's name, ``cluster_role`` the name of its role."""
 
     instance: str
     namespace: str
+    name: str = NAME
+    cluster_role: str = NAME
     profile: str = "minimal"
     image: str = images.KUBE_STATE_METRICS
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+    node_selector: Mapping[str, str] = field(default_factory=lambda: {"kubernetes.io/os": "linux"})
 
     @property
     def labels(self) -> dict[str, str]:
@@ -69,11 +73,19 @@ class KubeStateMetrics:
 def objects(wanted: KubeStateMetrics) -> list[Manifest]:
     """Everything of kube-state-metrics but its namespace."""
     return [
-        workload.service_account(NAME, wanted.namespace, wanted.labels),
+        workload.service_account(wanted.name, wanted.namespace, wanted.labels),
         cluster_role(wanted),
-        rbac.cluster_role_binding(NAME, wanted.namespace, wanted.labels),
-        workload.service(NAME, wanted.namespace, wanted.labels, ports={"http": PORT}),
-        _deployment(wanted),
+        rbac.cluster_role_binding(wanted.cluster_role, wanted.namespace, wanted.labels, account=wanted.name),
+        workload.service(wanted.name, wanted.namespace, wanted.labels, ports={"http": PORT}),
+        deployment(
+            wanted.name,
+            wanted.namespace,
+            wanted.labels,
+            image=wanted.image,
+            resources=wanted.resources,
+            arguments=_arguments(wanted),
+            node_selector=wanted.node_selector,
+        ),
     ]
 
 
@@ -101,7 +113,7 @@ def _family(resource: str) -> str:
 
 def cluster_role(wanted: KubeStateMetrics) -> Manifest:
     return rbac.cluster_role(
-        NAME,
+        wanted.cluster_role,
         wanted.labels,
         [
             {"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]}
@@ -112,14 +124,7 @@ def cluster_role(wanted: KubeStateMetrics) -> Manifest:
 
 def _arguments(wanted: KubeStateMetrics) -> list[str]:
     resources = sorted(resource for group in watched(wanted.profile).values() for resource in group)
-    arguments = [
-        f"--port={PORT}",
-        f"--telemetry-port={TELEMETRY_PORT}",
-        f"--resources={','.join(resources)}",
-        # From the API server's memory instead of a quorum read of etcd at every start.
-        "--use-apiserver-cache",
-        "--auto-gomemlimit",
-    ]
+    arguments = [f"--resources={','.join(resources)}"]
     allowed = collection_profile.metric_allow_list(
         collection_profile.series_of(wanted.profile, collection_profile.KUBE_STATE_METRICS)
     )
@@ -128,23 +133,44 @@ def _arguments(wanted: KubeStateMetrics) -> list[str]:
     return arguments
 
 
-def _deployment(wanted: KubeStateMetrics) -> Manifest:
+def deployment(
+    name: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    *,
+    image: str,
+    resources: Mapping[str, Any],
+    arguments: Sequence[str],
+    mounts: Sequence[Manifest] = (),
+    volumes: Sequence[Manifest] = (),
+    node_selector: Mapping[str, str] | None = None,
+) -> Manifest:
+    """The program with the ``arguments`` that say what it tells about, as the ServiceAccount of the same name."""
     container = workload.container(
         "kube-state-metrics",
-        wanted.image,
-        args=_arguments(wanted),
-        ports={"http": PORT, "telemetry": TELEMETRY_PORT},
+        image,
+        args=[
+            f"--port={PORT}",
+            f"--telemetry-port={TELEMETRY_PORT}",
+            # From the API server's memory instead of a quorum read of etcd at every start.
+            "--use-apiserver-cache",
+            "--auto-gomemlimit",
+            *arguments,
+        ],
+        ports=PORTS,
+        mounts=mounts,
         startup=workload.http_probe("/readyz", "telemetry", period_seconds=1, failure_threshold=300),
         readiness=workload.http_probe("/readyz", "telemetry", period_seconds=10, failure_threshold=3),
         liveness=workload.http_probe("/livez", "http", period_seconds=30, failure_threshold=6),
-        resources=wanted.resources,
+        resources=resources,
     )
     template = workload.pod_template(
-        wanted.labels,
+        labels,
         [container],
         user=USER,
-        service_account_name=NAME,
+        service_account_name=name,
         service_account_token=True,
-        node_selector={"kubernetes.io/os": "linux"},
+        node_selector=node_selector,
+        volumes=volumes,
     )
-    return workload.deployment(NAME, wanted.namespace, wanted.labels, template=template)
+    return workload.deployment(name, namespace, labels, template=template)

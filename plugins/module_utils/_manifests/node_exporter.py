@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""node-exporter on every node of a KaaS cluster, beside one that the customer may have."""
+"""node-exporter on every node of a cluster, beside one that may be there already."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class NodeExporter:
 
     instance: str
     namespace: str
+    name: str = NAME
     image: str = images.NODE_EXPORTER
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
 
@@ -45,7 +46,7 @@ class NodeExporter:
 
 def objects(wanted: NodeExporter) -> list[Manifest]:
     """Everything of node-exporter but its namespace. It needs no right in the API and gets no token of it."""
-    return [workload.service_account(NAME, wanted.namespace, wanted.labels), _daemonset(wanted)]
+    return [workload.service_account(wanted.name, wanted.namespace, wanted.labels), _daemonset(wanted)]
 
 
 def _daemonset(wanted: NodeExporter) -> Manifest:
@@ -83,7 +84,7 @@ def _daemonset(wanted: NodeExporter) -> Manifest:
         wanted.labels,
         [container],
         user=USER,
-        service_account_name=NAME,
+        service_account_name=wanted.name,
         host_network=True,
         node_selector={"kubernetes.io/os": "linux"},
         tolerations=[{"operator": "Exists"}],
@@ -93,4 +94,4 @@ def _daemonset(wanted: NodeExporter) -> Manifest:
             workload.host_path("root", "/"),
         ],
     )
-    return workload.daemonset(NAME, wanted.namespace, wanted.labels, template=template)
+    return workload.daemonset(wanted.name, wanted.namespace, wanted.labels, template=template)

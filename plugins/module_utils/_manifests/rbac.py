@@ -25,14 +25,19 @@ def cluster_role(name: str, labels: Mapping[str, str], rules: Sequence[Manifest]
 
 
 def cluster_role_binding(
-    name: str, account_namespace: str, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None
+    name: str,
+    account_namespace: str,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str] | None = None,
+    *,
+    account: str = "",
 ) -> Manifest:
-    """Binds the ClusterRole to the ServiceAccount of the same name."""
+    """Binds the ClusterRole to a ServiceAccount, that of the same name unless ``account`` is given."""
     return {
         "apiVersion": f"{_API_GROUP}/v1",
         "kind": "ClusterRoleBinding",
         "metadata": workload.metadata(name, "", labels, annotations),
-        **_bound("ClusterRole", name, account_namespace),
+        **_bound("ClusterRole", name, account or name, account_namespace),
     }
 
 
@@ -51,12 +56,12 @@ def role_binding(name: str, namespace: str, account_namespace: str, labels: Mapp
         "apiVersion": f"{_API_GROUP}/v1",
         "kind": "RoleBinding",
         "metadata": workload.metadata(name, namespace, labels),
-        **_bound("Role", name, account_namespace),
+        **_bound("Role", name, name, account_namespace),
     }
 
 
-def _bound(kind: str, name: str, account_namespace: str) -> Manifest:
+def _bound(kind: str, name: str, account: str, account_namespace: str) -> Manifest:
     return {
         "roleRef": {"apiGroup": _API_GROUP, "kind": kind, "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}],
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
     }

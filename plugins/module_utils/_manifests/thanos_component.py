@@ -18,7 +18,12 @@ from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
-from ansible_collections.scs.observability.plugins.module_utils._manifests import images, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    collection_profile,
+    images,
+    workload,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import Series
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import service_of
 
 Manifest = dict[str, Any]
@@ -152,7 +157,7 @@ class Component:
     ends with "=" is the flag of just that name.
     ``takes`` names the parameters that not every component has. ``files`` and ``secret_files`` are what it reads beside
     its arguments; a change of them restarts it, unless it ``rereads`` them by itself. What ``passes_on`` answers a
-    query by asking its endpoints.
+    query by asking its endpoints. ``series`` are those of its metrics that are worth keeping; None is all.
     """
 
     name: str
@@ -179,6 +184,7 @@ class Component:
     claims_bucket: bool = False
     single: str = ""
     exposable: bool = False
+    series: Sequence[Series] | None = None
     termination_grace_period: int = 120
 
     @property
@@ -343,7 +349,12 @@ def objects(component: Component, settings: Settings) -> list[Manifest]:
         )
     result += workload.disruption_budgets(settings.name, settings.namespace, object_labels, settings.replicas)
     if settings.service_monitor:
-        result.append(workload.service_monitor(settings.name, settings.namespace, object_labels, port="http"))
+        kept = collection_profile.relabel_rules(component.series)
+        result.append(
+            workload.service_monitor(
+                settings.name, settings.namespace, object_labels, port="http", metric_relabelings=kept
+            )
+        )
     # What is read again has its volumes from the start, or the first file in it would be a restart.
     files, secret_files = component.files(settings), component.secret_files(settings)
     if files or component.rereads:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import Series
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
     CONFIGURATION_PATH,
     TLS_PATH,
@@ -24,6 +25,19 @@ DEFAULT_TENANT = "_unassigned"
 
 # With an object store the local blocks only bridge the time until the store gateway serves them.
 RETENTION = {True: "2d", False: "15d"}
+
+# Each cluster's database adds some 220 series about itself, most of them buckets. What tells how it fares is kept.
+SERIES = (
+    Series(".*", "tenant", ""),
+    Series("prometheus_tsdb_head_(?:series|max_time|samples_appended_total|truncations_failed_total)"),
+    Series("prometheus_tsdb_(?:compactions|reloads|wal_truncations|wal_writes)(?:_failed|_failures)_total"),
+    Series("prometheus_tsdb_(?:out_of_order|out_of_bound|too_old)_samples_total"),
+    Series("prometheus_tsdb_(?:storage_blocks_bytes|wal_corruptions_total|wal_storage_size_bytes)"),
+    Series("thanos_(?:objstore|shipper)_.*"),
+    Series("thanos_receive_.*_(?:total|count|sum)"),
+    Series("http_(?:requests_total|request_duration_seconds_(?:count|sum))"),
+    Series("http_request_duration_seconds_bucket", "le", r"0\.1|0\.5|[125](?:\.0)?|\+Inf"),
+)
 
 
 def _arguments(settings: Settings) -> list[str]:
@@ -96,6 +110,7 @@ COMPONENT = Component(
     data_path=DATA_PATH,
     storage_size="10Gi",
     trusts_gateway=True,
+    series=SERIES,
     single="A second one would need a hashring, or it gets half of the data of each cluster",
     # At its end it writes out what it has in memory and uploads it.
     termination_grace_period=900,

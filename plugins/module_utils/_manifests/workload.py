@@ -386,8 +386,24 @@ def disruption_budgets(name: str, namespace: str, object_labels: Mapping[str, st
     ]
 
 
-def service_monitor(name: str, namespace: str, object_labels: Mapping[str, str], *, port: str) -> Manifest:
-    """A ServiceMonitor of the Prometheus Operator, for the Service with the same labels."""
+def service_monitor(
+    name: str,
+    namespace: str,
+    object_labels: Mapping[str, str],
+    *,
+    port: str,
+    metric_relabelings: Sequence[Mapping[str, Any]] = (),
+) -> Manifest:
+    """A ServiceMonitor of the Prometheus Operator, for the Service with the same labels.
+
+    ``metric_relabelings`` are rules as Prometheus has them, on which series are kept.
+    """
+    endpoint: Manifest = {"port": port}
+    if metric_relabelings:
+        spelt = {"source_labels": "sourceLabels"}
+        endpoint["metricRelabelings"] = [
+            {spelt.get(key, key): value for key, value in rule.items()} for rule in metric_relabelings
+        ]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
@@ -397,7 +413,7 @@ def service_monitor(name: str, namespace: str, object_labels: Mapping[str, str],
                 "matchLabels": selector(object_labels),
                 "matchExpressions": [{"key": HEADLESS_LABEL, "operator": "DoesNotExist"}],
             },
-            "endpoints": [{"port": port}],
+            "endpoints": [endpoint],
         },
     }
 

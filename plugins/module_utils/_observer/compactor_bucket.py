@@ -19,6 +19,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.plan impor
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
+from ansible_collections.scs.observability.plugins.module_utils._manifests import workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
     Settings,
     objstore_secret_name,
@@ -85,7 +86,7 @@ class Compactor:
             if isinstance(where, InputError):
                 raise where
             # With wait, it has ended or there was an error.
-            if self.params.get("wait") is False and pods_of(self.client, self.name, self.namespace):
+            if self.params.get("wait") is False and pods_of(self.client, workload.owner(self.name), self.namespace):
                 raise NotReadyError("wait is false, so the compactor's pod may still work on it")
             released = compactor_claim.release(where, self._owner(), other=other, check_mode=self.check_mode)
         except ObservabilityError as error:

@@ -82,9 +82,10 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if settings.server_secret:
         own = server_of(_source_of_secret(settings, observed.server), now, hostnames)
     wanted = objects(settings, hostnames, observed, now, own)
-    deployment = prepare(client, settings.name, settings.namespace, wanted, observed.missing, params=params)
-    if not check_mode:
-        carry_out(client, deployment)
+    deployment = prepare(
+        client, workload.owner(settings.name), settings.namespace, wanted, observed.missing, params=params
+    )
+    said = [] if check_mode else carry_out(client, deployment)
     service = _service(client, settings, params, check_mode)
     endpoints, addresses = gateway.endpoints(settings, hostnames, service), gateway.addresses(service)
     # An authority that check mode would make is another one than the one that will be made.
@@ -97,7 +98,7 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "endpoints": endpoints,
         "addresses": addresses,
         "ca": observed.authorities[INTERNAL].certificate if stored and own is None else None,
-        "warnings": _warnings(own, hostnames, addresses, now),
+        "warnings": [*said, *_warnings(own, hostnames, addresses, now)],
     }
 
 
@@ -126,7 +127,7 @@ def _warnings(own: KeyPair | None, hostnames: Sequence[str], addresses: Sequence
 def _ensure_absent(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     name, namespace = parameters.name(params, DEFAULT_NAME), parameters.namespace(params)
     client = KubernetesClient.from_parameters(params)
-    plan = remove(client, name, namespace, params=params, check_mode=check_mode)
+    plan = remove(client, workload.owner(name), namespace, params=params, check_mode=check_mode)
     return {**plan.result(), "name": name, "namespace": namespace, "endpoints": {}, "addresses": [], "ca": None}
 
 

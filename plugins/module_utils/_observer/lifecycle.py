@@ -9,14 +9,17 @@ Going is exactly what was made, by its labels; data, authorities and the namespa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.diagnosis import OPERATED, pod_labels
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    INSTANCE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     ObjectKey,
@@ -32,11 +35,12 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.read
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
     Kind,
     apply_plan,
+    never,
     plan_namespace_removal,
     plan_objects,
     plan_removal,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
 
 # What a module of the observer makes and prunes. Volumes come from StatefulSets and are removed by purge alone.
@@ -49,10 +53,41 @@ KINDS = (
     ("v1", "ServiceAccount"),
     ("policy/v1", "PodDisruptionBudget"),
 )
+# What a set may have beside them. Definitions are never pruned: what they define would go with them.
+SET_KINDS = (
+    ("apps/v1", "DaemonSet"),
+    ("cert-manager.io/v1", "Certificate"),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("monitoring.coreos.com/v1", "Alertmanager"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("monitoring.coreos.com/v1", "Probe"),
+    ("monitoring.coreos.com/v1", "Prometheus"),
+    ("monitoring.coreos.com/v1", "PrometheusRule"),
+    ("monitoring.coreos.com/v1", "ServiceMonitor"),
+    ("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig"),
+    ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"),
+    ("coordination.k8s.io/v1", "Lease"),
+    ("networking.k8s.io/v1", "Ingress"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+)
 # Where the cluster has the Prometheus Operator. Elsewhere, whoever has rights in one namespace may not even ask for it.
 SERVICE_MONITOR = ("monitoring.coreos.com/v1", "ServiceMonitor")
 VOLUMES = ("v1", "PersistentVolumeClaim")
-_WORKLOADS = ("Deployment", "StatefulSet")
+_WORKLOADS = ("Alertmanager", "DaemonSet", "Deployment", "Prometheus", "StatefulSet")
+# Those that one call waits for, if told so, whichever call made them.
+_WAITED_FOR = (
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("monitoring.coreos.com/v1", "Alertmanager"),
+    ("monitoring.coreos.com/v1", "Prometheus"),
+)
+_EXTENSIONS = frozenset({"cert-manager.io", "gateway.networking.k8s.io", "monitoring.coreos.com"})
+_OPERATOR = "prometheus-operator"
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
 
 
@@ -73,28 +108,28 @@ class Deployment:
 
 def prepare(
     client: KubernetesClient,
-    instance: str,
+    owner: Mapping[str, str],
     namespace: str,
     wanted: Sequence[Mapping[str, Any]],
-    authorities: Sequence[Mapping[str, Any]],
+    kept: Sequence[Mapping[str, Any]],
     *,
     params: Mapping[str, Any],
     kinds: Sequence[Kind] = KINDS,
 ) -> Deployment:
-    """Find out what has to change for the wanted objects to be there, and of the instance no others.
+    """Find out what has to change for the wanted objects to be there, and with the owner's labels no others.
 
-    ``authorities`` are the Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
+    ``kept`` are Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
     force, wait, wait_timeout and wait_for_observer. Raises ConflictError for fields of other managers without force.
     """
     timeout, force = parameters.wait_timeout(params), bool(params.get("force"))
     plan = plan_objects(
         client,
-        [*wanted, *authorities],
-        owner=workload.owner(instance),
+        [*wanted, *kept],
+        owner=owner,
         owner_namespace=namespace,
         prune_kinds=kinds,
         force=force,
-        create_only=[identity(secret) for secret in authorities],
+        create_only=[identity(secret) for secret in kept],
     )
     workloads = tuple(identity(item) for item in wanted if item["kind"] in _WORKLOADS)
     return Deployment(
@@ -107,14 +142,17 @@ def prepare(
     )
 
 
-def carry_out(client: KubernetesClient, deployment: Deployment) -> None:
-    """Make the changes and wait until the workloads are ready. Raises NotReadyError when one does not get there."""
+def carry_out(client: KubernetesClient, deployment: Deployment) -> list[str]:
+    """Make the changes and wait until the workloads are ready; return what is to be said of those that can be missed.
+
+    Raises NotReadyError when another one does not get there.
+    """
     apply_plan(client, deployment.plan, force=deployment.force)
     if deployment.timeout is None:
-        return
+        return []
     replaced = Plan(tuple(change for change in deployment.plan.changes if change.action == "update"))
     others = _unready(client, deployment) if deployment.waits_for_observer else []
-    wait_ready(
+    return wait_ready(
         client,
         [*deployment.workloads, *(identity(item) for item in others)],
         deployment.timeout + max(grace_period(replaced), ending(others)),
@@ -122,18 +160,26 @@ def carry_out(client: KubernetesClient, deployment: Deployment) -> None:
 
 
 def remove(
-    client: KubernetesClient, instance: str, namespace: str, *, params: Mapping[str, Any], check_mode: bool
+    client: KubernetesClient,
+    owner: Mapping[str, str],
+    namespace: str,
+    *,
+    params: Mapping[str, Any],
+    check_mode: bool,
+    kinds: Sequence[Kind] = KINDS,
+    keep: Callable[[Mapping[str, Any]], bool] = never,
 ) -> Plan:
-    """Remove what carries the instance's labels; return what that changed (would change in check mode).
+    """Remove what carries the owner's labels, except what to keep; return what that changed (would in check mode).
 
     ``params`` are purge, wait and wait_timeout. With purge volumes too, and once nothing else of the observer is left,
     authorities and namespace. The pods end first: receive uploads what it holds in memory and needs its Secrets for
     it. Raises NotReadyError when something is still there after wait_timeout and the pods' grace period.
     """
     timeout, wait, purge = parameters.wait_timeout(params), params.get("wait") is not False, bool(params.get("purge"))
-    kinds = [*KINDS, *([SERVICE_MONITOR] if client.serves(*SERVICE_MONITOR) else []), *([VOLUMES] if purge else [])]
-    plan = plan_removal(client, workload.owner(instance), namespace, kinds)
+    kinds = served(client, dict.fromkeys((*kinds, SERVICE_MONITOR)))
+    plan = plan_removal(client, owner, namespace, [*kinds, *([VOLUMES] if purge else [])], keep=keep)
     if purge:
+        plan += plan_removal(client, _operated_volumes(owner, namespace), namespace, [VOLUMES])
         plan += _plan_last_of_observer(client, namespace, plan)
     if check_mode:
         return plan
@@ -142,7 +188,7 @@ def remove(
     deadline = time.monotonic() + timeout + grace_period(workloads)
     apply_plan(client, workloads)
     if wait:
-        pods = pods_of(client, instance, namespace)
+        pods = pods_of(client, owner, namespace) + _operated_pods(client, workloads)
         wait_gone(client, [*_keys(workloads), *pods], max(deadline - time.monotonic(), 1.0))
     apply_plan(client, rest)
     if wait:
@@ -150,17 +196,40 @@ def remove(
     return plan
 
 
-def pods_of(client: KubernetesClient, instance: str, namespace: str) -> list[ObjectKey]:
-    """Return the pods of an instance that have not ended."""
-    selector = ",".join(f"{label}={value}" for label, value in workload.owner(instance).items())
+def served(client: KubernetesClient, kinds: Iterable[Kind]) -> list[Kind]:
+    """Return those kinds that the cluster has; Kubernetes' own are not asked for."""
+    extra = [kind for kind in dict.fromkeys(kinds) if kind[0].partition("/")[0] in _EXTENSIONS]
+    answers = client.parallel([partial(client.serves, *kind) for kind in extra])
+    missing = {kind for kind, answer in zip(extra, answers, strict=True) if not answer}
+    return [kind for kind in kinds if kind not in missing]
+
+
+def pods_of(client: KubernetesClient, labels: Mapping[str, str], namespace: str) -> list[ObjectKey]:
+    """Return the pods with these labels that have not ended."""
+    selector = ",".join(f"{label}={value}" for label, value in labels.items())
     return [identity(pod) for pod in client.list("v1", "Pod", namespace, label_selector=selector)]
+
+
+def _operated_pods(client: KubernetesClient, workloads: Plan) -> list[ObjectKey]:
+    """The pods that an operator has made for what is removed; they have its labels, not ours."""
+    removed = [change.manifest for change in workloads.changes if change.manifest and change.kind in OPERATED]
+    return [pod for item in removed for pod in pods_of(client, pod_labels(item), item["metadata"]["namespace"])]
+
+
+def _operated_volumes(owner: Mapping[str, str], namespace: str) -> dict[str, str]:
+    """Labels of the volumes of what an operator has made for a set; it leaves them only some of ours."""
+    return {
+        kaas_cluster.OBSERVER_LABEL: namespace,
+        MANAGED_BY_LABEL: _OPERATOR,
+        "app.kubernetes.io/name": owner[INSTANCE_LABEL],
+    }
 
 
 def _unready(client: KubernetesClient, deployment: Deployment) -> list[Mapping[str, Any]]:
     """The observer's other workloads that are not ready."""
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
     listed = client.parallel(
-        [partial(client.list, "apps/v1", kind, deployment.namespace, label_selector=ours) for kind in _WORKLOADS]
+        [partial(client.list, *kind, deployment.namespace, label_selector=ours) for kind in served(client, _WAITED_FOR)]
     )
     return [
         item
@@ -186,7 +255,7 @@ def _grace(manifest: Mapping[str, Any]) -> float:
 
 
 def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Plan) -> Plan:
-    """Authorities and namespace, unless anything of ours besides ``removal`` needs them."""
+    """Authorities, namespace and the definition of registrations, unless anything but ``removal`` needs them."""
     removed = set(_keys(removal))
     ours = client.parallel(
         [
@@ -201,7 +270,26 @@ def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Pl
     if client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=registered_here):
         return Plan()
     authorities = plan_removal(client, _AUTHORITY, namespace, [("v1", "Secret")])
-    return authorities + plan_namespace_removal(client, namespace, [*removed, *_keys(authorities)])
+    emptied = plan_namespace_removal(client, namespace, [*removed, *_keys(authorities)])
+    return authorities + emptied + _plan_definition_removal(client, namespace)
+
+
+def _plan_definition_removal(client: KubernetesClient, namespace: str) -> Plan:
+    """The definition of registrations, when this was the only observer in the cluster and nobody is registered.
+
+    With a definition go all objects of its kind, so where we may not look whether there is another, it stays.
+    """
+    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    labels = kaas_cluster.definition()["metadata"]["labels"]
+    try:
+        namespaces = {item["metadata"]["name"] for item in client.list("v1", "Namespace", label_selector=ours)}
+        if namespaces - {namespace} or client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
+            return Plan()
+        return plan_removal(client, labels, "", [("apiextensions.k8s.io/v1", "CustomResourceDefinition")])
+    except ApiError as error:
+        if error.status == 403:
+            return Plan()
+        raise
 
 
 def _stays(item: Mapping[str, Any], removed: set[ObjectKey]) -> bool:

@@ -130,7 +130,7 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     name, namespace = settings.name, settings.namespace
     deployment = prepare(
         client,
-        name,
+        workload.owner(name),
         namespace,
         objects(component, settings, store, observed, now),
         observed.missing,
@@ -161,7 +161,7 @@ def _ensure_absent(component: Component, params: Mapping[str, Any], check_mode: 
     client = KubernetesClient.from_parameters(params)
     compactor = _compactor(component, client, name, namespace, params=params, check_mode=check_mode)
     left = compactor.last() if compactor else None
-    plan = remove(client, name, namespace, params=params, check_mode=check_mode)
+    plan = remove(client, workload.owner(name), namespace, params=params, check_mode=check_mode)
     # Only now: while its pod runs, the bucket is not free.
     freed = compactor.give_free(left) if compactor else None
     return {

@@ -55,8 +55,9 @@ def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     warnings: list[str] = []
     deployed: list[dict[str, Any]] = []
     if params.get("components") is not False:
-        facts, warnings = components.observe(observer, api.namespace)
-        deployed = components.describe(facts, datetime.now(UTC))
+        facts, expected, warnings = components.observe(observer, api.namespace)
+        names = [item.name for item in registered]
+        deployed = components.describe(facts, datetime.now(UTC), expected=expected, registered=names)
         # Who asks another Service does without a query_frontend.
         needed = [name for name in components.NEEDED if name != "query_frontend" or api.service == DEFAULT_SERVICE]
         problems += components.problems(deployed, needed if registered else (), api.namespace)

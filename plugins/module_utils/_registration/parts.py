@@ -31,7 +31,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.se
 
 Manifest = dict[str, Any]
 
-# What is also in agent.TARGET_NAMESPACES
+# What is also in scrape_jobs.TARGET_NAMESPACES
 ROLE_KINDS: tuple[tuple[str, str], ...] = (
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),

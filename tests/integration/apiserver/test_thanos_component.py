@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.config
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
 from tests.integration.api_server import ApiServer
+from tests.integration.apiserver import thanos_bucket_mirror
 from tests.integration.s3_server import S3Server
 from tests.pki import authority, make
 
@@ -583,35 +585,16 @@ def test_with_the_operator_there_is_one_until_it_is_not_wanted(
 # An eighth component
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-MIRROR = """\
-from __future__ import annotations
-
-from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Component
-
-COMPONENT = Component(
-    name="bucket_mirror",
-    command=("tools", "bucket", "replicate"),
-    resources={"requests": {"cpu": "10m"}},
-    takes=("objstore", "storage_size", "storage_class"),
-    arguments=lambda settings: ["--objstore-to.config-file=/etc/thanos/configuration/to.yml"],
-    files=lambda settings: {"to.yml": "type: FILESYSTEM\\n"},
-    stateful=True,
-    data_path="/var/thanos/mirror",
-    storage_size="1Gi",
-    needs_objstore=True,
-    single="Two would copy everything twice",
-)
-"""
 
 
 @pytest.fixture
-def eighth(tmp_path: Path, api_server: ApiServer, new_namespace: str) -> Callable[..., Result]:
+def eighth(tmp_path: Path, api_server: ApiServer, new_namespace: str) -> Ensure:
     """Return the module in Ansible's hands, from a copy of the collection with one file, imported in the table's."""
     collection = tmp_path / "ansible_collections" / "scs" / "observability"
     for part in ("meta", "plugins"):
         shutil.copytree(CHECKOUT / part, collection / part, ignore=shutil.ignore_patterns("__pycache__"))
     utils = collection / "plugins" / "module_utils"
-    (utils / "_manifests" / "thanos_bucket_mirror.py").write_text(MIRROR)
+    shutil.copy2(Path(thanos_bucket_mirror.__file__), utils / "_manifests")
     table = utils / "_observer" / "thanos.py"
     text, lines = re.subn(
         r"^( +)thanos_bucket_web,\n", r"\1thanos_bucket_mirror,\n\g<0>", table.read_text(), flags=re.MULTILINE
@@ -626,7 +609,8 @@ def eighth(tmp_path: Path, api_server: ApiServer, new_namespace: str) -> Callabl
     }
     common = {"kubeconfig": str(api_server.kubeconfig()), "namespace": new_namespace, "wait": False}
 
-    def call(*options: str, **params: Any) -> Result:
+    def call(*, check_mode: bool = False, **params: Any) -> Result:
+        options = ["--check"] if check_mode else []
         arguments = json.dumps({**common, "component": "bucket_mirror", **params})
         module = ("--module-name", "scs.observability.thanos_component", "--args", arguments)
         ansible = Path(sys.executable).with_name("ansible")
@@ -640,17 +624,33 @@ def eighth(tmp_path: Path, api_server: ApiServer, new_namespace: str) -> Callabl
     return call
 
 
-def test_an_eighth_component_is_one_file_that_is_imported_and_in_the_table(
-    eighth: Callable[..., Result], look: Callable[[], Cluster], new_namespace: str
+def assert_works(mirror: Ensure, look: Callable[[], Cluster], namespace: str) -> None:
+    announced = mirror(check_mode=True, **OBJSTORE)
+    assert look() == {}
+    result = mirror(**OBJSTORE)
+    assert f"create apps/v1 StatefulSet {namespace}/thanos-bucket-mirror" in result["changes"]
+    assert result["changes"] == announced["changes"]
+    assert result["endpoints"]["grpc"].endswith(f"thanos-bucket-mirror-headless.{namespace}.svc")
+    assert not mirror(**OBJSTORE)["changed"]
+    assert mirror(state="absent", purge=True)["changed"]
+    assert look() == {}
+
+
+def test_an_eighth_component_is_one_file(
+    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Observed, planned, applied, refused and removed as the seven are, which know nothing of it."""
+    monkeypatch.setitem(thanos.COMPONENTS, "bucket_mirror", thanos_bucket_mirror.COMPONENT)
+    mirror = partial(ensure, "bucket_mirror")
+    for params, text in (({}, "objstore"), ({**OBJSTORE, "replicas": 2}, "Two would copy")):
+        with pytest.raises(InputError, match=text):
+            mirror(**params)
+    assert_works(mirror, look, new_namespace)
+
+
+def test_ansible_takes_it_to_a_host_once_it_is_imported(
+    eighth: Ensure, look: Callable[[], Cluster], new_namespace: str
+) -> None:
+    """A module carries what is imported, so the table of components has a line for each."""
     assert "objstore" in eighth()["msg"]
-    assert "Two would copy" in eighth(**OBJSTORE, replicas=2)["msg"]
-    announced = eighth("--check", **OBJSTORE)
-    assert look() == {}
-    result = eighth(**OBJSTORE)
-    assert f"create apps/v1 StatefulSet {new_namespace}/thanos-bucket-mirror" in result["changes"]
-    assert (result["changes"], result["failed"]) == (announced["changes"], False)
-    assert result["endpoints"]["grpc"].endswith(f"thanos-bucket-mirror-headless.{new_namespace}.svc")
-    assert not eighth(**OBJSTORE)["changed"]
-    assert eighth(state="absent", purge=True)["changed"]
-    assert look() == {}
+    assert_works(eighth, look, new_namespace)

@@ -22,6 +22,8 @@ COMPONENTS = [
     *CLUSTERS,
     ("apps", "deployments", "list"),
     ("apps", "statefulsets", "list"),
+    ("apps", "daemonsets", "list"),
+    ("", "services", "list"),
     ("", "pods", "list"),
     ("", "pods/proxy", "get"),
 ]
@@ -47,7 +49,8 @@ def allow(site: Site, user: str, rights: list[tuple[str, str, str]]) -> str:
 
 
 def by_name(result: dict[str, Any]) -> dict[str, Any]:
-    return {row["name"]: row for row in result["components"]}
+    """The components that have a workload."""
+    return {row["name"]: row for row in result["components"] if row["image"]}
 
 
 def test_an_observer_that_works(site: Site) -> None:
@@ -72,6 +75,12 @@ def test_an_observer_that_works(site: Site) -> None:
 def healthy(site: Site) -> dict[str, Any] | None:
     result = site.look()
     return result if result["healthy"] else None
+
+
+def test_the_bucket_is_told_as_the_components_see_it(site: Site) -> None:
+    (bucket,) = [row for row in site.look()["components"] if row["component"] == "bucket"]
+    assert (bucket["state"], bucket["figures"]["requests_failed"]) == ("ok", 0)
+    assert bucket["figures"]["requests"] > 0
 
 
 def test_the_cluster_is_told_beside_them(site: Site) -> None:
@@ -106,7 +115,7 @@ def test_nothing_but_the_documented_rights_is_needed(site: Site) -> None:
 
     result = site.look(allow(site, "no-secrets", COMPONENTS))
     assert result["healthy"] is True
-    assert {str(row["certificates"]) for row in result["components"]} == {"None"}
+    assert {str(row["certificates"]) for row in by_name(result).values()} == {"None"}
     (warning,) = result["warnings"]
     assert "needs verb list on secrets" in warning
 
@@ -119,7 +128,7 @@ def test_nothing_but_the_documented_rights_is_needed(site: Site) -> None:
 def test_a_right_that_is_missing_is_named(site: Site) -> None:
     rights = [right for right in CERTIFICATES if right[1] != "pods/proxy"]
     result = site.look(allow(site, "no-proxy", rights))
-    assert {row["state"] for row in result["components"]} == {"unknown"}
+    assert {row["state"] for row in by_name(result).values()} == {"unknown"}
     assert all("needs verb get on pods/proxy" in problem for problem in result["problems"])
     assert len(result["problems"]) == 5
 

@@ -17,10 +17,12 @@ def component(**changes: Any) -> dict[str, Any]:
     return {
         "name": "thanos-query",
         "version": "0.42.4",
+        "image": "quay.io/thanos:v1",
         "replicas": {"wanted": 2, "ready": 2},
         "endpoints": [{"error": None}, {"error": None}],
         "last_upload": None,
         "compaction": None,
+        "figures": {},
         "certificates": [{"expires": "2026-06-01T10:00:00Z"}, {"expires": "2026-05-02T10:00:00Z"}],
         "healthy": True,
         "state": "ok",
@@ -38,7 +40,7 @@ def cells(**changes: Any) -> list[str]:
 
 
 def test_a_row_is_silent_when_all_is_well() -> None:
-    assert cells() == ["thanos-query", "0.42.4", "2/2", "2/2", "-", "-", "2026-05-02T10:00:00Z", "ok", ""]
+    assert cells() == ["thanos-query", "0.42.4", "2/2", "2/2", "-", "-", "-", "2026-05-02T10:00:00Z", "ok", ""]
 
 
 def test_a_row_tells_what_is_wrong() -> None:
@@ -48,7 +50,7 @@ def test_a_row_tells_what_is_wrong() -> None:
         state="failing",
         reason="endpoint a: connection refused",
     )
-    assert found[3:] == ["1/2", "-", "-", "2026-05-02T10:00:00Z", "FAILING", "endpoint a: connection refused"]
+    assert found[3:] == ["1/2", "-", "-", "-", "2026-05-02T10:00:00Z", "FAILING", "endpoint a: connection refused"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,19 @@ def test_what_a_compactor_has_left_to_do(compaction: dict[str, Any] | None, show
 @pytest.mark.parametrize("certificates", [None, []])
 def test_what_is_not_known_is_a_dash(certificates: list[Any] | None) -> None:
     found = cells(version=None, certificates=certificates, state="due", reason="soon")
-    assert (found[1], found[6:]) == ("-", ["-", "due", "soon"])
+    assert (found[1], found[7:]) == ("-", ["-", "due", "soon"])
+
+
+def test_figures_are_told_in_words() -> None:
+    assert cells(name="prometheus-observer", figures={"targets_up": 12, "targets_down": 0})[6] == (
+        "12 targets up, 0 targets down"
+    )
+
+
+def test_what_is_not_there_has_no_replicas() -> None:
+    found = cells(name="grafana", version=None, image=None, replicas={"wanted": 0, "ready": 0}, state="absent")
+    assert found[1:3] == ["-", "-"]
+    assert found[8:] == ["absent", "ready"]
 
 
 def test_without_components_it_says_so() -> None:

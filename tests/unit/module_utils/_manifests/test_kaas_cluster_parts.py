@@ -13,6 +13,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     agent,
     kube_state_metrics,
     node_exporter,
+    scrape_jobs,
 )
 
 NAMESPACE = "scs-observability"
@@ -51,7 +52,7 @@ def test_nothing_can_collide_with_what_the_customer_has(item: dict[str, Any]) ->
     assert item["metadata"]["name"].startswith("scs-observability-")
     cluster_wide = item["kind"] in ("ClusterRole", "ClusterRoleBinding")
     if item["kind"] in ("Role", "RoleBinding"):
-        assert item["metadata"]["namespace"] in agent.TARGET_NAMESPACES
+        assert item["metadata"]["namespace"] in scrape_jobs.TARGET_NAMESPACES
     else:
         assert item["metadata"].get("namespace", "") == ("" if cluster_wide else NAMESPACE)
 

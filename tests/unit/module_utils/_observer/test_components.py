@@ -19,6 +19,8 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.compon
     parse_stores,
     problems,
 )
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import Answer as Queried
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import Sample
 from tests.unit.module_utils._kubernetes import conftest as scripted
 from tests.unit.module_utils._kubernetes.conftest import Answer, ScriptedApi, failure
 from tests.unit.module_utils._kubernetes.workloads import PULLING, RUNNING, Manifest, container, crashing
@@ -40,6 +42,7 @@ ENDPOINT = {
 def labels(component: str, software: str = "thanos") -> dict[str, str]:
     return {
         "app.kubernetes.io/managed-by": "scs.observability",
+        "app.kubernetes.io/part-of": "scs-observability",
         "app.kubernetes.io/name": software,
         "app.kubernetes.io/component": component,
         "app.kubernetes.io/instance": f"{software}-{component}",
@@ -96,9 +99,14 @@ def facts(component: str, *bodies: str, **changes: Any) -> Facts:
     return Facts(**{"workload": workload(component), "metrics": metrics, **changes})
 
 
-def row(item: Facts, *others: Facts) -> dict[str, Any]:
-    (found,) = (found for found in describe([item, *others], NOW) if found["name"] == item.name)
+def row(item: Facts, *others: Facts, **expected: Any) -> dict[str, Any]:
+    (found,) = (found for found in describe([item, *others], NOW, **expected) if found["name"] == item.name)
     return found
+
+
+def deployed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without those that tell that a part of the record is not there."""
+    return [found for found in rows if found["state"] != "absent"]
 
 
 # Facts in, status out
@@ -114,6 +122,7 @@ def test_a_component_that_works() -> None:
         "endpoints": [],
         "last_upload": None,
         "compaction": None,
+        "figures": {},
         "certificates": [],
         "error": None,
         "diagnosis": "",
@@ -124,7 +133,7 @@ def test_a_component_that_works() -> None:
 
 
 def test_components_come_by_name() -> None:
-    names = [found["name"] for found in describe([facts("store"), facts("compact")], NOW)]
+    names = [found["name"] for found in deployed(describe([facts("store"), facts("compact")], NOW))]
     assert names == ["thanos-compact", "thanos-store"]
 
 
@@ -418,6 +427,209 @@ def test_problems_name_what_is_wrong_and_what_is_missing() -> None:
     ]
 
 
+# The parts beside Thanos
+
+PROMETHEUS = 'prometheus_build_info{version="3.16.0"} 1\nprometheus_config_last_reload_successful 1\n'
+ALERTMANAGER = 'alertmanager_build_info{version="0.28.1"} 1\nalertmanager_config_last_reload_successful 1\n'
+BLACKBOX = 'blackbox_exporter_build_info{version="0.26.0"} 1\nblackbox_exporter_config_last_reload_successful 1\n'
+KUBE_STATE_METRICS = 'kube_state_metrics_build_info{version="v2.15.0"} 1\n'
+
+
+def part(name: str, *bodies: str, wanted: int = 1, ready: int | None = None, **changes: Any) -> Facts:
+    """A part whose workload has the given name, which is what tells it."""
+    made = workload("x", software=name, wanted=wanted, ready=ready)
+    made["metadata"]["name"] = name
+    answers = {f"{name}-{number}": body.encode() for number, body in enumerate(bodies)}
+    return Facts(**{"workload": made, "metrics": answers, **changes})
+
+
+def vector(*samples: tuple[dict[str, str], float]) -> Queried:
+    return Queried(tuple(Sample(found, value, NOW.timestamp()) for found, value in samples))
+
+
+def prometheus(body: str = PROMETHEUS, **queried: Any) -> Facts:
+    """Prometheus, with what it answers to each query by name."""
+    names = {
+        "up": "up",
+        "probes": "probe_success",
+        "requests": "sum(increase(thanos_objstore_bucket_operations_total[15m]))",
+        "failures": "sum(increase(thanos_objstore_bucket_operation_failures_total[15m]))",
+    }
+    return part("prometheus-observer", body, queried={names[name]: answer for name, answer in queried.items()})
+
+
+def test_every_part_of_the_record_is_told_also_when_it_is_not_there() -> None:
+    rows = describe([facts("query")], NOW)
+    assert {found["component"]: (found["state"], found["healthy"]) for found in rows} == {
+        **dict.fromkeys(("bucket", "query_frontend", "receive", "rule", "compact"), ("absent", True)),
+        **dict.fromkeys(("bucket_web", "store", "prometheus", "alertmanager"), ("absent", True)),
+        **dict.fromkeys(("blackbox_exporter", "kaas_metric_importer"), ("absent", True)),
+        "query": ("ok", True),
+    }
+
+
+def test_a_part_that_has_a_service_and_no_workload_shall_be_there() -> None:
+    rows = describe([facts("query")], NOW, expected={"query", "alertmanager", "web_gateway"})
+    missing = {found["name"]: found["reason"] for found in rows if not found["healthy"]}
+    assert sorted(missing) == ["alertmanager", "web-gateway"]
+    assert [text.partition(":")[0] for text in problems(rows, (), "ns")] == [
+        "component alertmanager",
+        "component web-gateway",
+    ]
+
+
+def test_a_needed_component_that_is_absent_is_told_once() -> None:
+    rows = describe([], NOW, expected={"receive"})
+    assert [text.partition(":")[0] for text in problems(rows, ("receive", "query"), "ns")] == [
+        "component receive",
+        "component query",
+    ]
+
+
+def test_prometheus_tells_its_targets() -> None:
+    up = vector(({"job": "thanos-query", "instance": "a"}, 1), ({"job": "grafana", "instance": "b"}, 0))
+    found = row(prometheus(up=up))
+    assert (found["component"], found["version"]) == ("prometheus", "3.16.0")
+    assert found["figures"] == {"targets_up": 1, "targets_down": 1}
+    assert (found["state"], found["healthy"], found["reason"]) == ("incomplete", True, "targets down: grafana b")
+
+
+def test_of_many_targets_that_are_down_some_are_named() -> None:
+    up = vector(*(({"job": "node", "instance": f"{number:02}"}, 0) for number in range(12)))
+    found = row(prometheus(up=up))
+    assert found["reason"].endswith("node 08, node 09 and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("prometheus-observer", PROMETHEUS),
+        ("alertmanager-observer", ALERTMANAGER),
+        ("blackbox-exporter", BLACKBOX),
+    ],
+)
+def test_a_configuration_that_could_not_be_loaded_is_a_failure(name: str, body: str) -> None:
+    assert row(part(name, body))["state"] == "ok"
+    found = row(part(name, body.replace("successful 1", "successful 0")))
+    assert (found["state"], found["healthy"]) == ("failing", False)
+    assert "could not load its configuration" in found["reason"]
+
+
+def test_a_prometheus_that_answers_no_query_cannot_be_read() -> None:
+    found = row(prometheus(up="no such host"))
+    assert (found["state"], found["figures"]) == ("unknown", {})
+    assert "no such host" in found["reason"]
+
+
+def test_a_sidecar_without_uploads_is_told_like_a_receive_without() -> None:
+    head = f"prometheus_tsdb_head_min_time {seconds_ago(2) * 1000}\nprometheus_tsdb_head_truncations_total 9\n"
+    sidecar = (
+        f"process_start_time_seconds {seconds_ago(100)}\n"
+        f'thanos_objstore_bucket_last_successful_upload_time{{bucket="b"}} {seconds_ago(7)}\n'
+    )
+    found = row(prometheus(PROMETHEUS + head + sidecar))
+    assert found["reason"].startswith("has blocks that are complete, and uploads none since 2026-03-01T05:00:00Z")
+    assert found["last_upload"] == "2026-03-01T05:00:00Z"
+
+
+def test_query_misses_the_sidecar_that_it_was_told_to_read() -> None:
+    asking = workload("query")
+    asking["metadata"]["annotations"] = {
+        "observability.scs.community/reads": "dnssrv+_grpc._tcp.prometheus-sidecar-headless.ns.svc"
+    }
+    query = facts("query", workload=asking, stores={"thanos-query-0": stores()})
+    assert row(query, prometheus())["reason"] == "sees 0 of 1 endpoints of type sidecar"
+    seeing = facts("query", workload=asking, stores={"thanos-query-0": stores(sidecar=[ENDPOINT])})
+    assert row(seeing, prometheus())["state"] == "ok"
+
+
+def test_alertmanager_tells_alerts_and_members() -> None:
+    alerts = 'alertmanager_alerts{state="active"} 3\nalertmanager_alerts{state="suppressed"} 2\n'
+    assert row(part("alertmanager-observer", ALERTMANAGER + alerts))["figures"] == {"alerts_active": 3, "members": 1}
+    both = f"{ALERTMANAGER}{alerts}alertmanager_cluster_members 2\n"
+    found = row(part("alertmanager-observer", both, both, wanted=2))
+    assert (found["figures"], found["state"]) == ({"alerts_active": 3, "members": 2}, "ok")
+    found = row(part("alertmanager-observer", both, both.replace("members 2", "members 1"), wanted=2))
+    assert (found["state"], found["reason"]) == ("failing", "sees 1 of 2 members")
+
+
+def test_probes_that_fail_are_counted_and_no_failure_of_the_exporter() -> None:
+    probes = vector(({"instance": "https://a"}, 1), ({"instance": "https://b"}, 0), ({"instance": "https://c"}, 1))
+    found = row(part("blackbox-exporter", BLACKBOX), prometheus(probes=probes))
+    assert (found["figures"], found["state"]) == ({"probes": 3, "probes_failing": 1}, "ok")
+    assert row(part("blackbox-exporter", BLACKBOX))["figures"] == {}, "nobody to ask"
+
+
+def test_an_importer_shall_know_every_registration() -> None:
+    series = "".join(
+        f'kaas_cluster_info{{cluster="{name}",observer_namespace="{namespace}"}} 1\n'
+        for name, namespace in (("alpha", "ns"), ("beta", "ns"), ("gamma", "another"))
+    )
+    importer = part("kaas-metric-importer", KUBE_STATE_METRICS + series)
+    found = row(importer, registered=["alpha"])
+    assert (found["figures"], found["state"]) == ({"clusters": 2}, "ok")
+    found = row(importer, registered=["alpha", "gamma"])
+    assert (found["state"], found["reason"]) == ("failing", "has no series of gamma, which are registered")
+    away = part("kaas-metric-importer", metrics={"pod": "i/o timeout"})
+    assert row(away, registered=["alpha"])["state"] == "unknown"
+
+
+def test_a_daemon_set_wants_as_many_pods_as_there_are_nodes() -> None:
+    exporter = part("node-exporter")
+    status = {"desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2, "numberReady": 2}
+    exporter.workload.update(kind="DaemonSet", status=status)
+    found = row(exporter)
+    assert (found["replicas"], found["state"]) == ({"wanted": 3, "ready": 2}, "unready")
+
+
+def test_what_can_be_missed_is_absent_when_its_image_is_not_to_be_had() -> None:
+    def grafana(status: Manifest) -> Facts:
+        made = part("grafana", ready=0, pods=[pod("x", status=status)])
+        made.workload["metadata"]["annotations"] = {"observability.scs.community/optional": "true"}
+        return made
+
+    found = row(grafana(PULLING))
+    assert (found["state"], found["healthy"]) == ("absent", True)
+    assert found["reason"].startswith("its image cannot be pulled: 0 of 1 replicas are ready (thanos-x-0: ImagePull")
+    assert row(grafana(crashing(5)))["healthy"] is False
+    assert row(part("grafana", ready=0, pods=[pod("x", status=PULLING)]))["healthy"] is False, "it was required"
+
+
+def asking(requests: int, failed: int) -> str:
+    return (
+        f'thanos_objstore_bucket_operations_total{{bucket="metrics",operation="get"}} {requests}\n'
+        f'thanos_objstore_bucket_operation_failures_total{{bucket="metrics",operation="get"}} {failed}\n'
+        'thanos_objstore_bucket_last_successful_upload_time{bucket="metrics"} 1.7723628e+09\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("since_start", "recent", "figures", "reason"),
+    [
+        ((10, 2), None, (20, 4), "ready"),
+        ((10, 10), None, (20, 20), "20 of 20 requests of the components failed since the components started"),
+        ((0, 0), None, (0, 0), "ready"),
+        ((900, 0), (20.4, 10.4), (20, 10), "10 of 20 requests of the components failed within 15 minutes"),
+        ((10, 10), (20.4, 1.2), (20, 1), "ready"),
+        ((900, 0), (20.4, None), (20, 0), "ready"),
+    ],
+)
+def test_the_bucket_as_components_see_it(
+    since_start: tuple[int, int],
+    recent: tuple[float, float | None] | None,
+    figures: tuple[int, int],
+    reason: str,
+) -> None:
+    items = [facts("store", asking(*since_start)), facts("receive", asking(*since_start))]
+    if recent:
+        given = zip(("requests", "failures"), recent, strict=True)
+        items.append(prometheus(**{name: vector(*([({}, value)] if value else [])) for name, value in given}))
+    (bucket,) = [found for found in describe(items, NOW) if found["component"] == "bucket"]
+    assert (bucket["name"], bucket["last_upload"]) == ("metrics", "2026-03-01T11:00:00Z")
+    assert bucket["figures"] == dict(zip(("requests", "requests_failed"), figures, strict=True))
+    assert (bucket["reason"], bucket["healthy"]) == (reason, reason == "ready")
+
+
 # What real programs say (Thanos 0.42.4, HAProxy 2.6), without the metrics of their libraries
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -461,7 +673,7 @@ def test_a_real_receive_with_blocks(sample: str, later: str) -> None:
     answer = facts("receive", metrics={"pod": (SAMPLES / f"{sample}.txt").read_bytes()})
     taken = datetime(2026, 11, 25, 23, 57, 43, tzinfo=UTC)
     for after, state in ((0, "ok"), (5, "ok"), (7, later)):
-        (found,) = describe([answer], taken + timedelta(hours=after))
+        (found,) = deployed(describe([answer], taken + timedelta(hours=after)))
         assert (found["state"], found["error"]) == (state, None)
 
 
@@ -486,12 +698,18 @@ APPS = "/apis/apps/v1/namespaces/ns"
 CORE = "/api/v1/namespaces/ns"
 
 
+def service(name: str, all_labels: dict[str, str]) -> Manifest:
+    return {"metadata": {"name": name, "namespace": "ns", "labels": all_labels}}
+
+
 @pytest.fixture
 def observer(api: ScriptedApi) -> ScriptedApi:
     """An observer with query, two pods of the gateway, and things that are no components of it."""
     other = {**labels("agent", "prometheus-agent")}
     agent = {**workload("store"), "metadata": {"name": "agent", "namespace": "ns", "labels": other}}
     api.on("GET", f"{APPS}/deployments", {"items": [agent]})
+    api.on("GET", f"{APPS}/daemonsets", {"items": []})
+    api.on("GET", f"{CORE}/services", {"items": [service("thanos-query", labels("query"))]})
     gateway = workload("remote-write-gateway", software="haproxy", wanted=2)
     api.on("GET", f"{APPS}/statefulsets", {"items": [workload("query"), gateway]})
     pods = [pod("remote-write-gateway", number, software="haproxy") for number in (0, 1)]
@@ -506,9 +724,9 @@ def observer(api: ScriptedApi) -> ScriptedApi:
 
 
 def test_each_pod_is_asked_once_and_query_once_more(observer: ScriptedApi, client: KubernetesClient) -> None:
-    found, warnings = observe(client, "ns")
-    assert warnings == []
-    gateway, query = describe(found, NOW)
+    found, expected, warnings = observe(client, "ns")
+    assert (expected, warnings) == ({"query"}, [])
+    gateway, query = deployed(describe(found, NOW))
     assert (query["name"], query["version"], len(query["endpoints"])) == ("thanos-query", "0.42.4", 1)
     assert [item["secret"] for item in query["certificates"]] == ["thanos-query-tls"]
     assert (gateway["component"], gateway["version"]) == ("remote_write_gateway", "3.0.11")
@@ -520,6 +738,8 @@ def test_each_pod_is_asked_once_and_query_once_more(observer: ScriptedApi, clien
         f"{CORE}/pods/thanos-query-0:10902/proxy/api/v1/stores",
         f"{CORE}/pods/thanos-query-0:10902/proxy/metrics",
         f"{CORE}/secrets",
+        f"{CORE}/services",
+        f"{APPS}/daemonsets",
         f"{APPS}/deployments",
         f"{APPS}/statefulsets",
     ]
@@ -532,7 +752,7 @@ def test_a_pod_that_does_not_answer_is_told_in_the_words_of_the_api_server(
 ) -> None:
     refused = failure(503, "ServiceUnavailable", "error trying to reach service: connection refused")
     observer.on("GET", f"{CORE}/pods/haproxy-remote-write-gateway-1:8404/proxy/metrics", refused)
-    gateway, query = describe(observe(client, "ns")[0], NOW)
+    gateway, query = deployed(describe(observe(client, "ns").facts, NOW))
     assert gateway["error"] == "haproxy-remote-write-gateway-1: error trying to reach service: connection refused"
     assert (gateway["state"], gateway["version"], query["state"]) == ("unknown", "3.0.11", "ok")
     assert pauses == []
@@ -548,7 +768,7 @@ def test_a_component_that_is_not_ready_is_diagnosed_and_only_pods_that_run_are_a
     starting = pod("query", 1, container("query", waiting={"reason": "ContainerCreating"}))
     starting["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
     observer.on("GET", f"{CORE}/pods", {"items": [starting, leaving]})
-    (query,) = describe(observe(client, "ns")[0], NOW)
+    (query,) = deployed(describe(observe(client, "ns").facts, NOW))
     assert (query["state"], query["error"]) == ("unready", None)
     assert "container query: ContainerCreating" in query["diagnosis"]
     assert [path for path in observer.asked("GET") if "proxy" in path] == []
@@ -557,14 +777,52 @@ def test_a_component_that_is_not_ready_is_diagnosed_and_only_pods_that_run_are_a
 def test_secrets_that_may_not_be_listed_are_a_warning(observer: ScriptedApi, client: KubernetesClient) -> None:
     text = 'secrets is forbidden: User "eve" cannot list resource "secrets" in API group "" in the namespace "ns"'
     observer.on("GET", f"{CORE}/secrets", failure(403, "Forbidden", text))
-    found, warnings = observe(client, "ns")
+    found, _expected, warnings = observe(client, "ns")
     assert warnings == [
         'when certificates expire is not known: user "eve" is forbidden: needs verb list on secrets in namespace ns'
     ]
-    assert [item["certificates"] for item in describe(found, NOW)] == [None, None]
+    assert [item["certificates"] for item in deployed(describe(found, NOW))] == [None, None]
 
 
 def test_workloads_that_may_not_be_listed_are_an_error(observer: ScriptedApi, client: KubernetesClient) -> None:
     observer.on("GET", f"{APPS}/statefulsets", failure(403, "Forbidden", "no"))
     with pytest.raises(ApiError, match=r"statefulsets\.apps"):
         observe(client, "ns")
+
+
+def test_what_an_operator_runs_is_found_by_its_name(api: ScriptedApi, client: KubernetesClient) -> None:
+    """It labels its StatefulSets and pods as managed by itself, and as an instance of the resource's name."""
+    own = {
+        **{"app.kubernetes.io/managed-by": "prometheus-operator", "app.kubernetes.io/instance": "observer"},
+        **{"app.kubernetes.io/name": "prometheus", "app.kubernetes.io/part-of": "scs-observability"},
+    }
+    running = workload("x")
+    running["metadata"].update(name="prometheus-observer", labels=own)
+    running["spec"]["selector"] = {"matchLabels": {"app.kubernetes.io/instance": "observer"}}
+    of_it = pod("x")
+    containers = [{"ports": [{"name": "web", "containerPort": 9090}]}, {"ports": [{"containerPort": 10902}]}]
+    of_it["metadata"].update(name="prometheus-observer-0", labels={**own, "app.kubernetes.io/part-of": "other"})
+    of_it["spec"] = {"containers": containers}
+    certificate = secret("prometheus-tls")
+    certificate["metadata"]["labels"]["app.kubernetes.io/instance"] = "prometheus"
+    sidecar = service("prometheus-sidecar-headless", labels("sidecar"))
+    for path, items in {
+        **{f"{APPS}/deployments": [], f"{APPS}/daemonsets": [], f"{APPS}/statefulsets": [running]},
+        **{f"{CORE}/services": [service("prometheus", own), sidecar, service("alertmanager", own)]},
+        **{f"{CORE}/pods": [of_it], f"{CORE}/secrets": [certificate]},
+    }.items():
+        api.on("GET", path, {"items": items})
+    base = f"{CORE}/pods/prometheus-observer-0"
+    api.on("GET", f"{base}:9090/proxy/metrics", Answer(body=PROMETHEUS.encode()))
+    api.on("GET", f"{base}:10902/proxy/metrics", Answer(body=asking(3, 0).encode()))
+    empty = {"status": "success", "data": {"resultType": "vector", "result": []}}
+    api.on("GET", f"{CORE}/services/prometheus:http/proxy/api/v1/query", empty)
+
+    found, expected, _warnings = observe(client, "ns")
+    rows = {row["component"]: row for row in describe(found, NOW, expected=expected)}
+    assert expected == {"prometheus", "alertmanager"}
+    told = rows["prometheus"]
+    assert (told["state"], told["version"], told["figures"]) == ("ok", "3.16.0", {"targets_up": 0, "targets_down": 0})
+    assert told["last_upload"] == "2026-03-01T11:00:00Z"
+    assert [item["secret"] for item in told["certificates"]] == ["prometheus-tls"]
+    assert (rows["alertmanager"]["state"], rows["alertmanager"]["healthy"]) == ("absent", False)

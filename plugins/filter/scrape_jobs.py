@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_metric_importer, scrape_jobs
+
+DOCUMENTATION = r"""
+name: scrape_jobs
+short_description: How Prometheus scrapes the observer's own cluster
+version_added: 0.1.0
+author:
+  - SCS Observability contributors (@SovereignCloudStack)
+description:
+  - Makes jobs in Prometheus' own format, for what has no Service in the observer's namespace or must not be found by
+    pod. Of their series they keep what the agents of customers' clusters keep.
+positional: _input
+options:
+  _input:
+    description:
+      - Names of the jobs, any of V(apiserver), V(cadvisor), V(coredns), V(kaas-metric-importer),
+        V(kube-state-metrics), V(kubelet) and V(node-exporter).
+    type: list
+    elements: str
+    required: true
+  namespace:
+    description: Namespace of the observer.
+    type: str
+    required: true
+  kubelet_insecure_skip_verify:
+    description: Whether any certificate of a kubelet is accepted.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: See how Prometheus reads kubelets
+  ansible.builtin.debug:
+    msg: "{{ ['kubelet', 'cadvisor'] | scs.observability.scrape_jobs(namespace='scs-observability') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The jobs.
+  type: list
+  elements: dict
+"""
+
+
+def jobs(names: Collection[str], namespace: str, kubelet_insecure_skip_verify: bool = True) -> list[dict[str, Any]]:
+    """Return the named jobs, in the order of their names."""
+    known = {
+        job["job_name"]: job
+        for job in (
+            *scrape_jobs.jobs(
+                namespace,
+                profile="minimal",
+                kubelet_insecure_skip_verify=kubelet_insecure_skip_verify,
+                exporter="kube-state-metrics",
+                discovery=False,
+            ),
+            kaas_metric_importer.scrape_job(namespace),
+        )
+    }
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise AnsibleFilterError(f"scrape_jobs: {', '.join(unknown)} is none of {', '.join(sorted(known))}")
+    return [known[name] for name in sorted(set(names))]
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., list[dict[str, Any]]]]:
+        return {"scrape_jobs": jobs}

@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kaas-metric-importer: the registrations of KaaS clusters as metrics, so that rules tell failure from intention.
+
+It is kube-state-metrics with a configuration for the custom resource. It needs no definition of that to start: the
+first registration brings it along, and its metrics appear within seconds. It tells when the observer was last
+reconciled, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    images,
+    kaas_cluster,
+    kube_state_metrics,
+    rbac,
+    reconcile_record,
+    scrape_jobs,
+    workload,
+)
+
+Manifest = dict[str, Any]
+
+NAME = "kaas-metric-importer"
+CONFIGURATION_PATH = "/etc/kaas-metric-importer"
+CONFIGURATION_FILE = "registrations.json"
+PREFIX = "kaas_cluster"
+# Of every series, until it is scraped: a cluster may host several observers.
+OBSERVER = "observer_namespace"
+
+
+@dataclass(frozen=True)
+class KaasMetricImporter:
+    """The importer as it is wanted: ``instance`` is the set that it is of, ``cluster_role`` the name of its role."""
+
+    instance: str
+    namespace: str
+    cluster_role: str
+    image: str = images.KUBE_STATE_METRICS
+    resources: Mapping[str, Any] = field(default_factory=lambda: kube_state_metrics.RESOURCES)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return workload.labels(name=NAME, instance=self.instance, component="exporter")
+
+
+def objects(wanted: KaasMetricImporter) -> list[Manifest]:
+    """Everything of it but its namespace."""
+    return [
+        workload.service_account(NAME, wanted.namespace, wanted.labels),
+        rbac.cluster_role(wanted.cluster_role, wanted.labels, RULES),
+        rbac.cluster_role_binding(wanted.cluster_role, wanted.namespace, wanted.labels, account=NAME),
+        workload.config_map(
+            NAME, wanted.namespace, wanted.labels, {CONFIGURATION_FILE: json.dumps(CONFIGURATION, indent=2) + "\n"}
+        ),
+        workload.service(NAME, wanted.namespace, wanted.labels, ports=kube_state_metrics.PORTS),
+        kube_state_metrics.deployment(
+            NAME,
+            wanted.namespace,
+            wanted.labels,
+            image=wanted.image,
+            resources=wanted.resources,
+            arguments=ARGUMENTS,
+            mounts=[workload.mount("configuration", CONFIGURATION_PATH)],
+            volumes=[workload.config_map_volume("configuration", NAME)],
+        ),
+    ]
+
+
+ARGUMENTS = (
+    f"--resources={reconcile_record.RESOURCES}",
+    f"--metric-allowlist={reconcile_record.ALLOWED},^{PREFIX}_.+$",
+    f"--custom-resource-state-config-file={CONFIGURATION_PATH}/{CONFIGURATION_FILE}",
+)
+RULES = [
+    {"apiGroups": [kaas_cluster.GROUP], "resources": [kaas_cluster.PLURAL], "verbs": ["list", "watch"]},
+    # It watches definitions to know when that of registrations comes, and cannot be told which one.
+    {
+        "apiGroups": ["apiextensions.k8s.io"],
+        "resources": ["customresourcedefinitions"],
+        "verbs": ["list", "watch"],
+    },
+    reconcile_record.RULE,
+]
+
+
+def scrape_job(namespace: str) -> dict[str, Any]:
+    """How Prometheus reads it, in Prometheus' format: just the registrations of the observer in ``namespace``.
+
+    Of the importer itself, whether it can list and watch them.
+    """
+    return {
+        "job_name": NAME,
+        "honor_labels": True,
+        # Not by pod: joins with these series must never see two of them.
+        "static_configs": [
+            scrape_jobs.through_service(NAME, namespace, kube_state_metrics.PORT),
+            scrape_jobs.through_service(
+                NAME, namespace, kube_state_metrics.TELEMETRY_PORT, instance=f"{NAME}-telemetry"
+            ),
+        ],
+        "metric_relabel_configs": [
+            *reconcile_record.relabelings(namespace, OBSERVER),
+            {
+                "source_labels": ["__name__", OBSERVER],
+                "regex": f"[^;]*;{namespace}|(?:kube_state_metrics|process)_[^;]*;",
+                "action": "keep",
+            },
+            {"regex": f"{OBSERVER}|customresource_(?:group|kind|version)", "action": "labeldrop"},
+        ],
+    }
+
+
+def _gauge(name: str, text: str, *path: str) -> dict[str, Any]:
+    return {"name": name, "help": text, "each": {"type": "Gauge", "gauge": {"path": list(path)}}}
+
+
+def _info(name: str, text: str, labels: Mapping[str, list[str]], *path: str) -> dict[str, Any]:
+    info = {"labelsFromPath": dict(labels), **({"path": list(path)} if path else {})}
+    return {"name": name, "help": text, "each": {"type": "Info", "info": info}}
+
+
+CONFIGURATION: dict[str, Any] = {
+    "kind": "CustomResourceStateMetrics",
+    "spec": {
+        "resources": [
+            {
+                "groupVersionKind": {
+                    "group": kaas_cluster.GROUP,
+                    "version": kaas_cluster.VERSION,
+                    "kind": kaas_cluster.KIND,
+                },
+                "metricNamePrefix": PREFIX,
+                "labelsFromPath": {
+                    "cluster": ["metadata", "name"],
+                    OBSERVER: ["metadata", "labels", kaas_cluster.OBSERVER_LABEL],
+                },
+                # A registration without a proof yet is no error.
+                "errorLogV": 5,
+                "metrics": [
+                    _info(
+                        "info",
+                        "A registered cluster: whose it is, and what its agent collects.",
+                        {
+                            "customer": ["spec", "customer"],
+                            "sla": ["spec", "sla"],
+                            "contact": ["spec", "contact"],
+                            "profile": ["spec", "collection", "profile"],
+                            "scrape_interval": ["spec", "collection", "scrapeInterval"],
+                            "cluster_uid": ["spec", "clusterUID"],
+                        },
+                    ),
+                    {
+                        "name": "phase",
+                        "help": "Where the cluster is in its life: 1 for the phase that it is in.",
+                        "each": {
+                            "type": "StateSet",
+                            "stateSet": {
+                                "labelName": "phase",
+                                "path": ["spec", "phase"],
+                                "list": list(kaas_cluster.PHASES),
+                            },
+                        },
+                    },
+                    _info(
+                        "expected_job",
+                        "A job whose samples are expected of the cluster.",
+                        {"expected_job": []},
+                        "spec",
+                        "collection",
+                        "jobs",
+                    ),
+                    _gauge("created", "When the cluster was registered.", "metadata", "creationTimestamp"),
+                    _gauge(
+                        "certificate_expiry_timestamp_seconds",
+                        "When the certificate of its agent expires.",
+                        "status",
+                        "certificate",
+                        "expires",
+                    ),
+                    _gauge(
+                        "proof_timestamp_seconds",
+                        "When samples of the cluster were last read back from the observer by a registration.",
+                        "status",
+                        "proof",
+                        "time",
+                    ),
+                    _gauge(
+                        "proof_duration_seconds",
+                        "From the start of that registration to the first new sample.",
+                        "status",
+                        "proof",
+                        "seconds",
+                    ),
+                    _gauge("proof_series", "Series that the cluster sent then.", "status", "proof", "series"),
+                    _info(
+                        "proof_missing_job",
+                        "An expected job of which there was no sample then.",
+                        {"missing_job": []},
+                        "status",
+                        "proof",
+                        "missingJobs",
+                    ),
+                ],
+            }
+        ]
+    },
+}

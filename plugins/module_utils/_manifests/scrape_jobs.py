@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How Prometheus scrapes the Kubernetes cluster that it runs in, be it a customer's or the observer's own.
+
+Jobs in Prometheus' format; what of their series is kept says the collection profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    collection_profile,
+    kube_state_metrics,
+    node_exporter,
+    rbac,
+)
+
+Manifest = dict[str, Any]
+
+# Where the API server and CoreDNS are found
+TARGET_NAMESPACES = ("default", "kube-system")
+
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def jobs(
+    namespace: str, *, profile: str, kubelet_insecure_skip_verify: bool, exporter: str, discovery: bool = True
+) -> list[dict[str, Any]]:
+    """All jobs about a cluster; ``exporter`` is the Service of kube-state-metrics in ``namespace``.
+
+    Without ``discovery``, nothing in other namespaces needs to be seen: API servers and CoreDNS are asked through their
+    Services, where one of them answers for as long as the connection lasts.
+    """
+    return [
+        kept(job, profile)
+        for job in (
+            _apiserver(discovery),
+            _cadvisor(kubelet_insecure_skip_verify),
+            _coredns(discovery),
+            _kube_state_metrics(exporter, namespace),
+            _kubelet(kubelet_insecure_skip_verify),
+            _node_exporter(),
+        )
+    ]
+
+
+def kept(job: dict[str, Any], profile: str) -> dict[str, Any]:
+    """The job with the rules that keep what the profile wants of it."""
+    rules = collection_profile.relabel_rules(collection_profile.series_of(profile, job["job_name"]))
+    return {**job, **({"metric_relabel_configs": rules} if rules else {})}
+
+
+def cluster_rules() -> list[Manifest]:
+    """What the jobs need to be allowed everywhere: find nodes and read metrics. No Secrets, no proxy to nodes."""
+    return [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+        {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
+    ]
+
+
+def target_roles(name: str, account_namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+    """What they need only where their targets are. Prometheus reads Pods and Services beside the EndpointSlices."""
+    rules = [
+        {"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    ]
+    return [
+        manifest
+        for namespace in TARGET_NAMESPACES
+        for manifest in (
+            rbac.role(name, namespace, labels, rules),
+            rbac.role_binding(name, namespace, account_namespace, labels),
+        )
+    ]
+
+
+def _credentials(*, insecure_skip_verify: bool = False, server_name: str = "") -> dict[str, Any]:
+    tls: dict[str, Any] = {"ca_file": f"{_SERVICE_ACCOUNT}/ca.crt"}
+    if insecure_skip_verify:
+        tls = {"insecure_skip_verify": True}
+    if server_name:
+        tls["server_name"] = server_name
+    return {
+        "scheme": "https",
+        "authorization": {"credentials_file": f"{_SERVICE_ACCOUNT}/token"},
+        "tls_config": tls,
+    }
+
+
+def _apiserver(discovery: bool) -> dict[str, Any]:
+    return {
+        "job_name": collection_profile.APISERVER,
+        # Addresses of API servers may be missing in their certificate, this name never is.
+        **_credentials(server_name="kubernetes"),
+        **(
+            {
+                "kubernetes_sd_configs": [_endpoint_slices("default", "kubernetes.io/service-name=kubernetes")],
+                "relabel_configs": [_keep_port("https")],
+            }
+            if discovery
+            else {"static_configs": [through_service("kubernetes", "default", 443)]}
+        ),
+    }
+
+
+def _kubelet(insecure_skip_verify: bool) -> dict[str, Any]:
+    return {
+        "job_name": collection_profile.KUBELET,
+        **_credentials(insecure_skip_verify=insecure_skip_verify),
+        "kubernetes_sd_configs": [{"role": "node"}],
+        "relabel_configs": _node_labels(),
+    }
+
+
+def _cadvisor(insecure_skip_verify: bool) -> dict[str, Any]:
+    return {
+        "job_name": collection_profile.CADVISOR,
+        "metrics_path": "/metrics/cadvisor",
+        # It stamps its samples with the time of measuring; without this a container that went lives on for 5 minutes.
+        "track_timestamps_staleness": True,
+        **_credentials(insecure_skip_verify=insecure_skip_verify),
+        "kubernetes_sd_configs": [{"role": "node"}],
+        "relabel_configs": _node_labels(),
+    }
+
+
+def _coredns(discovery: bool) -> dict[str, Any]:
+    if not discovery:
+        return {
+            "job_name": collection_profile.COREDNS,
+            "static_configs": [through_service("kube-dns", "kube-system", 9153)],
+        }
+    return {
+        "job_name": collection_profile.COREDNS,
+        "kubernetes_sd_configs": [_endpoint_slices("kube-system", "k8s-app=kube-dns")],
+        "relabel_configs": [
+            _keep_port("metrics"),
+            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+        ],
+    }
+
+
+def _kube_state_metrics(service: str, namespace: str) -> dict[str, Any]:
+    return {
+        "job_name": collection_profile.KUBE_STATE_METRICS,
+        # Its labels namespace and pod are those of the objects it tells about.
+        "honor_labels": True,
+        "static_configs": [through_service(service, namespace, kube_state_metrics.PORT)],
+    }
+
+
+def through_service(service: str, namespace: str, port: int, *, instance: str = "") -> dict[str, Any]:
+    """A target that is found without discovery, and has the same series whichever pod answers."""
+    return {"targets": [f"{service}.{namespace}.svc:{port}"], "labels": {"instance": instance or service}}
+
+
+def _node_exporter() -> dict[str, Any]:
+    port = {
+        "source_labels": ["__address__"],
+        "regex": r"(.+):\d+",
+        "replacement": f"$1:{node_exporter.PORT}",
+        "target_label": "__address__",
+    }
+    return {
+        "job_name": collection_profile.NODE_EXPORTER,
+        # Nodes are found as such: a node without its exporter is then a target that is down, not one that is missing.
+        "kubernetes_sd_configs": [{"role": "node"}],
+        "relabel_configs": [port, *_node_labels()],
+    }
+
+
+def _endpoint_slices(namespace: str, label: str) -> dict[str, Any]:
+    """The endpoints of one Service."""
+    return {
+        "role": "endpointslice",
+        "namespaces": {"names": [namespace]},
+        "selectors": [{"role": "endpointslice", "label": label}],
+    }
+
+
+def _keep_port(name: str) -> dict[str, Any]:
+    return {"source_labels": ["__meta_kubernetes_endpointslice_port_name"], "regex": name, "action": "keep"}
+
+
+def _node_labels() -> list[dict[str, Any]]:
+    node = "__meta_kubernetes_node_name"
+    return [
+        {"source_labels": [node], "target_label": "instance"},
+        {"source_labels": [node], "target_label": "node"},
+    ]
