@@ -65,17 +65,23 @@ class LookupModule(LookupBase):
     ) -> list[dict[str, Any]]:
         """Return the one dictionary, see RETURN."""
         self.set_options(var_options=variables, direct=kwargs)
-        directory = terms[0] if terms else ""
-        shipped, wrong = read(Path(self.get_option("shipped")))
-        own: dict[str, str] = {}
-        if directory:
-            own, more = read(Path(directory).expanduser())
-            wrong += more
         try:
-            result = observer_files.combine(shipped, own, self.get_option("rule_files") or {})
+            return [
+                files(terms[0] if terms else "", self.get_option("shipped"), self.get_option("rule_files") or {}),
+            ]
         except ObservabilityError as error:
             raise AnsibleError(str(error)) from error
-        return [{**result, "problems": wrong + result["problems"]}]
+
+
+def files(directory: str, shipped: str, rule_files: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the lookup returns."""
+    ours, wrong = read(Path(shipped))
+    own: dict[str, str] = {}
+    if directory:
+        own, more = read(Path(directory).expanduser())
+        wrong += more
+    result = observer_files.combine(ours, own, rule_files)
+    return {**result, "problems": wrong + result["problems"]}
 
 
 def read(directory: Path) -> tuple[dict[str, str], list[str]]:
