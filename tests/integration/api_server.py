@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime
 import itertools
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -111,6 +112,23 @@ class ApiServer:
         }
         path.write_text(yaml.safe_dump(config))
         return path
+
+
+def add_node(server: ApiServer, name: str, *, taints: Sequence[Mapping[str, str]] = (), **allocatable: str) -> None:
+    """A node that counts as ready, as far as the API server knows."""
+    with kubernetes.config.new_client_from_config(str(server.kubeconfig())) as client:
+        core = kubernetes.client.CoreV1Api(client)
+        core.create_node({"metadata": {"name": name}})
+        status = {"allocatable": allocatable, "conditions": [{"type": "Ready", "status": "True"}]}
+        core.patch_node_status(name, {"status": status})
+        # It was given a taint, which a controller takes away when the node is ready.
+        core.patch_node(name, {"spec": {"taints": list(taints)}})
+
+
+def storage_class(name: str, *, default: bool) -> dict[str, Any]:
+    annotations = {"storageclass.kubernetes.io/is-default-class": "true" if default else "false"}
+    metadata = {"name": name, "annotations": annotations}
+    return {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata, "provisioner": "none"}
 
 
 @contextmanager

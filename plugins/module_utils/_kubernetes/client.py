@@ -17,6 +17,7 @@ from http.client import responses
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
+from ansible_collections.scs.observability.plugins.module_utils._core.clocks import clock_skew
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     AlreadyExists,
     ApiError,
@@ -57,6 +58,14 @@ _IMMUTABLE = re.compile(
     r"may not change once set|spec is immutable"
 )
 _CONFLICT_MANAGER = re.compile(r'conflict with "(?P<manager>[^"]*)"')
+
+
+class ServerVersion(NamedTuple):
+    """What an API server says of itself; its clock is None when it does not tell the time."""
+
+    version: str
+    clock_skew_seconds: int | None
+    """By how much its clock is ahead of this machine's."""
 
 
 class KubernetesClient:
@@ -191,6 +200,33 @@ class KubernetesClient:
         if response.status == 404:
             return False
         return any(resource["kind"] == kind for resource in self._object(request, response).get("resources") or [])
+
+    def version(self) -> ServerVersion:
+        """Return the API server's version and what its clock says. Everybody may ask that."""
+        request = _Request("get", "/version")
+        started = time.time()
+        response = self._send(request, "GET", "/version")
+        skew = clock_skew(response.headers.get("date"), started, time.time())
+        return ServerVersion(str(self._object(request, response).get("gitVersion") or ""), skew)
+
+    def may(self, verb: str, resource: str, namespace: str = "") -> bool:
+        """Tell whether this user may do that, in a namespace or (without one) in the whole cluster.
+
+        ``resource`` is as errors name it, for example "statefulsets.apps" or "pods/log"; "*.*" is every resource.
+        """
+        name, _ignored, group = resource.partition(".")
+        plural, _ignored, subresource = name.partition("/")
+        attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+        api_version = "authorization.k8s.io/v1"
+        review = {
+            "apiVersion": api_version,
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {**attributes, "namespace": namespace}},
+        }
+        request = _Request("create", "selfsubjectaccessreviews.authorization.k8s.io")
+        path = f"/apis/{api_version}/selfsubjectaccessreviews"
+        answer = self._object(request, self._send(request, "POST", path, headers=[_JSON], body=review))
+        return bool((answer.get("status") or {}).get("allowed"))
 
     # What else a namespace holds
 

@@ -23,8 +23,9 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
+from ansible_collections.scs.observability.plugins.module_utils._core.clocks import clock_skew
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import LibraryError, StorageError
-from ansible_collections.scs.observability.plugins.module_utils._objstore import errors, preflight
+from ansible_collections.scs.observability.plugins.module_utils._objstore import errors
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import (
     DEFAULT_REGION,
     AddressingStyle,
@@ -415,7 +416,7 @@ class BucketClient:
 
     def _note_time(self, answer: Mapping[str, Any], started: float) -> None:
         date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        self._skew = preflight.clock_skew(date, started, self._now())
+        self._skew = clock_skew(date, started, self._now())
 
     def _connect(self) -> S3Client:
         try:

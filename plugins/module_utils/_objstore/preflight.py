@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import StorageError
@@ -27,8 +26,6 @@ MAX_CLOCK_SKEW = 300
 # Some stores (Swift) show a new object in listings a moment later.
 LISTING_TIMEOUT = 10.0
 LISTING_INTERVAL = 0.2
-# The Date header counts whole seconds, and servers compute it at most once a second.
-_DATE_RESOLUTION = 2.0
 
 
 @dataclass(frozen=True)
@@ -134,23 +131,6 @@ def check_clocks(store: ObjectStore) -> None:
                 "Synchronise both clocks (NTP); S3 refuses signatures at 900 s",
             ),
         )
-
-
-def clock_skew(date: str | None, started: float, ended: float) -> int | None:
-    """Return by how many seconds the sender of a Date header is ahead of us.
-
-    ``started`` and ``ended`` (seconds since the epoch) enclose the request. Zero when the header is in line with them,
-    as far as its resolution goes; None without a date.
-    """
-    try:
-        stated = parsedate_to_datetime(date or "").timestamp()
-    except (TypeError, ValueError):
-        return None
-    if stated > ended:
-        return round(stated - ended)
-    if stated + _DATE_RESOLUTION < started:
-        return -round(started - stated - _DATE_RESOLUTION / 2)
-    return 0
 
 
 def _read_existing(store: ObjectStore) -> bool | None:

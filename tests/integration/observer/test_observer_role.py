@@ -46,7 +46,7 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
     kubeconfig = str(api_server.kubeconfig())
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections)}
 
-    def call(namespace: str, **variables: Any) -> Run:
+    def call(namespace: str, *arguments: str, **variables: Any) -> Run:
         given = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -64,7 +64,13 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
         inventory = tmp_path / "hosts.yml"
         inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": given}}}))
         done = subprocess.run(
-            [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "scs.observability.observer"],
+            [
+                Path(sys.executable).with_name("ansible-playbook"),
+                "-i",
+                inventory,
+                "scs.observability.observer",
+                *arguments,
+            ],
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,
@@ -139,4 +145,30 @@ def test_a_certificate_of_the_gateway_that_does_not_fit_is_found_before_anything
     assert not refused.succeeded
     assert "metrics.example.org" in refused.output
     assert new_namespace not in s3.buckets()
+    assert admin.get("v1", "Namespace", f"{new_namespace}-a") is None
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check"]])
+def test_everything_that_stands_in_the_way_is_told_at_once(
+    playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, arguments: list[str]
+) -> None:
+    secret = "not-the-secret-key-of-this-store"
+    refused = playbook(
+        f"{new_namespace}-a",
+        *arguments,
+        "-vvv",
+        observer_bucket_secret_key=secret,
+        observer_storage_class="fast",
+        observer_receive_resources={"requests": {"memory": "1Ti"}},
+        observer_query_replica=2,
+    )
+    assert not refused.succeeded
+    for words in (
+        "observer_query_replica: there is no such variable. Did you mean observer_query_replicas?",
+        "storage_class: there is no storage class fast. There are: standard",
+        "receive asks for more than any single node has free",
+        "bucket.secret_key: could not list the objects",
+    ):
+        assert words in refused.output
+    assert secret not in refused.output
     assert admin.get("v1", "Namespace", f"{new_namespace}-a") is None

@@ -54,10 +54,29 @@ def tasks(content: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield from tasks(task.get("block", []))
 
 
+def in_order(role: str, name: str) -> Iterator[dict[str, Any]]:
+    """The tasks of a file, those of the files that it includes in their places."""
+    folder = CHECKOUT / "roles" / role / "tasks"
+    for task in tasks(load(folder / name)):
+        included = task.get("ansible.builtin.include_tasks")
+        if included and "{{" not in included:
+            yield from in_order(role, included)
+        else:
+            yield task
+
+
+def all_text(role: str) -> str:
+    """Everything in a role that variables are used in."""
+    folder = CHECKOUT / "roles" / role
+    return "".join(
+        path.read_text() for part in ("tasks", "templates", "vars") for path in sorted((folder / part).rglob("*.*"))
+    )
+
+
 def own_variables(role: str, text: str) -> set[str]:
     """What is named {{ like_this }} in Jinja; keys of tasks, such as register, are not."""
-    expressions = re.findall(r"\{\{(.*?)\}\}", text, flags=re.DOTALL) + re.findall(r"when: (.*)", text)
-    return set(re.findall(rf"(?<![\w.])({role}_\w+)", " ".join(expressions)))
+    expressions = re.findall(r"\{\{(.*?)\}\}", text, flags=re.DOTALL) + re.findall(r"when: (.*)|\{%(.*?)%\}", text)
+    return set(re.findall(rf"(?<![\w.])({role}_\w+)", " ".join(map(str, expressions))))
 
 
 def described(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -84,7 +103,7 @@ class TestRole:
         secret = {
             name
             for name in options(role)
-            if re.search(r"secret(?!$)|secret_key|password|kubeconfig_content|private_key", name)
+            if re.search(r"secret(?!$)|client_secret|secret_key|password|kubeconfig_content|private_key", name)
         }
         assert {name for name, option in options(role).items() if option.get("no_log")} == secret
         assert {defaults(role)[name] for name in secret & set(defaults(role))} <= {""}
@@ -101,14 +120,16 @@ class TestRole:
         assert ArgumentSpecValidator(asked).validate(dict.fromkeys(asked, "")).error_messages == []
 
     def test_variables_in_tasks_are_documented_or_made_there(self, role: str) -> None:
-        text = "".join(path.read_text() for path in task_files(role))
+        text = all_text(role)
         made = set(re.findall(r"(?:register|loop_var): (\w+)", text)) | set(
-            re.findall(rf"^    ({role}_\w+):", text, re.M)
+            re.findall(rf"^ +({role}_\w+):", text, re.M)
         )
+        constants = CHECKOUT / "roles" / role / "vars" / "main.yml"
+        made |= set(load(constants)) if constants.exists() else set()
         assert own_variables(role, text) - made <= set(options(role))
 
     def test_every_option_is_used(self, role: str) -> None:
-        text = "".join(path.read_text() for path in task_files(role))
+        text = all_text(role)
         assert set(options(role)) - own_variables(role, text) == set()
 
     def test_modules_take_what_tasks_give(self, role: str) -> None:
@@ -151,11 +172,10 @@ def test_inventories_set_only_variables_that_exist(path: Path) -> None:
 
 def test_whose_the_bucket_is_is_known_before_anything_writes_to_it() -> None:
     """With the one component that can be missed, which is waited for alone; the last one waits for all."""
-    content = load(CHECKOUT / "roles" / "observer" / "tasks" / "present.yml")
     modules = ("bucket", "thanos_component", "remote_write_gateway")
     deployed = [
         (module, task.get("check_mode", False), task[f"scs.observability.{module}"] or {})
-        for task in tasks(content)
+        for task in in_order("observer", "present.yml")
         for module in modules
         if f"scs.observability.{module}" in task
     ]
@@ -167,10 +187,9 @@ def test_whose_the_bucket_is_is_known_before_anything_writes_to_it() -> None:
 
 
 def test_the_observer_removes_what_it_deploys() -> None:
-    folder = CHECKOUT / "roles" / "observer" / "tasks"
     module = "scs.observability.thanos_component"
-    deployed = [task[module]["component"] for task in tasks(load(folder / "present.yml")) if module in task]
-    (removed,) = [task["loop"] for task in tasks(load(folder / "absent.yml")) if module in task]
+    deployed = [task[module]["component"] for task in in_order("observer", "present.yml") if module in task]
+    (removed,) = [task["loop"] for task in in_order("observer", "absent.yml") if module in task]
     choices = documented_options(module)["component"]["choices"]
     assert sorted(deployed) == sorted(removed) == choices
 
@@ -197,6 +216,7 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
         **defaults("observer"),
         **made,
         "observer_query_url": url,
+        "observer_sidecar": "prometheus-sidecar-headless:10901",
         "observer_bucket": {"objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
         "observer_bucket_access_key": "key",
         "observer_bucket_secret_key": "swordfish",
@@ -206,9 +226,30 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
         **asked,
     }
     loader = DataLoader()
-    path = CHECKOUT / "roles" / "observer" / "tasks" / "present.yml"
+    path = CHECKOUT / "roles" / "observer" / "tasks" / "thanos.yml"
     for task in tasks(loader.load_from_file(str(path), trusted_as_template=True)):
         if module in task:
             # Modules get JSON.
             given = json.loads(json.dumps(Templar(loader=loader, variables=variables).template(task[module])))
             thanos.settings_of(thanos.component_of(given), given)
+
+
+def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:
+    """Else it would be told as one that the inventory sets by mistake."""
+    folder = CHECKOUT / "roles" / "observer"
+    (preflight,) = load(folder / "tasks" / "preflight.yml")
+    made = preflight["vars"]["observer_made"]
+    texts = [path.read_text() for path in task_files("observer")]
+    results = {name for text in texts for name in re.findall(r"^ +register: (observer_\w+)$", text, flags=re.M)}
+    facts = {
+        name
+        for path in task_files("observer")
+        for task in tasks(load(path))
+        for name in task.get("ansible.builtin.set_fact", {})
+    }
+    # In force while the preflight runs, as it is included there
+    (around,) = load(folder / "tasks" / "present.yml")
+    alive = results | facts | set(around.get("vars", {})) | set(load(folder / "vars" / "main.yml"))
+    for task in (preflight, *preflight["block"]):
+        alive |= set(task.get("vars", {}))
+    assert {name for name in alive if name.startswith("observer_")} - set(options("observer")) <= set(made)

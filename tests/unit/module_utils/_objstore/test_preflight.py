@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from email.utils import formatdate
-
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import StorageError
@@ -221,24 +219,3 @@ def test_clocks_that_differ_little(skew: int | None) -> None:
     store = Store()
     store.skew = skew
     assert preflight.run(store, KEY, CONTENT).clock_skew_seconds == skew
-
-
-@pytest.mark.parametrize(
-    ("stated", "started", "ended", "skew"),
-    [
-        (1000, 1000.0, 1000.2, 0),
-        (1000, 1000.9, 1001.1, 0),
-        (999, 1000.9, 1001.1, 0),
-        (1000, 1000.0, 1030.0, 0),
-        (1060, 1000.0, 1000.2, 60),
-        (940, 1000.0, 1000.2, -59),
-        (4600, 1000.0, 1000.2, 3600),
-    ],
-)
-def test_clock_skew(stated: int, started: float, ended: float, skew: int) -> None:
-    assert preflight.clock_skew(formatdate(stated, usegmt=True), started, ended) == skew
-
-
-@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
-def test_no_date(date: str | None) -> None:
-    assert preflight.clock_skew(date, 0.0, 1.0) is None

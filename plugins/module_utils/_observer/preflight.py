@@ -1,0 +1,418 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in the way of an observer, all of it at once, before anything is touched.
+
+Observing is one place, check() and what it calls; what is a problem is decided by pure functions of what was seen.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
+    InputError,
+    ObservabilityError,
+)
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import conditions_of, is_terminating
+from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
+from ansible_collections.scs.observability.plugins.module_utils._observer import capacity, parameters
+from ansible_collections.scs.observability.plugins.module_utils._observer.capacity import Room, WantedPod
+
+T = TypeVar("T")
+Manifest = Mapping[str, Any]
+
+# The oldest version that this collection promises to work with.
+MINIMUM_VERSION = "1.31"
+# Two minutes without a sample are silence, and samples have the time of the nodes' clocks.
+MAX_CLOCK_SKEW = 60
+# A kubelet renews its lease every 10 s, and a node without one for 40 s is not Ready.
+_LEASE_AGE = 50
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+_DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+_DNS = "k8s-app=kube-dns"
+_LEVEL = "pod-security.kubernetes.io/enforce"
+
+_CHANGE = ("get", "list", "create", "patch", "delete")
+_READ = ("get", "list")
+# What the modules ask an API server for: in the whole cluster, and in the observer's namespace.
+RIGHTS_IN_CLUSTER: dict[str, tuple[str, ...]] = {
+    "namespaces": ("get", "create", "patch"),
+    "clusterroles.rbac.authorization.k8s.io": _CHANGE,
+    "clusterrolebindings.rbac.authorization.k8s.io": _CHANGE,
+    "customresourcedefinitions.apiextensions.k8s.io": ("get", "create", "patch"),
+    "kaasclusters.observability.scs.community": _READ,
+}
+RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("secrets", "configmaps", "services", "serviceaccounts", "persistentvolumeclaims"), _CHANGE),
+    **dict.fromkeys(("deployments.apps", "statefulsets.apps", "daemonsets.apps"), _CHANGE),
+    **dict.fromkeys(("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"), _CHANGE),
+    "poddisruptionbudgets.policy": _CHANGE,
+    "networkpolicies.networking.k8s.io": _CHANGE,
+    **dict.fromkeys(
+        (
+            f"{plural}.monitoring.coreos.com"
+            for plural in (
+                "alertmanagers",
+                "podmonitors",
+                "probes",
+                "prometheuses",
+                "prometheusrules",
+                "scrapeconfigs",
+                "servicemonitors",
+            )
+        ),
+        _CHANGE,
+    ),
+    "pods": _READ,
+    "pods/log": ("get",),
+    "pods/proxy": ("get",),
+    "services/proxy": ("get",),
+    "events": ("list",),
+    "replicasets.apps": ("list",),
+}
+
+
+class PreflightError(ObservabilityError):
+    """Everything that stands in the way."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the parameters say, checked."""
+
+    namespace: str
+    minimum_version: tuple[int, int]
+    volumes: bool
+    storage_class: str
+    pods: tuple[WantedPod, ...]
+    node_selector: Mapping[str, str]
+    tolerations: Sequence[Manifest]
+
+
+@dataclass
+class Report:
+    """What was found. A warning is about what could not be looked at, or need not be wrong."""
+
+    problems: list[ObservabilityError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def attempt(self, call: Callable[[], T]) -> T | None:
+        """Return what the call returns; what it is refused for is a problem, and the result None."""
+        try:
+            return call()
+        except ObservabilityError as error:
+            self.problems.append(error)
+            return None
+
+    def result(self) -> dict[str, Any]:
+        return {"problems": [str(problem) for problem in self.problems], "facts": self.facts}
+
+
+def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Return the result of observer_preflight. Raises PreflightError with every problem, unless ``fail`` is False."""
+    report = Report()
+    wanted = read_parameters(params, report)
+    client = report.attempt(partial(KubernetesClient.from_parameters, params))
+    if client is not None:
+        look_at_cluster(client, wanted, report)
+    if params.get("bucket"):
+        report.facts["bucket"] = report.attempt(partial(_look_at_bucket, params["bucket"]))
+    report.warnings += unknown_hosts(params.get("hostnames") or ())
+    if report.problems and params.get("fail") is not False:
+        raise PreflightError(
+            "\n".join(str(problem) for problem in report.problems),
+            details={**report.result(), "warnings": report.warnings},
+        )
+    return {"changed": False, **report.result(), "warnings": report.warnings}
+
+
+def read_parameters(params: Mapping[str, Any], report: Report) -> Wanted:
+    """Read what describes the observer. What is wrong with it is a problem like any other, and left out."""
+
+    def placement() -> dict[str, Any]:
+        return parameters.placement({name: params.get(name) for name in ("node_selector", "tolerations")})
+
+    placed = report.attempt(placement) or {}
+    pods = [report.attempt(partial(WantedPod.of, given)) for given in params.get("pods") or ()]
+    return Wanted(
+        namespace=report.attempt(partial(parameters.namespace, params)) or parameters.DEFAULT_NAMESPACE,
+        minimum_version=report.attempt(partial(version_of, params.get("minimum_version") or MINIMUM_VERSION))
+        or version_of(MINIMUM_VERSION),
+        volumes=params.get("volumes") is not False,
+        storage_class=params.get("storage_class") or "",
+        pods=tuple(pod for pod in pods if pod is not None),
+        node_selector=placed.get("node_selector", {}),
+        tolerations=placed.get("tolerations", ()),
+    )
+
+
+# What is asked
+
+
+def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) -> None:
+    """Ask the API server everything, in parallel. When it does not answer at all, that is the one problem with it."""
+    server = report.attempt(client.version)
+    if server is None:
+        return
+    report.facts |= {"version": server.version, "clock_skew_seconds": server.clock_skew_seconds}
+    namespace = wanted.namespace
+    reads: dict[str, Callable[[], Any]] = {
+        "nodes": partial(client.list, "v1", "Node"),
+        "pods": partial(client.list, "v1", "Pod", field_selector="status.phase!=Succeeded,status.phase!=Failed"),
+        "storage classes": partial(client.list, "storage.k8s.io/v1", "StorageClass"),
+        "the namespace": partial(client.get, "v1", "Namespace", namespace),
+        "the clocks of nodes": partial(client.list, "coordination.k8s.io/v1", "Lease", "kube-node-lease"),
+        "the cluster's DNS": partial(client.list, "discovery.k8s.io/v1", "EndpointSlice", label_selector=_DNS),
+        "rights": partial(missing_rights, client, namespace),
+    }
+    calls = [partial(_refused_or, call) for call in reads.values()]
+    seen = dict(zip(reads, client.parallel(calls), strict=True))
+    for what, answer in seen.items():
+        if not isinstance(answer, ApiError):
+            continue
+        if answer.status == 403:
+            # A right that deploying does not need.
+            report.warnings.append(f"{what} could not be looked at: {answer.reason}")
+        else:
+            report.problems.append(answer)
+
+    def known(*needed: str) -> bool:
+        return not any(isinstance(seen[what], ApiError) for what in needed)
+
+    problems = report.problems
+    problems += version_problems(server.version, wanted.minimum_version)
+    problems += clock_problems(client.host, server.clock_skew_seconds)
+    if known("rights"):
+        problems += rights_problems(seen["rights"], namespace)
+    if known("the namespace"):
+        problems += namespace_problems(seen["the namespace"], wanted.pods)
+    if known("storage classes") and wanted.volumes:
+        report.facts["storage_class"] = wanted.storage_class or default_class(seen["storage classes"])
+        problems += storage_problems(seen["storage classes"], wanted.storage_class)
+    if known("nodes", "the clocks of nodes") and server.clock_skew_seconds is not None:
+        now = datetime.now(UTC) + timedelta(seconds=server.clock_skew_seconds)
+        problems += node_clock_problems(seen["nodes"], seen["the clocks of nodes"], now)
+    if known("the cluster's DNS"):
+        slices = seen["the cluster's DNS"]
+        problems += dns_problems(slices)
+        if not slices:
+            report.warnings.append(f"no DNS service with the label {_DNS} was found, so it was not looked at")
+    if known("nodes", "pods"):
+        there = capacity.room(seen["nodes"], seen["pods"], namespace, wanted.node_selector, wanted.tolerations)
+        problems += capacity.problems(there, wanted.pods)
+        problems += capacity.port_problems(seen["pods"], namespace, wanted.pods, there.free)
+        report.facts |= _room_facts(there, wanted.pods)
+        report.facts["other_observers"] = other_observers(seen["pods"], namespace)
+
+
+def _refused_or(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except ApiError as error:
+        return error
+
+
+def missing_rights(client: KubernetesClient, namespace: str) -> dict[tuple[str, str], list[str]]:
+    """Return the verbs that this user lacks, by resource and namespace (empty for the whole cluster)."""
+    if client.may("*", "*.*"):
+        return {}
+    needed = [
+        (resource, place, verb)
+        for place, rights in (("", RIGHTS_IN_CLUSTER), (namespace, RIGHTS_IN_NAMESPACE))
+        for resource, verbs in rights.items()
+        for verb in verbs
+    ]
+    answers = client.parallel([partial(client.may, verb, resource, place) for resource, place, verb in needed])
+    missing: dict[tuple[str, str], list[str]] = {}
+    for (resource, place, verb), allowed in zip(needed, answers, strict=True):
+        if not allowed:
+            missing.setdefault((resource, place), []).append(verb)
+    return missing
+
+
+def _look_at_bucket(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what the module bucket does in check mode; its parameters are called here as they are in ``bucket``."""
+    try:
+        found: dict[str, Any] = bucket.ensure(params, True)["preflight"]
+    except ObservabilityError as error:
+        error.parameter = f"bucket.{error.parameter}" if error.parameter else "bucket"
+        raise
+    return found
+
+
+def unknown_hosts(hostnames: Iterable[str]) -> list[str]:
+    """Return what to say of names that this machine does not know: their records may follow the load balancer."""
+    found = []
+    for name in hostnames:
+        try:
+            socket.getaddrinfo(name, None)
+        except (OSError, UnicodeError):
+            found.append(f"hostnames: {name} is not known here. Agents need it: make a DNS record for it")
+    return found
+
+
+# What is a problem. Pure
+
+
+def version_of(text: str) -> tuple[int, int]:
+    """Return the two numbers that count of a version such as "1.31" or "v1.36.3+k3s1". Raises InputError."""
+    match = _VERSION.match(str(text))
+    if match is None:
+        raise InputError(f"{text!r} is not a version", parameter="minimum_version", advice="Use for example 1.31")
+    return int(match[1]), int(match[2])
+
+
+def version_problems(version: str, minimum: tuple[int, int]) -> list[ObservabilityError]:
+    if _VERSION.match(version) and version_of(version) < minimum:
+        wanted = ".".join(map(str, minimum))
+        return [ObservabilityError(f"the cluster has Kubernetes {version}, {wanted} or newer is needed: upgrade it")]
+    return []
+
+
+def clock_problems(host: str, skew: int | None) -> list[ObservabilityError]:
+    if skew is None or abs(skew) <= MAX_CLOCK_SKEW:
+        return []
+    return [
+        ObservabilityError(
+            f"the clock of {host} is {_apart(skew)} this machine's, at most {MAX_CLOCK_SKEW} s are good",
+            advice="Synchronise both (NTP): certificates that are signed here would not be valid there",
+        )
+    ]
+
+
+def node_clock_problems(
+    nodes: Iterable[Manifest], leases: Iterable[Manifest], now: datetime
+) -> list[ObservabilityError]:
+    """Compare the leases that the nodes renew, with the time of their own clocks, to the API server's ``now``."""
+    ready = {node["metadata"]["name"] for node in nodes if conditions_of(node).get("Ready", {}).get("status") == "True"}
+    found = []
+    for lease in leases:
+        name, renewed = lease["metadata"]["name"], (lease.get("spec") or {}).get("renewTime")
+        if name not in ready or not renewed:
+            continue
+        ahead = (datetime.fromisoformat(renewed) - now).total_seconds()
+        skew = ahead if ahead > 0 else min(ahead + _LEASE_AGE, 0)
+        if abs(skew) > MAX_CLOCK_SKEW:
+            found.append(
+                ObservabilityError(
+                    f"the clock of node {name} is {_apart(round(skew))} the API server's, at most {MAX_CLOCK_SKEW} s "
+                    "are good",
+                    advice="Synchronise the nodes' clocks (NTP): samples get their time",
+                )
+            )
+    return found
+
+
+def _apart(skew: int) -> str:
+    return f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'}"
+
+
+def rights_problems(missing: Mapping[tuple[str, str], Sequence[str]], namespace: str) -> list[ObservabilityError]:
+    """Everything that is missing, one problem per place."""
+    found = []
+    for place, words in (("", "in the whole cluster"), (namespace, f"in namespace {namespace}")):
+        lacking = [f"{', '.join(verbs)} {resource}" for (resource, where), verbs in missing.items() if where == place]
+        if lacking:
+            found.append(
+                ObservabilityError(
+                    f"this user may not, {words}: {'; '.join(lacking)}",
+                    parameter="kubeconfig",
+                    advice="Give a kubeconfig of a user that may, or have these rights granted",
+                )
+            )
+    return found
+
+
+def namespace_problems(namespace: Manifest | None, pods: Iterable[WantedPod]) -> list[ObservabilityError]:
+    if namespace is None:
+        return []
+    name = namespace["metadata"]["name"]
+    if is_terminating(namespace):
+        return [
+            ObservabilityError(
+                f"{name} is being deleted", parameter="namespace", advice="Wait until it is gone, or take another one"
+            )
+        ]
+    level = (namespace["metadata"].get("labels") or {}).get(_LEVEL, "privileged")
+    need = sorted(pod.name for pod in pods if pod.host_access)
+    if level == "privileged" or not need:
+        return []
+    return [
+        ObservabilityError(
+            f"{name} enforces the Pod Security level {level}, and {', '.join(need)} needs access to nodes",
+            parameter="namespace",
+            advice=f"Label it {_LEVEL}=privileged, or take another one",
+        )
+    ]
+
+
+def default_class(classes: Iterable[Manifest]) -> str | None:
+    """Return the default storage class, of several the newest, as Kubernetes does."""
+    defaults = [
+        item
+        for item in classes
+        if any((item["metadata"].get("annotations") or {}).get(name) == "true" for name in _DEFAULT_CLASS)
+    ]
+    newest = max(defaults, key=lambda item: str(item["metadata"].get("creationTimestamp")), default=None)
+    return None if newest is None else str(newest["metadata"]["name"])
+
+
+def storage_problems(classes: Sequence[Manifest], wanted: str) -> list[ObservabilityError]:
+    names = sorted(item["metadata"]["name"] for item in classes)
+    there = f"There are: {', '.join(names)}" if names else "There is none: install a provisioner"
+    if wanted and wanted not in names:
+        return [ObservabilityError(f"there is no storage class {wanted}", parameter="storage_class", advice=there)]
+    if not wanted and default_class(classes) is None:
+        return [
+            ObservabilityError(
+                "no storage class is the default one, and none is given", parameter="storage_class", advice=there
+            )
+        ]
+    return []
+
+
+def dns_problems(slices: Sequence[Manifest]) -> list[ObservabilityError]:
+    ready = [
+        endpoint
+        for item in slices
+        for endpoint in item.get("endpoints") or []
+        # Not said is ready.
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+    ]
+    if not slices or ready:
+        return []
+    return [
+        ObservabilityError(
+            "the cluster's DNS has no ready pod, and components find each other by name",
+            advice=f"Look at: kubectl get pods --all-namespaces --selector {_DNS}",
+        )
+    ]
+
+
+def other_observers(pods: Iterable[Manifest], namespace: str) -> list[str]:
+    """Return the namespaces of other observers in the cluster: what has a receive."""
+    labels = {"app.kubernetes.io/component": "receive", "app.kubernetes.io/part-of": "scs-observability"}
+    found = {
+        pod["metadata"]["namespace"] for pod in pods if labels.items() <= (pod["metadata"].get("labels") or {}).items()
+    }
+    return sorted(found - {namespace})
+
+
+def _room_facts(there: Room, pods: Iterable[WantedPod]) -> dict[str, Any]:
+    asked = capacity.total_of(pods, len(there.free))
+    return {
+        "nodes": sorted(there.free),
+        "unusable_nodes": dict(there.unusable),
+        "free": {"cpu": round(there.total.cpu, 3), "memory": round(there.total.memory)},
+        "requested": {"cpu": round(asked.cpu, 3), "memory": round(asked.memory)},
+    }

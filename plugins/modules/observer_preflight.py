@@ -1,0 +1,272 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: observer_preflight
+short_description: Tell everything that stands in the way of an observer, at once
+version_added: 0.1.0
+author:
+  - SCS Observability contributors (@SovereignCloudStack)
+description:
+  - Looks at the cluster that is to hold an observer, at the bucket, at clocks and at names, and tells all problems
+    together, each with what to do about it. Nothing is written.
+  - "Of the cluster it looks at: its version, rights of the user, namespace, storage classes, free resources and ports
+    of nodes, the clocks of API server and nodes, and DNS."
+  - What this user may not look at is a warning, not a problem.
+extends_documentation_fragment:
+  - scs.observability.attributes.info_module
+  - scs.observability.kubernetes
+options:
+  namespace:
+    description: The namespace of the observer. Pods that are in it do not count as using anything, as they are its own.
+    type: str
+    default: scs-observability
+  minimum_version:
+    description: The oldest version of Kubernetes that will do.
+    type: str
+    default: "1.31"
+  volumes:
+    description: Whether a storage class is needed.
+    type: bool
+    default: true
+  storage_class:
+    description: The storage class that volumes are to have. When empty, the cluster must have a default one.
+    type: str
+  pods:
+    description:
+      - The pods that are to run. Their requests are compared with what nodes can give (C(allocatable)) less what the
+        pods on them ask for.
+      - The filter P(scs.observability.observer_pods#filter) makes the list for the role
+        P(scs.observability.observer#role).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: What problems call it.
+        type: str
+        required: true
+      requests:
+        description: What one pod asks for, C(cpu) and C(memory), as Kubernetes writes them.
+        type: dict
+      replicas:
+        description: Number of pods.
+        type: int
+        default: 1
+      every_node:
+        description: Whether there is one on every node instead.
+        type: bool
+        default: false
+      host_access:
+        description: Whether it uses the network, files or processes of its node. Some namespaces do not allow that.
+        type: bool
+        default: false
+      host_ports:
+        description: Ports of nodes that it listens on.
+        type: list
+        elements: int
+  node_selector:
+    description: Labels of the nodes that pods may run on.
+    type: dict
+  tolerations:
+    description: Taints of nodes that pods put up with, as Kubernetes has them.
+    type: list
+    elements: dict
+  bucket:
+    description:
+      - The bucket, with the parameters of M(scs.observability.bucket). It is tried as that module does in check mode,
+        so a bucket that is not there yet is no problem.
+      - When it is left out, no bucket is looked at.
+    type: dict
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      endpoint:
+        description: URL of the store.
+        type: str
+        required: true
+      region:
+        description: The store's region.
+        type: str
+        default: us-east-1
+      access_key:
+        description: The access key, or the environment variable E(AWS_ACCESS_KEY_ID).
+        type: str
+      secret_key:
+        description: The secret key, or the environment variable E(AWS_SECRET_ACCESS_KEY).
+        type: str
+      ca_content:
+        description: Certificate (PEM) of the authority that signed the store's certificate.
+        type: str
+      validate_certs:
+        description: Whether the store's certificate must be valid.
+        type: bool
+        default: true
+      addressing_style:
+        description: Whether the bucket is in the path of a URL or in the name of the host.
+        type: str
+        choices: [path, virtual]
+        default: path
+  hostnames:
+    description:
+      - Names that agents use. One that is not known where the module runs is a warning, because the record of a load
+        balancer can be made only when it has an address.
+    type: list
+    elements: str
+  fail:
+    description: Whether problems are a failure. Without, they are returned.
+    type: bool
+    default: true
+notes:
+  - The module asks for C(list) on C(nodes), C(pods), C(storageclasses.storage.k8s.io),
+    C(endpointslices.discovery.k8s.io) and C(leases.coordination.k8s.io), in the whole cluster. Without one of these
+    there is a warning.
+seealso:
+  - module: scs.observability.bucket
+  - module: scs.observability.observer_info
+"""
+
+EXAMPLES = r"""
+- name: See that an observer can be deployed
+  scs.observability.observer_preflight:
+    kubeconfig: /etc/kubernetes/observer.kubeconfig
+    storage_class: fast
+    pods:
+      - name: receive
+        requests: {cpu: "1", memory: 4Gi}
+      - name: query
+        requests: {cpu: 500m, memory: 1Gi}
+        replicas: 2
+    bucket:
+      name: metrics
+      endpoint: https://s3.example.com
+      access_key: "{{ s3_access_key }}"
+      secret_key: "{{ s3_secret_key }}"
+
+- name: Look, and go on
+  scs.observability.observer_preflight:
+    kubeconfig: /etc/kubernetes/observer.kubeconfig
+    fail: false
+  register: preflight
+
+- name: Show what was found
+  ansible.builtin.debug:
+    msg: "{{ preflight.problems or preflight.facts }}"
+"""
+
+RETURN = r"""
+problems:
+  description: What stands in the way, each with what to do.
+  returned: always, unless a parameter has a wrong type
+  type: list
+  elements: str
+  sample:
+    - "the cluster has Kubernetes v1.29.4, 1.31 or newer is needed: upgrade it"
+    - "storage_class: there is no storage class fast. There are: standard"
+facts:
+  description: What was seen. What could not be looked at is not there.
+  returned: always, unless a parameter has a wrong type
+  type: dict
+  contains:
+    version:
+      description: The version of Kubernetes.
+      type: str
+      sample: v1.36.3
+    clock_skew_seconds:
+      description:
+        - By how many seconds the API server's clock is ahead of the one where the module runs, negative if behind.
+          None if it does not tell its time.
+      type: int
+      sample: 0
+    storage_class:
+      description: The storage class that volumes get.
+      type: str
+      sample: standard
+    nodes:
+      description: The nodes that may be used.
+      type: list
+      elements: str
+      sample: [worker-1]
+    unusable_nodes:
+      description: The others, and why they may not.
+      type: dict
+      sample: {control-plane-1: "has the taint node-role.kubernetes.io/control-plane=:NoSchedule"}
+    free:
+      description: What these nodes have free, in cores and bytes.
+      type: dict
+      sample: {cpu: 3.2, memory: 12884901888}
+    requested:
+      description: What O(pods) ask for, in cores and bytes.
+      type: dict
+      sample: {cpu: 1.1, memory: 3221225472}
+    other_observers:
+      description: Namespaces of other observers in this cluster.
+      type: list
+      elements: str
+      sample: []
+    bucket:
+      description: See RV(scs.observability.bucket#module:preflight).
+      type: dict
+error:
+  description: Kind of the error.
+  returned: failure
+  type: str
+  sample: preflight_error
+"""
+
+from ansible_collections.scs.observability.plugins.module_utils._core import outcome
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES
+from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
+from ansible_collections.scs.observability.plugins.module_utils._observer.preflight import check
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "namespace": {"type": "str", "default": "scs-observability"},
+            "minimum_version": {"type": "str", "default": "1.31"},
+            "volumes": {"type": "bool", "default": True},
+            "storage_class": {"type": "str"},
+            "pods": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "requests": {"type": "dict"},
+                    "replicas": {"type": "int", "default": 1},
+                    "every_node": {"type": "bool", "default": False},
+                    "host_access": {"type": "bool", "default": False},
+                    "host_ports": {"type": "list", "elements": "int"},
+                },
+            },
+            "node_selector": {"type": "dict"},
+            "tolerations": {"type": "list", "elements": "dict"},
+            "bucket": {
+                "type": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "endpoint": {"type": "str", "required": True},
+                    "region": {"type": "str", "default": "us-east-1"},
+                    # Names a key. Hidden, it would also be blotted out where it is part of the name of the bucket.
+                    "access_key": {"type": "str", "no_log": False},
+                    "secret_key": {"type": "str", "no_log": True},
+                    "ca_content": {"type": "str"},
+                    "validate_certs": {"type": "bool", "default": True},
+                    "addressing_style": {"type": "str", "choices": ["path", "virtual"], "default": "path"},
+                },
+            },
+            "hostnames": {"type": "list", "elements": "str"},
+            "fail": {"type": "bool", "default": True},
+            **KUBERNETES,
+        },
+        supports_check_mode=True,
+    )
+    outcome.run(module, check)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preflight on a real API server and a real S3 server, with nodes and storage classes that are made by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._observer import preflight
+from ansible_collections.scs.observability.plugins.modules import observer_preflight
+from tests.integration.api_server import ApiServer, add_node, running_api_server, storage_class
+from tests.integration.s3_server import S3Server
+
+POD = {"name": "receive", "requests": {"cpu": "500m", "memory": "1Gi"}}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One of its own, as the nodes of one are everybody's."""
+    with running_api_server(tmp_path_factory.mktemp("preflight")) as server:
+        client = server.client()
+        size = {"cpu": "2", "memory": "4Gi", "pods": "110"}
+        add_node(server, "n1", **size)
+        add_node(server, "n2", taints=[{"key": "gpu", "effect": "NoSchedule"}], **size)
+        client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant"}})
+        renew(client, "n1", 0)
+        yield server
+
+
+def renew(client: KubernetesClient, node: str, ahead: int) -> None:
+    renewed = (datetime.now(UTC) + timedelta(seconds=ahead)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    metadata = {"name": node, "namespace": "kube-node-lease"}
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+    client.apply({**lease, "spec": {"holderIdentity": node, "renewTime": renewed}}, force=True)
+
+
+def look(cluster: ApiServer, kubeconfig: Path | None = None, **params: Any) -> dict[str, Any]:
+    given = {"kubeconfig": str(kubeconfig or cluster.kubeconfig()), "namespace": "observer", "pods": [POD]}
+    return preflight.check({**given, "fail": False, **params}, False)
+
+
+def test_everything_that_is_wrong_with_a_cluster_is_told_at_once_and_nothing_when_it_is_right(
+    cluster: ApiServer,
+) -> None:
+    client = cluster.client()
+    client.create(storage_class("slow", default=False))
+    privileged = {"name": "observer", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": privileged})
+    metadata = {"name": "big", "namespace": "tenant"}
+    resources = {"requests": {"cpu": "1", "memory": "2Gi"}}
+    container = {"name": "big", "image": "none", "resources": resources, "ports": [{"containerPort": 1, "hostPort": 9}]}
+    spec = {"nodeName": "n1", "containers": [container]}
+    client.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    metadata = {"name": "dns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}
+    dns = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4"}
+    endpoint = {"addresses": ["10.0.0.9"], "conditions": {"ready": False}}
+    client.create({**dns, "endpoints": [endpoint]})
+    renew(client, "n1", 600)
+    exporter = {"name": "exporter", "every_node": True, "host_access": True, "host_ports": [9]}
+
+    result = look(cluster, minimum_version="9.0", pods=[{**POD, "replicas": 3}, exporter])
+    words = [
+        "Kubernetes v1.",
+        "observer enforces the Pod Security level restricted",
+        "no storage class is the default one",
+        "the clock of node n1 is",
+        "the cluster's DNS has no ready pod",
+        "1.50 of 1.00 CPU, 3.0 of 2.0 GiB of memory",
+        "port 9 of nodes is taken by tenant/big on n1",
+    ]
+    assert len(result["problems"]) == len(words), result["problems"]
+    for problem, part in zip(result["problems"], words, strict=True):
+        assert part in problem
+
+    client.create(storage_class("fast", default=True))
+    renew(client, "n1", 0)
+    client.apply({**dns, "endpoints": [{**endpoint, "conditions": {"ready": True}}]}, force=True)
+    right = look(cluster, pods=[{**POD, "replicas": 2}])
+    assert (right["problems"], right["warnings"]) == ([], [])
+    facts = right["facts"]
+    assert (facts["nodes"], facts["storage_class"], facts["clock_skew_seconds"]) == (["n1"], "fast", 0)
+    assert facts["unusable_nodes"] == {"n2": "has the taint gpu=:NoSchedule"}
+    assert (facts["free"], facts["requested"]) == (
+        {"cpu": 1.0, "memory": 2 * 2**30},
+        {"cpu": 1.0, "memory": 2 * 2**30},
+    )
+    tolerated = look(cluster, pods=[{**POD, "replicas": 6}], tolerations=[{"key": "gpu", "operator": "Exists"}])
+    assert (tolerated["problems"], tolerated["facts"]["nodes"]) == ([], ["n1", "n2"])
+    # Pods of the observer itself take no room from it.
+    assert look(cluster, namespace="tenant", pods=[{**POD, "replicas": 4}])["problems"] == []
+
+
+def test_a_user_without_rights_is_told_all_that_is_missing_and_what_could_not_be_seen(cluster: ApiServer) -> None:
+    result = look(cluster, cluster.kubeconfig("nobody", ()))
+    in_cluster, in_namespace = result["problems"]
+    assert "create, patch namespaces" in in_cluster
+    assert "get, list, create, patch, delete clusterroles.rbac.authorization.k8s.io" in in_cluster
+    assert "in namespace observer: get, list, create, patch, delete secrets" in in_namespace
+    assert "get pods/log" in in_namespace
+    assert len(result["warnings"]) == 6
+    assert all('user "nobody" is forbidden' in warning for warning in result["warnings"])
+    assert set(result["facts"]) == {"version", "clock_skew_seconds"}
+
+
+def test_a_user_with_just_the_rights_that_are_needed_is_enough(cluster: ApiServer) -> None:
+    client = cluster.client()
+    rules = []
+    for resource, verbs in {**preflight.RIGHTS_IN_CLUSTER, **preflight.RIGHTS_IN_NAMESPACE}.items():
+        name, _dot, group = resource.partition(".")
+        rules.append({"apiGroups": [group], "resources": [name], "verbs": list(verbs)})
+    group = "rbac.authorization.k8s.io"
+    role = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": "deployer"}, "rules": rules}
+    client.create(role)
+    binding = {"apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "deployer"}}
+    subject = {"apiGroup": group, "kind": "User", "name": "deployer"}
+    reference = {"apiGroup": group, "kind": "ClusterRole", "name": "deployer"}
+    client.create({**binding, "subjects": [subject], "roleRef": reference})
+    assert look(cluster, cluster.kubeconfig("deployer", ()))["problems"] == []
+
+
+def test_the_bucket_is_tried_and_not_made(
+    cluster: ApiServer, s3: S3Server, new_namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket = {
+        "name": new_namespace,
+        "endpoint": s3.url,
+        "ca_content": s3.ca.read_text(),
+        "access_key": s3.owner.access_key,
+        "secret_key": s3.owner.secret_key,
+    }
+    fine = look(cluster, pods=[], bucket=bucket)
+    assert fine["problems"] == []
+    assert fine["facts"]["bucket"]["clock_skew_seconds"] == 0
+    assert new_namespace not in s3.buckets()
+
+    wrong = "a-secret-that-is-wrong"
+    arguments = {"kubeconfig": "/does/not/exist", "bucket": {**bucket, "secret_key": wrong}}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        observer_preflight.main()
+    text = capsys.readouterr().out
+    told = json.loads(text)
+    assert [problem.partition(":")[0] for problem in told["problems"]] == ["kubeconfig", "bucket.secret_key"]
+    assert told["failed"]
+    assert wrong not in text

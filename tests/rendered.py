@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role `observer` hands to the modules that make objects, with Ansible's own templating.
+
+In a process of its own (this file is the program, too), because Ansible's loader of collections takes imports over.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+ROLE = CHECKOUT / "roles" / "observer"
+COLLECTION = "scs.observability."
+MODULES = ("apply_set", "thanos_component")
+
+# What must be given, what tasks before have found, and what Ansible says by itself
+GIVEN: dict[str, Any] = {
+    "inventory_hostname": "observer-1",
+    "ansible_check_mode": False,
+    "omit": "",
+    "observer_bucket_name": "metrics",
+    "observer_bucket_endpoint": "https://s3.example.org",
+    "observer_bucket_access_key": "key",
+    "observer_bucket_secret_key": "swordfish",
+    "observer_bucket": {"name": "metrics", "objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
+    **{
+        f"observer_{name}": {
+            "endpoints": {
+                "grpc": f"dnssrv+_grpc._tcp.thanos-{name}-headless.scs-observability.svc",
+                "http": f"http://thanos-{name.replace('_', '-')}.scs-observability.svc:10902",
+            }
+        }
+        for name in ("receive", "store", "rule", "query", "query_frontend")
+    },
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One task with such a module: the file that it is in, and the module's arguments."""
+
+    file: str
+    task: str
+    module: str
+    arguments: Mapping[str, Any] = field(repr=False)
+
+
+def calls(**variables: Any) -> list[Call]:
+    """All of them in the role, its defaults being changed by ``variables``."""
+    command = [sys.executable, __file__]
+    done = subprocess.run(
+        command, input=json.dumps(variables), capture_output=True, text=True, check=False, cwd=CHECKOUT
+    )
+    if done.returncode:
+        raise AssertionError(done.stderr)
+    return [Call(**item) for item in json.loads(done.stdout)]
+
+
+def tasks(content: Any, variables: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the tasks of a file, those in blocks too, with what is a variable only there."""
+    for task in content or []:
+        inside = {**variables, **task.get("vars", {})}
+        yield task, inside
+        for part in ("block", "rescue", "always"):
+            yield from tasks(task.get(part), inside)
+
+
+def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
+    from ansible.plugins.loader import init_plugin_loader  # noqa: PLC0415
+    from ansible.template import Templar  # noqa: PLC0415
+
+    init_plugin_loader([str(CHECKOUT / ".build" / "dev")])
+    loader = DataLoader()
+
+    def load(path: Path) -> Any:
+        return loader.load_from_file(str(path), trusted_as_template=True) or []
+
+    variables = {
+        **load(ROLE / "defaults" / "main.yml"),
+        **load(ROLE / "vars" / "main.yml"),
+        **GIVEN,
+        # Which every part knows
+        **load(ROLE / "tasks" / "present.yml")[0]["vars"],
+        "role_path": str(ROLE),
+        "ansible_search_path": [str(ROLE)],
+        **changes,
+    }
+    result = []
+    for path in sorted((ROLE / "tasks").glob("*.yml")):
+        for task, inside in tasks(load(path), {}):
+            for module in MODULES:
+                # What takes away makes nothing.
+                if COLLECTION + module not in task or path.name == "absent.yml":
+                    continue
+                templar = Templar(loader=loader, variables={**variables, **inside})
+                arguments = templar.template(task[COLLECTION + module])
+                call = {"file": path.name, "task": task["name"], "module": module, "arguments": arguments}
+                result.append(json.loads(json.dumps(call)))
+    return result
+
+
+if __name__ == "__main__":
+    print(json.dumps(_render(json.load(sys.stdin))))
