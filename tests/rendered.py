@@ -30,7 +30,6 @@ GIVEN: dict[str, Any] = {
     "observer_bucket_endpoint": "https://s3.example.org",
     "observer_bucket_access_key": "key",
     "observer_bucket_secret_key": "swordfish",
-    "observer_query_url": "http://thanos-query.scs-observability.svc:10902",
     "observer_bucket": {"name": "metrics", "objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
     **{
         f"observer_{name}": {
@@ -89,6 +88,8 @@ def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
         **load(ROLE / "defaults" / "main.yml"),
         **load(ROLE / "vars" / "main.yml"),
         **GIVEN,
+        # Which every part knows
+        **load(ROLE / "tasks" / "present.yml")[0]["vars"],
         "role_path": str(ROLE),
         "ansible_search_path": [str(ROLE)],
         **changes,

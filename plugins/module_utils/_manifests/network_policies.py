@@ -53,6 +53,10 @@ def _exporter(name: str, port: int = 8080, **more: Any) -> Part:
     return Part({"name": name}, {"http": port}, **more)
 
 
+def _kube_state_metrics(name: str) -> Part:
+    return Part({"name": name}, {"http": 8080, "metrics": 8081}, outside=API_SERVER_PORTS)
+
+
 PARTS: dict[str, Part] = {
     "remote-write-gateway": Part(
         {"name": "haproxy", "component": "remote-write-gateway"}, {"https": 8443, "metrics": 8404}
@@ -76,8 +80,8 @@ PARTS: dict[str, Part] = {
     ),
     "blackbox-exporter": _exporter("blackbox-exporter", 9115, anywhere=True),
     "prometheus-operator": _exporter("prometheus-operator", outside=API_SERVER_PORTS),
-    "kube-state-metrics": _exporter("kube-state-metrics", outside=API_SERVER_PORTS),
-    "kaas-metric-importer": _exporter("kaas-metric-importer", outside=API_SERVER_PORTS),
+    "kube-state-metrics": _kube_state_metrics("kube-state-metrics"),
+    "kaas-metric-importer": _kube_state_metrics("kaas-metric-importer"),
     # Logins at an issuer
     "grafana": _exporter("grafana", 3000, outside=(HTTPS_PORT,)),
 }

@@ -21,6 +21,8 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
 from ansible_collections.scs.observability.plugins.module_utils._identity.provided import Source, server_of
 from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
 
+# Unless another is given
+NAMESPACE = "scs-observability"
 # A key of a Secret, and a word in haproxy.cfg
 _USER = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,63}")
 _ANYBODY = "*"
@@ -53,7 +55,7 @@ def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for neighbours in clusters.values():
         found += [
             f"observer_namespace: {', '.join(hosts)} are all in {namespace} of one cluster. Give each its own"
-            for namespace, hosts in _shared(neighbours, lambda asked: asked.get("observer_namespace"))
+            for namespace, hosts in _shared(neighbours, lambda asked: asked.get("observer_namespace") or NAMESPACE)
         ]
         found += _node_ports(neighbours) if len(neighbours) > 1 else []
     return found + [
@@ -81,8 +83,10 @@ def _node_ports(observers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Problems of all variables NAME_node_port, of which only those count whose NAME_service_type opens them."""
     users: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for host, asked in observers.items():
-        for name, value in sorted(asked.items()):
-            if not name.endswith("_node_port") or not value:
+        # By name: whatever else there is may not have a value yet.
+        for name in sorted(name for name in asked if name.endswith("_node_port")):
+            value = asked[name]
+            if not value:
                 continue
             port = _number(value)
             if port is None or not 1 <= port <= 65535:

@@ -11,12 +11,15 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 
 
 @pytest.mark.parametrize(
-    ("program", "expected"), [("prometheus", images.PROMETHEUS), ("kube_state_metrics", images.KUBE_STATE_METRICS)]
+    ("program", "expected"),
+    [("prometheus", images.PROMETHEUS), ("kube_state_metrics", images.KUBE_STATE_METRICS), ("thanos", images.THANOS)],
 )
-def test_an_image_by_the_name_of_its_program(program: str, expected: str) -> None:
+def test_it_is_the_one_of_the_collection(program: str, expected: str) -> None:
     assert default_image(program) == expected
 
 
 def test_a_program_that_is_not_known_is_refused_with_those_that_are() -> None:
-    with pytest.raises(AnsibleFilterError, match=r"'promtheus' is none of the programs, .*alertmanager, .*prometheus"):
+    with pytest.raises(
+        AnsibleFilterError, match=r"'promtheus' is none of the programs, which are alertmanager, .*prometheus"
+    ):
         default_image("promtheus")

@@ -82,7 +82,9 @@ def of_pod(pod: Mapping[str, Any], shared: Mapping[str, Any], *, operated: bool)
             yield "root"
         if (shared.get("seccompProfile") or {}).get("type") != "RuntimeDefault":
             yield "seccomp"
-    if pod.get("automountServiceAccountToken") is not False:
+    projected = [volume["projected"] for volume in pod.get("volumes") or [] if volume.get("projected")]
+    sources = [source for item in projected for source in item.get("sources") or []]
+    if pod.get("automountServiceAccountToken") is not False or any("serviceAccountToken" in item for item in sources):
         yield "API token"
     for field, what in (("hostNetwork", "host network"), ("hostPID", "host processes"), ("hostIPC", "host memory")):
         if pod.get(field):
