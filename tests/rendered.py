@@ -88,8 +88,6 @@ def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
         **load(ROLE / "defaults" / "main.yml"),
         **load(ROLE / "vars" / "main.yml"),
         **GIVEN,
-        # Which every part knows
-        **load(ROLE / "tasks" / "present.yml")[0]["vars"],
         "role_path": str(ROLE),
         "ansible_search_path": [str(ROLE)],
         **changes,
