@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,26 +18,32 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lab import containers
-from lab.containers import Container, moment
+from lab.containers import Container
 from lab.network import Network
 from lab.state import OBSERVER, Lab, LabError, write_atomically
+from plugins.module_utils._kind.configuration import CLUSTER_LABEL as KIND_LABEL
+from plugins.module_utils._kind.configuration import (
+    Port,
+    configuration,
+    create_command,
+    kubeconfig_command,
+    remove_arguments,
+)
+from plugins.module_utils._kind.containers import port_taken
+from plugins.module_utils._kind.readiness import unready
 
 if TYPE_CHECKING:
     from lab.engine import Docker
 
+<<<<<<< HEAD
 KIND_LABEL = "io.x-k8s.kind.cluster"
 WEB_NODE_PORT = 30843
+=======
+QUERY_FRONTEND_NODE_PORT = 30902
+>>>>>>> cluster
 GATEWAY_NODE_PORT = 30443
 # Written into a node as the last step of its making: without it the cluster is half-made
 MARKER = "/kind/scs-observability-lab.json"
-# Without these a cluster cannot run what the collection deploys: name, namespace, labels, how long they must have run.
-# The provisioner has no probe, and ends at once when it was started before kube-proxy showed it the API server
-REQUIRED_PODS: tuple[tuple[str, str, Mapping[str, str], timedelta], ...] = (
-    ("CoreDNS", "kube-system", {"k8s-app": "kube-dns"}, timedelta()),
-    ("kube-proxy", "kube-system", {"k8s-app": "kube-proxy"}, timedelta()),
-    ("the storage provisioner", "local-path-storage", {}, timedelta(seconds=5)),
-)
-DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _NEW_SECONDS = 300.0
 _RETURN_SECONDS = 150.0
 
@@ -97,66 +102,9 @@ def choose_port(preferred: int, taken: Callable[[int], bool]) -> int:
     raise LabError(f"no free port on 127.0.0.1 from {preferred} on")
 
 
-def port_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-        return False
-
-
 def kind_config(base: Mapping[str, Any], name: str, image: str, ports: Mapping[int, int]) -> dict[str, Any]:
     """KinD's configuration: `base` is what the node image asks for, `ports` maps node ports to loopback ports."""
-    node: dict[str, Any] = {"role": "control-plane", "image": image}
-    if ports:
-        node["extraPortMappings"] = [
-            {"containerPort": node_port, "hostPort": host_port, "listenAddress": "127.0.0.1", "protocol": "TCP"}
-            for node_port, host_port in ports.items()
-        ]
-    return {**base, "kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "name": name, "nodes": [node]}
-
-
-def unready(objects: Iterable[Mapping[str, Any]], since: datetime, now: datetime) -> list[str]:
-    """What a cluster still lacks, from its nodes, pods and storage classes.
-
-    Only what the kubelet saw after `since`, the start of the node's container, counts: an API server that came back
-    first repeats what was true before.
-    """
-    by_kind: dict[str, list[Mapping[str, Any]]] = {}
-    for item in objects:
-        by_kind.setdefault(item["kind"], []).append(item)
-    lacking = []
-    nodes = by_kind.get("Node", [])
-    if not nodes or not all(_condition(node, "Ready") for node in nodes):
-        lacking.append("a Ready node")
-    for title, namespace, labels, duration in REQUIRED_PODS:
-        pods = [pod for pod in by_kind.get("Pod", []) if _selected(pod, namespace, labels)]
-        if not any(_condition(pod, "Ready") and _started_within(pod, since, now - duration) for pod in pods):
-            lacking.append(title)
-    classes = by_kind.get("StorageClass", [])
-    if not any(item["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true" for item in classes):
-        lacking.append("a default storage class")
-    return lacking
-
-
-def _selected(pod: Mapping[str, Any], namespace: str, labels: Mapping[str, str]) -> bool:
-    metadata = pod["metadata"]
-    present = metadata.get("labels", {})
-    return metadata["namespace"] == namespace and all(present.get(name) == value for name, value in labels.items())
-
-
-def _condition(item: Mapping[str, Any], name: str) -> bool:
-    conditions = item.get("status", {}).get("conditions", [])
-    return any(condition["type"] == name and condition["status"] == "True" for condition in conditions)
-
-
-def _started_within(pod: Mapping[str, Any], since: datetime, until: datetime) -> bool:
-    states = [status.get("state", {}).get("running") for status in pod["status"].get("containerStatuses", [])]
-    # Kubernetes' times have whole seconds
-    since = since.replace(microsecond=0)
-    return bool(states) and all(state and since <= moment(state["startedAt"]) <= until for state in states)
+    return configuration(name, image, [Port(*pair) for pair in ports.items()], base=base)
 
 
 @dataclass(frozen=True)
@@ -234,7 +182,7 @@ class Clusters:
         """Everything outside Kubernetes that a cluster needs; the same when it is there already."""
         containers.write_files(self.docker, self.lab.node(name), self.node_files)
         result = subprocess.run(
-            [str(self.binaries / "kind"), "get", "kubeconfig", "--name", self.lab.cluster(name)],
+            kubeconfig_command(str(self.binaries / "kind"), self.lab.cluster(name)),
             capture_output=True,
             text=True,
             check=False,
@@ -251,7 +199,7 @@ class Clusters:
         write_atomically(config, yaml.safe_dump(kind_config(self.base, cluster, self.image, ports), sort_keys=False))
         kubeconfig = self.lab.kubeconfig(name)
         try:
-            self._kind(log, "create", "cluster", "--config", str(config), "--kubeconfig", str(kubeconfig), "--retain")
+            self._run(log, create_command(str(self.binaries / "kind"), str(config), str(kubeconfig)))
             kubeconfig.chmod(0o600)
             # The engine would start nodes in any order and give them each other's addresses: `up` starts them
             self.docker.run("update", "--restart", "no", node)
@@ -294,11 +242,11 @@ class Clusters:
         container = containers.find(self.docker, node).get(node)
         return lacking(self.lab, self.binaries, name, container)
 
-    def _kind(self, log: Path, *arguments: str) -> None:
+    def _run(self, log: Path, command: Sequence[str]) -> None:
         """Run KinD with its output in the log; it holds the lab's lock as long as it runs."""
         with log.open("a") as file:
             result = subprocess.run(
-                [str(self.binaries / "kind"), *arguments],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -307,7 +255,7 @@ class Clusters:
                 pass_fds=[self.lock],
             )
         if result.returncode != 0:
-            raise LabError(f"kind {' '.join(arguments[:2])}: exit status {result.returncode}; see {log}")
+            raise LabError(f"kind {' '.join(command[1:3])}: exit status {result.returncode}; see {log}")
 
     def _environment(self) -> dict[str, str]:
         return {**self.docker.env, "KIND_EXPERIMENTAL_DOCKER_NETWORK": self.network.name}
@@ -351,7 +299,7 @@ def remove(docker: Docker, lab: Lab, names: Iterable[str]) -> None:
     nodes = find(docker, lab)
     for name in names:
         if name in nodes:
-            docker.run("rm", "--force", "--volumes", *nodes[name])
+            docker.run(*remove_arguments(nodes[name]))
         lab.kubeconfig(name).unlink(missing_ok=True)
 
 

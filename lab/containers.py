@@ -6,62 +6,19 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from plugins.module_utils._kind.containers import Container
 
 if TYPE_CHECKING:
     from lab.engine import Docker
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class Container:
-    name: str
-    running: bool
-    created: datetime
-    started: datetime | None  # None: was never started
-    image: str  # id, sha256:…
-    labels: Mapping[str, str]
-    environment: Mapping[str, str]
-    addresses: Mapping[str, str]  # network name -> IPv4 address, only those that are attached now
-    ports: Mapping[int, int]  # container port -> port on the host; one that the engine chooses only while it runs
-
-    @classmethod
-    def from_inspect(cls, document: Mapping[str, Any]) -> Container:
-        networks = document["NetworkSettings"].get("Networks") or {}
-        started = moment(document["State"]["StartedAt"])
-        return cls(
-            name=document["Name"].lstrip("/"),
-            running=bool(document["State"]["Running"]),
-            created=moment(document["Created"]),
-            started=started if started.year > 1 else None,
-            image=document["Image"],
-            labels=document["Config"].get("Labels") or {},
-            environment=dict(entry.partition("=")[::2] for entry in document["Config"].get("Env") or []),
-            addresses={name: net["IPAddress"] for name, net in networks.items() if net and net.get("IPAddress")},
-            ports=_ports(document["HostConfig"].get("PortBindings")) | _ports(document["NetworkSettings"].get("Ports")),
-        )
-
-
-def _ports(bindings: Mapping[str, Any] | None) -> dict[int, int]:
-    return {
-        int(port.partition("/")[0]): int(hosts[0]["HostPort"])
-        for port, hosts in (bindings or {}).items()
-        if hosts and hosts[0].get("HostPort", "0") not in ("", "0")
-    }
-
-
-def moment(text: str) -> datetime:
-    """A time as Docker and Kubernetes write it, which is up to nanoseconds; timezone-aware."""
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00"))
 
 
 def find(docker: Docker, *names: str) -> dict[str, Container]:

@@ -42,7 +42,13 @@ def up(lab: Lab, kaas: int, progress: Progress) -> State:
         progress.expect(2 + found.mirrored + len(names))
         with progress.step(f"network {lab.network}"):
             place = network.ensure(docker, lab, IPv4Network(state.subnet) if state.subnet else None)
-        state = replace(state, subnet=str(place.subnet), binaries=str(binaries), operator_bundle=str(bundle.place(lab.cache)), registry=found.mirrored)
+        state = replace(
+            state,
+            subnet=str(place.subnet),
+            binaries=str(binaries),
+            operator_bundle=str(bundle.place(lab.cache)),
+            registry=found.mirrored,
+        )
         state.save(lab.state_file)
         work = Clusters(
             docker=docker,

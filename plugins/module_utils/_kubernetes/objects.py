@@ -66,7 +66,6 @@ KINDS: dict[tuple[str, str], Resource] = {
     ("rbac.authorization.k8s.io/v1", "Role"): Resource("roles", True),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): Resource("rolebindings", True),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): Resource("customresourcedefinitions", False),
-    ("coordination.k8s.io/v1", "Lease"): Resource("leases", True),
     ("networking.k8s.io/v1", "Ingress"): Resource("ingresses", True),
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): Resource("httproutes", True),
     ("cert-manager.io/v1", "Certificate"): Resource("certificates", True),

@@ -14,6 +14,7 @@ import re
 import ssl
 import zoneinfo
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -458,8 +459,14 @@ def _range_fault(value: Any, field: str, named: tuple[str, ...], low: int, high:
     return None
 
 
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    """Names of time zones, of which there are hundreds of files; none where the controller has none."""
+    return frozenset(zoneinfo.available_timezones())
+
+
 def _location(found: Problems, path: str, value: Any) -> None:
-    zones = zoneinfo.available_timezones()
+    zones = _zones()
     # A controller without time zones cannot tell.
     if not is_text(value) or (zones and value not in zones):
         near = difflib.get_close_matches(str(value), sorted(zones), n=1)

@@ -56,7 +56,7 @@ def objects(wanted: KaasMetricImporter) -> list[Manifest]:
         workload.config_map(
             NAME, wanted.namespace, wanted.labels, {CONFIGURATION_FILE: json.dumps(CONFIGURATION, indent=2) + "\n"}
         ),
-        workload.service(NAME, wanted.namespace, wanted.labels, ports={"http": kube_state_metrics.PORT}),
+        workload.service(NAME, wanted.namespace, wanted.labels, ports=kube_state_metrics.PORTS),
         kube_state_metrics.deployment(
             NAME,
             wanted.namespace,
@@ -86,14 +86,26 @@ RULES = [
 
 
 def scrape_job(namespace: str) -> dict[str, Any]:
-    """How Prometheus reads it, in Prometheus' format: just the registrations of the observer in ``namespace``."""
+    """How Prometheus reads it, in Prometheus' format: just the registrations of the observer in ``namespace``.
+
+    Of the importer itself, whether it can list and watch them.
+    """
     return {
         "job_name": NAME,
         "honor_labels": True,
         # Not by pod: joins with these series must never see two of them.
-        **scrape_jobs.through_service(NAME, namespace, kube_state_metrics.PORT),
+        "static_configs": [
+            scrape_jobs.through_service(NAME, namespace, kube_state_metrics.PORT),
+            scrape_jobs.through_service(
+                NAME, namespace, kube_state_metrics.TELEMETRY_PORT, instance=f"{NAME}-telemetry"
+            ),
+        ],
         "metric_relabel_configs": [
-            {"source_labels": [OBSERVER], "regex": namespace, "action": "keep"},
+            {
+                "source_labels": ["__name__", OBSERVER],
+                "regex": f"[^;]*;{namespace}|(?:kube_state_metrics|process)_[^;]*;",
+                "action": "keep",
+            },
             {"regex": f"{OBSERVER}|customresource_(?:group|kind|version)", "action": "labeldrop"},
         ],
     }

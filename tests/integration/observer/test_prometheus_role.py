@@ -348,9 +348,10 @@ def importer(deployed: str, server: ApiServer, client: KubernetesClient, tmp_pat
     arguments += ["--host=127.0.0.1", "--telemetry-host=127.0.0.1", f"--kubeconfig={kubeconfig}"]
 
     (job,) = [job for job in jobs(client) if job["job_name"] == name]
-    (target,) = job["static_configs"][0]["targets"]
-    assert target == f"{name}.{NAMESPACE}.svc:8080"
-    job["static_configs"][0]["targets"] = [f"127.0.0.1:{ports[8080]}"]
+    for static in job["static_configs"]:
+        host, port = static["targets"][0].split(":")
+        assert host == f"{name}.{NAMESPACE}.svc"
+        static["targets"] = [f"127.0.0.1:{ports[int(port)]}"]
     (tmp_path / "prometheus.yml").write_text(
         yaml.safe_dump({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]})
     )
@@ -374,7 +375,7 @@ def importer(deployed: str, server: ApiServer, client: KubernetesClient, tmp_pat
 
 def test_series_come_with_a_registration_follow_it_and_go_with_it(importer: Importer) -> None:
     """The definition comes with the first registration, when the importer has long been running."""
-    importer.wait("up", {(): 1})
+    importer.wait("count(up == 1)", {(): 2})
     assert importer.client.get(*DEFINITION) is None
     importer.client.apply(kaas_cluster.definition())
     wait_ready(importer.client, [ObjectKey(DEFINITION[0], DEFINITION[1], "", DEFINITION[2])], 30)
@@ -413,6 +414,10 @@ def test_series_come_with_a_registration_follow_it_and_go_with_it(importer: Impo
     importer.wait("kaas_cluster_proof_duration_seconds", {one: 4.5})
     importer.wait("kaas_cluster_proof_series", {one: 1872})
     importer.wait("kaas_cluster_proof_missing_job", {(*one, ("missing_job", "kubelet")): 1})
+
+    # Whether it sees registrations at all
+    listed = importer.values("sum by (result) (kube_state_metrics_list_total)")
+    assert set(listed) == {(("result", "success"),)}
 
     importer.client.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, "alpha")
     importer.wait('{cluster="alpha"}', {})

@@ -11,17 +11,15 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 
 
 @pytest.mark.parametrize(
-    ("given", "program", "expected"),
-    [
-        ("", "prometheus", images.PROMETHEUS),
-        (None, "kube_state_metrics", images.KUBE_STATE_METRICS),
-        ("registry.example.org/thanos:1", "thanos", "registry.example.org/thanos:1"),
-    ],
+    ("program", "expected"),
+    [("prometheus", images.PROMETHEUS), ("kube_state_metrics", images.KUBE_STATE_METRICS), ("thanos", images.THANOS)],
 )
-def test_what_is_given_comes_before_the_default(given: str | None, program: str, expected: str) -> None:
-    assert default_image(given, program) == expected
+def test_it_is_the_one_of_the_collection(program: str, expected: str) -> None:
+    assert default_image(program) == expected
 
 
 def test_a_program_that_is_not_known_is_refused_with_those_that_are() -> None:
-    with pytest.raises(AnsibleFilterError, match=r"'promtheus' is none of alertmanager, .*prometheus"):
-        default_image("", "promtheus")
+    with pytest.raises(
+        AnsibleFilterError, match=r"'promtheus' is none of the programs, which are alertmanager, .*prometheus"
+    ):
+        default_image("promtheus")

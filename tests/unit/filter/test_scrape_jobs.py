@@ -52,8 +52,10 @@ def test_it_keeps_what_agents_keep(name: str) -> None:
 
 def test_exporters_are_asked_in_the_namespace_of_the_observer() -> None:
     for name in ("kube-state-metrics", "kaas-metric-importer"):
-        (static,) = job(name)["static_configs"]
-        assert static == {"targets": [f"{name}.observer-a.svc:8080"], "labels": {"instance": name}}
+        assert job(name)["static_configs"][0] == {
+            "targets": [f"{name}.observer-a.svc:8080"],
+            "labels": {"instance": name},
+        }
         assert job(name)["honor_labels"] is True
 
 

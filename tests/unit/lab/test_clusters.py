@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from lab.clusters import Action, Marker, choose_port, decide, kind_config, port_taken, preferred_ports, unready
-from lab.containers import Container, moment
+from lab.containers import Container
 from lab.network import Network
 from lab.state import LabError
+from plugins.module_utils._kind.containers import moment
 
 START = datetime(2026, 11, 23, 9, 30, 0, 500000, tzinfo=UTC)
 NOW = START + timedelta(seconds=20)

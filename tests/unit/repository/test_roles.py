@@ -69,7 +69,7 @@ def all_text(role: str) -> str:
     """Everything in a role that variables are used in."""
     folder = CHECKOUT / "roles" / role
     return "".join(
-        path.read_text() for part in ("tasks", "templates") for path in sorted((folder / part).rglob("*.*"))
+        path.read_text() for part in ("tasks", "templates", "vars") for path in sorted((folder / part).rglob("*.*"))
     )
 
 
@@ -249,7 +249,7 @@ def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:
     }
     # In force while the preflight runs, as it is included there
     (around,) = load(folder / "tasks" / "present.yml")
-    alive = results | facts | set(around["vars"]) | set(load(folder / "vars" / "main.yml"))
+    alive = results | facts | set(around.get("vars", {})) | set(load(folder / "vars" / "main.yml"))
     for task in (preflight, *preflight["block"]):
         alive |= set(task.get("vars", {}))
     assert {name for name in alive if name.startswith("observer_")} - set(options("observer")) <= set(made)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -47,8 +48,20 @@ def test_every_field_of_registrations_that_rules_may_want_has_a_metric() -> None
     assert fields - used == {("spec", "namespace"), ("status", "certificate", "fingerprint")}
 
 
-def test_just_the_registrations_of_one_observer_are_kept() -> None:
+@pytest.mark.parametrize(
+    ("series", "kept"),
+    [
+        ({"__name__": "kaas_cluster_info", "observer_namespace": "observer-a"}, True),
+        ({"__name__": "kaas_cluster_info", "observer_namespace": "observer-ab"}, False),
+        ({"__name__": "kaas_cluster_info"}, False),
+        ({"__name__": "kube_state_metrics_list_total"}, True),
+        ({"__name__": "go_goroutines"}, False),
+    ],
+)
+def test_registrations_of_other_observers_are_not_kept(series: dict[str, str], kept: bool) -> None:
     keep, drop = kaas_metric_importer.scrape_job("observer-a")["metric_relabel_configs"]
-    assert keep == {"source_labels": ["observer_namespace"], "regex": "observer-a", "action": "keep"}
+    assert keep["action"] == "keep"
+    joined = ";".join(series.get(label, "") for label in keep["source_labels"])
+    assert bool(re.fullmatch(keep["regex"], joined)) is kept
     assert "observer_namespace" in RESOURCE["labelsFromPath"]
     assert drop["action"] == "labeldrop"
