@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,9 @@ class Call:
     arguments: Mapping[str, Any] = field(repr=False)
 
 
-def calls(**variables: Any) -> list[Call]:
-    """All of them in the role, its defaults being changed by ``variables``."""
-    command = [sys.executable, __file__]
+def calls(*files: str, **variables: Any) -> list[Call]:
+    """All of them in the role, or in some files of tasks; its defaults are changed by ``variables``."""
+    command = [sys.executable, __file__, *files]
     done = subprocess.run(
         command, input=json.dumps(variables), capture_output=True, text=True, check=False, cwd=CHECKOUT
     )
@@ -74,7 +74,7 @@ def tasks(content: Any, variables: Mapping[str, Any]) -> Iterator[tuple[dict[str
             yield from tasks(task.get(part), inside)
 
 
-def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _render(files: Sequence[str], changes: Mapping[str, Any]) -> list[dict[str, Any]]:
     from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
     from ansible.plugins.loader import init_plugin_loader  # noqa: PLC0415
     from ansible.template import Templar  # noqa: PLC0415
@@ -89,8 +89,6 @@ def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
         **load(ROLE / "defaults" / "main.yml"),
         **load(ROLE / "vars" / "main.yml"),
         **GIVEN,
-        # Which every part knows
-        **load(ROLE / "tasks" / "present.yml")[0]["vars"],
         "role_path": str(ROLE),
         "ansible_search_path": [str(ROLE)],
         **changes,
@@ -98,6 +96,8 @@ def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
     result = []
     for path in sorted((ROLE / "tasks").glob("*.yml")):
         for task, inside in tasks(load(path), {}):
+            if files and path.name not in files:
+                continue
             for module in MODULES:
                 # What takes away makes nothing.
                 if COLLECTION + module not in task or path.name == "absent.yml":
@@ -110,4 +110,4 @@ def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_render(json.load(sys.stdin))))
+    print(json.dumps(_render(sys.argv[1:], json.load(sys.stdin))))
