@@ -35,12 +35,7 @@ from plugins.module_utils._kind.readiness import unready
 if TYPE_CHECKING:
     from lab.engine import Docker
 
-<<<<<<< HEAD
-KIND_LABEL = "io.x-k8s.kind.cluster"
 WEB_NODE_PORT = 30843
-=======
-QUERY_FRONTEND_NODE_PORT = 30902
->>>>>>> cluster
 GATEWAY_NODE_PORT = 30443
 # Written into a node as the last step of its making: without it the cluster is half-made
 MARKER = "/kind/scs-observability-lab.json"

@@ -204,11 +204,11 @@ def wait_ready(
             )
         workloads = {key: manifest for key, (manifest, _ignored) in waiting.items() if manifest is not None}
         # When there is nothing else to wait for, an image that is missing since an earlier run takes no time.
-        if now >= next_pod_look or all(_is_optional(manifest) for manifest, _ignored in waiting.values()):
+        if now >= next_pod_look or all(is_optional(manifest) for manifest, _ignored in waiting.values()):
             next_pod_look = now + POD_LOOK_EVERY
             pods = client.parallel([partial(current_pods, client, manifest) for manifest in workloads.values()])
             looked = dict(zip(workloads, pods, strict=True))
-            missing = {key: _missing_images(found) for key, found in looked.items() if _is_optional(workloads[key])}
+            missing = {key: _missing_images(found) for key, found in looked.items() if is_optional(workloads[key])}
             left_out |= {key: _left_out(key, images) for key, images in missing.items() if images}
             given_up = {
                 key: waiting[key][1]
@@ -269,7 +269,8 @@ def _not_ready(client: KubernetesClient, reasons: Mapping[ObjectKey, str], when:
     return NotReadyError("\n".join(texts), details={"not_ready": [str(key) for key in reasons]})
 
 
-def _is_optional(manifest: Mapping[str, Any] | None) -> bool:
+def is_optional(manifest: Mapping[str, Any] | None) -> bool:
+    """Tell whether an object is one that others can do without."""
     annotations = ((manifest or {}).get("metadata") or {}).get("annotations") or {}
     return bool(annotations.get(OPTIONAL) == "true")
 

@@ -4,7 +4,8 @@
 """kaas-metric-importer: the registrations of KaaS clusters as metrics, so that rules tell failure from intention.
 
 It is kube-state-metrics with a configuration for the custom resource. It needs no definition of that to start: the
-first registration brings it along, and its metrics appear within seconds.
+first registration brings it along, and its metrics appear within seconds. It tells when the observer was last
+reconciled, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     kaas_cluster,
     kube_state_metrics,
     rbac,
+    reconcile_record,
     scrape_jobs,
     workload,
 )
@@ -28,6 +30,7 @@ Manifest = dict[str, Any]
 NAME = "kaas-metric-importer"
 CONFIGURATION_PATH = "/etc/kaas-metric-importer"
 CONFIGURATION_FILE = "registrations.json"
+PREFIX = "kaas_cluster"
 # Of every series, until it is scraped: a cluster may host several observers.
 OBSERVER = "observer_namespace"
 
@@ -71,7 +74,8 @@ def objects(wanted: KaasMetricImporter) -> list[Manifest]:
 
 
 ARGUMENTS = (
-    "--custom-resource-state-only",
+    f"--resources={reconcile_record.RESOURCES}",
+    f"--metric-allowlist={reconcile_record.ALLOWED},^{PREFIX}_.+$",
     f"--custom-resource-state-config-file={CONFIGURATION_PATH}/{CONFIGURATION_FILE}",
 )
 RULES = [
@@ -82,6 +86,7 @@ RULES = [
         "resources": ["customresourcedefinitions"],
         "verbs": ["list", "watch"],
     },
+    reconcile_record.RULE,
 ]
 
 
@@ -101,6 +106,7 @@ def scrape_job(namespace: str) -> dict[str, Any]:
             ),
         ],
         "metric_relabel_configs": [
+            *reconcile_record.relabelings(namespace, OBSERVER),
             {
                 "source_labels": ["__name__", OBSERVER],
                 "regex": f"[^;]*;{namespace}|(?:kube_state_metrics|process)_[^;]*;",
@@ -130,7 +136,7 @@ CONFIGURATION: dict[str, Any] = {
                     "version": kaas_cluster.VERSION,
                     "kind": kaas_cluster.KIND,
                 },
-                "metricNamePrefix": "kaas_cluster",
+                "metricNamePrefix": PREFIX,
                 "labelsFromPath": {
                     "cluster": ["metadata", "name"],
                     OBSERVER: ["metadata", "labels", kaas_cluster.OBSERVER_LABEL],

@@ -36,7 +36,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     labels_of,
     status_of,
 )
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import unready_reason
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import (
+    is_optional,
+    troubles,
+    unready_reason,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import READS_ANNOTATION
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import services_of
 from ansible_collections.scs.observability.plugins.module_utils._manifests.workload import PART_OF
@@ -59,8 +63,6 @@ RECORD = (
     *("bucket", "query_frontend", "query", "receive", "rule", "compact", "bucket_web", "store"),
     *("prometheus", "alertmanager", "blackbox_exporter", "kaas_metric_importer"),
 )
-# Without it nothing is lost but convenience, and its image is not to be had everywhere.
-OPTIONAL = ("grafana",)
 
 LAST_UPLOAD = "thanos_objstore_bucket_last_successful_upload_time"
 STARTED = "process_start_time_seconds"
@@ -417,7 +419,7 @@ def _describe(
         "diagnosis": facts.diagnosis,
     }
     unready = _why_unready(facts)
-    if unready and facts.component in OPTIONAL and _lacks_its_image(facts):
+    if unready and is_optional(facts.workload) and _lacks_its_image(facts):
         return _row(
             facts.name, facts.component, Health("absent", True, f"its image cannot be pulled: {unready}"), **row
         )
@@ -499,11 +501,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _lacks_its_image(facts: Facts) -> bool:
-    return any(
-        ((status.get("state") or {}).get("waiting") or {}).get("reason") in ("ErrImagePull", "ImagePullBackOff")
-        for pod in facts.pods
-        for status in container_statuses(pod)
-    )
+    return any(trouble.cause == "image" for pod in facts.pods for trouble in troubles(pod))
 
 
 def _bucket(found: Sequence[Facts], queried: Mapping[str, Answer | str]) -> dict[str, Any] | None:

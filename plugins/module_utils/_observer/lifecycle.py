@@ -271,15 +271,20 @@ def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Pl
         return Plan()
     authorities = plan_removal(client, _AUTHORITY, namespace, [("v1", "Secret")])
     emptied = plan_namespace_removal(client, namespace, [*removed, *_keys(authorities)])
-    return authorities + emptied + _plan_definition_removal(client)
+    return authorities + emptied + _plan_definition_removal(client, namespace)
 
 
-def _plan_definition_removal(client: KubernetesClient) -> Plan:
-    """The definition of registrations, unless there is one of any observer, or we may not look at definitions."""
-    if client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
-        return Plan()
+def _plan_definition_removal(client: KubernetesClient, namespace: str) -> Plan:
+    """The definition of registrations, when this was the only observer in the cluster and nobody is registered.
+
+    With a definition go all objects of its kind, so where we may not look whether there is another, it stays.
+    """
+    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
     labels = kaas_cluster.definition()["metadata"]["labels"]
     try:
+        namespaces = {item["metadata"]["name"] for item in client.list("v1", "Namespace", label_selector=ours)}
+        if namespaces - {namespace} or client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
+            return Plan()
         return plan_removal(client, labels, "", [("apiextensions.k8s.io/v1", "CustomResourceDefinition")])
     except ApiError as error:
         if error.status == 403:

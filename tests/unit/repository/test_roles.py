@@ -215,8 +215,6 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
     variables = {
         **defaults("observer"),
         **made,
-        "observer_query_url": url,
-        "observer_sidecar": "prometheus-sidecar-headless:10901",
         "observer_bucket": {"objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
         "observer_bucket_access_key": "key",
         "observer_bucket_secret_key": "swordfish",
@@ -226,11 +224,13 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
         **asked,
     }
     loader = DataLoader()
-    path = CHECKOUT / "roles" / "observer" / "tasks" / "thanos.yml"
-    for task in tasks(loader.load_from_file(str(path), trusted_as_template=True)):
+    role = CHECKOUT / "roles" / "observer"
+    constants = loader.load_from_file(str(role / "vars" / "main.yml"), trusted_as_template=True)
+    for task in tasks(loader.load_from_file(str(role / "tasks" / "thanos.yml"), trusted_as_template=True)):
         if module in task:
+            templar = Templar(loader=loader, variables={**constants, **variables, **task.get("vars", {})})
             # Modules get JSON.
-            given = json.loads(json.dumps(Templar(loader=loader, variables=variables).template(task[module])))
+            given = json.loads(json.dumps(templar.template(task[module])))
             thanos.settings_of(thanos.component_of(given), given)
 
 
@@ -247,9 +247,7 @@ def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:
         for task in tasks(load(path))
         for name in task.get("ansible.builtin.set_fact", {})
     }
-    # In force while the preflight runs, as it is included there
-    (around,) = load(folder / "tasks" / "present.yml")
-    alive = results | facts | set(around.get("vars", {})) | set(load(folder / "vars" / "main.yml"))
+    alive = results | facts | set(load(folder / "vars" / "main.yml"))
     for task in (preflight, *preflight["block"]):
         alive |= set(task.get("vars", {}))
     assert {name for name in alive if name.startswith("observer_")} - set(options("observer")) <= set(made)

@@ -59,7 +59,7 @@ def test_every_field_of_registrations_that_rules_may_want_has_a_metric() -> None
     ],
 )
 def test_registrations_of_other_observers_are_not_kept(series: dict[str, str], kept: bool) -> None:
-    keep, drop = kaas_metric_importer.scrape_job("observer-a")["metric_relabel_configs"]
+    *_renamed, keep, drop = kaas_metric_importer.scrape_job("observer-a")["metric_relabel_configs"]
     assert keep["action"] == "keep"
     joined = ";".join(series.get(label, "") for label in keep["source_labels"])
     assert bool(re.fullmatch(keep["regex"], joined)) is kept

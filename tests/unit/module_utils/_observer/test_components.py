@@ -582,12 +582,17 @@ def test_a_daemon_set_wants_as_many_pods_as_there_are_nodes() -> None:
     assert (found["replicas"], found["state"]) == ({"wanted": 3, "ready": 2}, "unready")
 
 
-def test_a_grafana_whose_image_is_not_to_be_had_is_absent() -> None:
-    found = row(part("grafana", ready=0, pods=[pod("x", status=PULLING)]))
+def test_what_can_be_missed_is_absent_when_its_image_is_not_to_be_had() -> None:
+    def grafana(status: Manifest) -> Facts:
+        made = part("grafana", ready=0, pods=[pod("x", status=status)])
+        made.workload["metadata"]["annotations"] = {"observability.scs.community/optional": "true"}
+        return made
+
+    found = row(grafana(PULLING))
     assert (found["state"], found["healthy"]) == ("absent", True)
     assert found["reason"].startswith("its image cannot be pulled: 0 of 1 replicas are ready (thanos-x-0: ImagePull")
-    assert row(part("grafana", ready=0, pods=[pod("x", status=crashing(5))]))["healthy"] is False
-    assert row(part("blackbox-exporter", ready=0, pods=[pod("x", status=PULLING)]))["healthy"] is False
+    assert row(grafana(crashing(5)))["healthy"] is False
+    assert row(part("grafana", ready=0, pods=[pod("x", status=PULLING)]))["healthy"] is False, "it was required"
 
 
 def asking(requests: int, failed: int) -> str:
