@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,15 @@ def test_nothing_is_in_the_table_that_is_not_needed() -> None:
 def test_all_workloads_of_the_collection_are_looked_at() -> None:
     names = {short(item.name) for item in workloads()}
     assert {"agent", "node-exporter", "remote-write-gateway", "thanos-receive", "web-gateway"} <= names
+
+
+def test_every_object_is_made_in_one_place() -> None:
+    """Two that make the same one would undo each other's work at every run."""
+    makers: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for item in in_the_observer():
+        if item.kind != "Namespace":
+            makers[(item.manifest["apiVersion"], item.kind, item.name)].add(item.maker)
+    assert {what: who for what, who in makers.items() if len(who) > 1} == {}
 
 
 HARDENED = {
