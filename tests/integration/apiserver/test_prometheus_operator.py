@@ -9,7 +9,6 @@ import hashlib
 import http.server
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import IncompatibleError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_gone
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator as manifests
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator_bundle as release
 from ansible_collections.scs.observability.plugins.module_utils._observer import operator_bundle, prometheus_operator
@@ -32,6 +33,7 @@ Bundle = Callable[..., dict[str, str]]
 
 OURS = ["apps/v1 Deployment", "v1 Service", "v1 ServiceAccount", "monitoring.coreos.com/v1 ServiceMonitor"]
 OURS += [f"rbac.authorization.k8s.io/v1 {kind}" for kind in ("Role", "RoleBinding")]
+DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 PROMETHEUSES = f"prometheuses.{manifests.GROUP}"
 KINDS = ["Alertmanager", "AlertmanagerConfig", "PodMonitor", "Probe", "Prometheus", "PrometheusAgent", "PrometheusRule"]
 KINDS += ["ScrapeConfig", "ServiceMonitor", "ThanosRuler"]
@@ -48,12 +50,14 @@ def client(server: ApiServer) -> Iterator[KubernetesClient]:
     """An administrator, who leaves the cluster without definitions and operators."""
     admin = server.client()
     yield admin
-    for item in admin.list("apps/v1", "Deployment"):
-        admin.delete("apps/v1", "Deployment", item["metadata"]["name"], item["metadata"]["namespace"])
+    # The API server takes long to remove a definition that is used.
+    used = [(f"{manifests.GROUP}/v1", "ServiceMonitor"), (f"{manifests.GROUP}/v1", "PrometheusRule")]
+    for kind in (("apps/v1", "Deployment"), *used):
+        for item in admin.list(*kind):
+            admin.delete(*kind, item["metadata"]["name"], item["metadata"]["namespace"])
     for name in manifests.DEFINITIONS:
-        admin.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
-    while any(definition(admin, name) for name in manifests.DEFINITIONS):
-        time.sleep(0.05)
+        admin.delete(*DEFINITION, name)
+    wait_gone(admin, [ObjectKey(*DEFINITION, "", name) for name in manifests.DEFINITIONS], 120.0)
     admin.close()
 
 
@@ -99,7 +103,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def definition(client: KubernetesClient, name: str) -> dict[str, Any] | None:
-    return client.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
+    return client.get(*DEFINITION, name)
 
 
 def everything(client: KubernetesClient) -> set[str]:
