@@ -19,8 +19,6 @@ import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import IncompatibleError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_gone
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator as manifests
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator_bundle as release
 from ansible_collections.scs.observability.plugins.module_utils._observer import operator_bundle, prometheus_operator
@@ -39,26 +37,16 @@ KINDS = ["Alertmanager", "AlertmanagerConfig", "PodMonitor", "Probe", "Prometheu
 KINDS += ["ScrapeConfig", "ServiceMonitor", "ThanosRuler"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One for each test: an API server may take minutes to remove definitions that were just there."""
     with running_api_server(tmp_path_factory.mktemp("operator")) as running:
         yield running
 
 
 @pytest.fixture
-def client(server: ApiServer) -> Iterator[KubernetesClient]:
-    """An administrator, who leaves the cluster without definitions and operators."""
-    admin = server.client()
-    yield admin
-    # The API server takes long to remove a definition that is used.
-    used = [(f"{manifests.GROUP}/v1", "ServiceMonitor"), (f"{manifests.GROUP}/v1", "PrometheusRule")]
-    for kind in (("apps/v1", "Deployment"), *used):
-        for item in admin.list(*kind):
-            admin.delete(*kind, item["metadata"]["name"], item["metadata"]["namespace"])
-    for name in manifests.DEFINITIONS:
-        admin.delete(*DEFINITION, name)
-    wait_gone(admin, [ObjectKey(*DEFINITION, "", name) for name in manifests.DEFINITIONS], 120.0)
-    admin.close()
+def client(server: ApiServer) -> KubernetesClient:
+    return server.client()
 
 
 @pytest.fixture
