@@ -21,6 +21,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.alert
     ROUTE_INTERVALS,
     ROUTE_TIMES,
     WORKING_HOURS,
+    heartbeats,
     page_and_ticket,
     pages_only,
     texts,
@@ -81,7 +82,7 @@ def configuration(data: Mapping[str, Any]) -> Manifest:
         "inhibit_rules": [*_inhibit_rules(), *data["inhibit_rules"], *(extra.get("inhibit_rules") or [])],
         "receivers": [
             {"name": NOBODY},
-            *(_receiver(given, data["heartbeat_receiver"]) for given in data["receivers"]),
+            *(_receiver(given, heartbeats(data)) for given in data["receivers"]),
             *(extra.get("receivers") or []),
         ],
         "time_intervals": [
@@ -113,11 +114,11 @@ def _mail(data: Mapping[str, Any]) -> Manifest:
 
 
 def _heartbeat(data: Mapping[str, Any]) -> Iterator[Manifest]:
-    """The dead man's switch: told again and again, so that its silence tells."""
-    for receiver in texts(data["heartbeat_receiver"]):
+    """The dead man's switches: told again and again, so that their silence tells."""
+    for alert, receiver in data["heartbeat_receivers"].items():
         yield {
             "receiver": receiver,
-            "matchers": [_matcher("alertname", list(data["heartbeat_alerts"])), 'severity="none"'],
+            "matchers": [_matcher("alertname", [alert]), 'severity="none"'],
             "group_wait": "0s",
             "group_interval": data["heartbeat_interval"],
             "repeat_interval": data["heartbeat_interval"],
@@ -206,9 +207,9 @@ def _inhibit_rules() -> list[Manifest]:
     ]
 
 
-def _receiver(given: Mapping[str, Any], heartbeat: str) -> Manifest:
+def _receiver(given: Mapping[str, Any], waiting: Sequence[str]) -> Manifest:
     # To what waits for the dead man's switch, its end would be one more beat.
-    common = {"send_resolved": given.get("send_resolved", given["name"] != heartbeat)}
+    common = {"send_resolved": given.get("send_resolved", given["name"] not in waiting)}
     if given["type"] == "email":
         settings = {
             **common,

@@ -50,8 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "receivers": [],
     "page_receivers": [],
     "ticket_receivers": [],
-    "heartbeat_receiver": "",
-    "heartbeat_alerts": ["Watchdog", "DeadMansSwitch"],
+    "heartbeat_receivers": {},
     "heartbeat_interval": "1m",
     "smtp_smarthost": "",
     "smtp_from": "",
@@ -324,19 +323,26 @@ def _name(found: Problems, path: str, name: Any, known: list[str], *, reserved: 
 
 def _choices(found: Problems, data: Mapping[str, Any], receivers: Sequence[str]) -> None:
     """Who is paged, who gets tickets, who hears the dead man's switch."""
-    for variable in ("page_receivers", "ticket_receivers", "heartbeat_receiver"):
+    for variable in ("page_receivers", "ticket_receivers"):
         found.references(variable, data[variable], receivers, "receiver")
-    page, ticket = texts(data["page_receivers"]), texts(data["ticket_receivers"])
-    if data["heartbeat_receiver"] and data["heartbeat_receiver"] in [*page, *ticket]:
-        found.add(
-            "heartbeat_receiver",
-            f"{data['heartbeat_receiver']!r} gets pages or tickets, too",
-            "What waits for the dead man's switch would take them for it: use a receiver of its own",
-        )
-    alerts = data["heartbeat_alerts"]
-    if not isinstance(alerts, (list, tuple)) or not alerts or not all(map(is_text, alerts)):
-        found.add("heartbeat_alerts", "must be a list of names of alerts")
     found.duration("heartbeat_interval", data["heartbeat_interval"])
+    if not isinstance(data["heartbeat_receivers"], Mapping):
+        found.add("heartbeat_receivers", "must be a dictionary of receivers", "For example ObserverWatchdog: heartbeat")
+        return
+    taken = [*texts(data["page_receivers"]), *texts(data["ticket_receivers"])]
+    for alert, receiver in data["heartbeat_receivers"].items():
+        where = f"heartbeat_receivers.{alert}"
+        if not is_text(receiver):
+            found.add(where, "must be the name of a receiver")
+            continue
+        found.references(where, receiver, receivers, "receiver")
+        if receiver in taken:
+            found.add(
+                where,
+                f"{receiver!r} gets something else, too",
+                "What waits for this alert would take it for it: use a receiver of its own",
+            )
+        taken.append(receiver)
 
 
 def _mail(found: Problems, data: Mapping[str, Any]) -> None:
@@ -530,13 +536,19 @@ def pages_only(data: Mapping[str, Any]) -> list[str]:
     return [name for name in page if name not in ticket]
 
 
+def heartbeats(data: Mapping[str, Any]) -> list[Any]:
+    """Names of who waits for a dead man's switch."""
+    given = data["heartbeat_receivers"]
+    return list(given.values()) if isinstance(given, Mapping) else []
+
+
 def page_and_ticket(data: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Names of who is paged and of who gets tickets: the first receiver, where nobody is named.
 
     Not all of them: one may be a customer's, who must not read of others.
     """
     names_of = [item.get("name") for item in texts(data["receivers"]) if isinstance(item, Mapping)]
-    first = [name for name in names_of if name != data["heartbeat_receiver"]][:1]
+    first = [name for name in names_of if name not in heartbeats(data)][:1]
     page, ticket = texts(data["page_receivers"]), texts(data["ticket_receivers"])
     return page or first, ticket or first
 

@@ -77,7 +77,8 @@ TEAM: dict[str, Any] = {
     "smtp_smarthost": "mail.example.com:587",
     "smtp_from": "observer@example.com",
     "receivers": [
-        {"name": "beat", "type": "webhook", "url": "https://beat.example.com"},
+        {"name": "beat", "type": "webhook", "url": "https://beat.example.com/1"},
+        {"name": "thanos-beat", "type": "webhook", "url": "https://beat.example.com/2"},
         {"name": "oncall", "type": "webhook", "url": "https://pager.example.com"},
         {"name": "chat", "type": "slack", "url": "https://chat.example.com"},
         {"name": "tickets", "type": "email", "to": "tickets@example.com"},
@@ -86,7 +87,7 @@ TEAM: dict[str, Any] = {
     ],
     "page_receivers": ["oncall", "chat"],
     "ticket_receivers": ["tickets"],
-    "heartbeat_receiver": "beat",
+    "heartbeat_receivers": {"ObserverWatchdog": "beat", "ObserverWatchdogThanos": "thanos-beat"},
     "sla_hours": {"bronze": "working-hours"},
     "routes": [
         {"customer": "acme", "owner": "customer", "receivers": ["acme"]},
@@ -98,10 +99,10 @@ TEAM: dict[str, Any] = {
 }
 
 ROUTED: list[tuple[str, str]] = [
-    # The dead man's switch, and nothing else, to who waits for it
-    ("alertname=Watchdog severity=none", "beat"),
-    ("alertname=DeadMansSwitch severity=none", "beat"),
-    ("alertname=Watchdog severity=warning", "tickets"),
+    # A dead man's switch, and nothing else, to who waits for it
+    ("alertname=ObserverWatchdog severity=none", "beat"),
+    ("alertname=ObserverWatchdogThanos severity=none", "thanos-beat"),
+    ("alertname=ObserverWatchdog severity=warning", "tickets"),
     ("alertname=Other severity=none", "nobody"),
     ("severity=info", "nobody"),
     ("severity=info sla=gold", "nobody"),
@@ -141,7 +142,9 @@ def test_an_alert_goes_to(labels: str, receivers: str, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("labels", ["severity=critical", "severity=warning", "alertname=Watchdog severity=none"])
+@pytest.mark.parametrize(
+    "labels", ["severity=critical", "severity=warning", "alertname=ObserverWatchdog severity=none"]
+)
 def test_without_receivers_nobody_is_told(labels: str, tmp_path: Path) -> None:
     path = write_files({}, tmp_path)
     result = amtool("config", "routes", "test", f"--config.file={path}", "--verify.receivers=nobody", *labels.split())

@@ -72,7 +72,7 @@ def data(web: Web, mail: Mail, mail_authority: Any) -> dict[str, Any]:
         ],
         "page_receivers": ["oncall", "chat"],
         "ticket_receivers": ["tickets"],
-        "heartbeat_receiver": "beat",
+        "heartbeat_receivers": {"ObserverWatchdog": "beat"},
         "heartbeat_interval": "1s",
         "routes": [{"customer": "acme", "receivers": ["acme"]}],
         # Tickets at any time; what is bronze pages in no hour of these years.
@@ -263,13 +263,13 @@ def test_a_customer_reads_of_its_own_alone(alertmanager: Alertmanager, web: Web)
 
 
 def test_the_dead_mans_switch_is_told_again_and_again_and_its_end_never(alertmanager: Alertmanager, web: Web) -> None:
-    labels = {"alertname": "DeadMansSwitch", "severity": "none", "observer": "observer-1"}
+    labels = {"alertname": "ObserverWatchdog", "severity": "none", "observer": "observer-1"}
     alertmanager.fire(labels)
     wait_for(lambda: len(told(web, "/beat")) >= 3, "three beats")
     alertmanager.fire(labels, ended=True)
     wait_for(lambda: alertmanager.status(**labels)["state"] == "unknown", "the end")
     assert {body["status"] for body in told(web, "/beat")} == {"firing"}
-    assert told(web, SECRET_PATH, alertname="DeadMansSwitch") == []
+    assert told(web, SECRET_PATH, alertname="ObserverWatchdog") == []
 
 
 def test_a_silence_holds_also_after_a_restart(data: dict[str, Any], web: Web, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_order_of_routes() -> None:
     data = {
         **TWO,
         "receivers": [*RECEIVERS, {"name": "beat", "type": "webhook", "url": "https://beat.example.com"}],
-        "heartbeat_receiver": "beat",
+        "heartbeat_receivers": {"ObserverWatchdog": "beat"},
         "routes": [{"sla": "gold", "receivers": ["tickets"], "group_wait": "5s"}],
         "sla_hours": {"bronze": "working-hours"},
         "extra_configuration": {"route": {"routes": [{"receiver": "oncall", "matchers": ['theirs="x"']}]}},
@@ -91,7 +91,7 @@ def test_the_order_of_routes() -> None:
 
 
 def test_the_end_of_an_alert_is_told_but_to_who_waits_for_the_switch() -> None:
-    data = {"receivers": RECEIVERS, "heartbeat_receiver": "oncall"}
+    data = {"receivers": RECEIVERS, "heartbeat_receivers": {"ObserverWatchdog": "oncall"}}
     _nobody, oncall, tickets = configuration(data)["receivers"]
     assert oncall["webhook_configs"][0]["send_resolved"] is False
     assert tickets["email_configs"][0]["send_resolved"] is True

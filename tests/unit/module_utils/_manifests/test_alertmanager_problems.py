@@ -124,7 +124,10 @@ GOOD: dict[str, dict[str, Any]] = {
         "sla_hours": {"iron": "never"},
     },
     "links": {"dashboard_url": "https://grafana.example.com/d/x?var-cluster={cluster}", "external_url": "http://a"},
-    "a switch that is heard": {"receivers": [ONCALL, {**ONCALL, "name": "beat"}], "heartbeat_receiver": "beat"},
+    "a switch that is heard": {
+        "receivers": [ONCALL, {**ONCALL, "name": "beat"}],
+        "heartbeat_receivers": {"ObserverWatchdog": "beat"},
+    },
     "a regular expression of RE2": route(matchers=[r'region=~"\\p{Lu}[[:alpha:]]+\\z"']),
 }
 
@@ -206,10 +209,22 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "nobody is there": ({"ticket_receivers": ["x"]}, "ticket_receivers: 'x' is no receiver. There is none"),
     "who hears the switch hears more": (
-        {**BOTH, "page_receivers": ["oncall"], "heartbeat_receiver": "oncall"},
-        "heartbeat_receiver: 'oncall' gets pages or tickets, too",
+        {**BOTH, "page_receivers": ["oncall"], "heartbeat_receivers": {"ObserverWatchdog": "oncall"}},
+        "heartbeat_receivers.ObserverWatchdog: 'oncall' gets something else, too. What waits for this alert",
     ),
-    "no switch": ({"heartbeat_alerts": []}, "heartbeat_alerts: must be a list of names of alerts"),
+    "who hears two switches does not notice when one stops": (
+        {**BOTH, "heartbeat_receivers": {"ObserverWatchdog": "oncall", "ObserverWatchdogThanos": "oncall"}},
+        "heartbeat_receivers.ObserverWatchdogThanos: 'oncall' gets something else, too",
+    ),
+    "a switch for a stranger": (
+        {**BOTH, "heartbeat_receivers": {"ObserverWatchdog": "oncal"}},
+        "heartbeat_receivers.ObserverWatchdog: 'oncal' is no receiver. Did you mean oncall?",
+    ),
+    "a switch for many": (
+        {**BOTH, "heartbeat_receivers": {"ObserverWatchdog": ["oncall"]}},
+        "heartbeat_receivers.ObserverWatchdog: must be the name of a receiver",
+    ),
+    "no switch": ({"heartbeat_receivers": "oncall"}, "heartbeat_receivers: must be a dictionary of receivers"),
     "a switch never": ({"heartbeat_interval": "0s"}, "heartbeat_interval: must not be 0"),
     "a route to a stranger": (
         route(receivers=["x"]),
