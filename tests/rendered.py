@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ GIVEN: dict[str, Any] = {
     "observer_bucket_endpoint": "https://s3.example.org",
     "observer_bucket_access_key": "key",
     "observer_bucket_secret_key": "swordfish",
+    "observer_preflight": {"facts": {"api_server_networks": ["192.0.2.10/32"]}, "problems": []},
     "observer_bucket": {"name": "metrics", "objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
     **{
         f"observer_{name}": {
@@ -53,15 +56,25 @@ class Call:
     arguments: Mapping[str, Any] = field(repr=False)
 
 
-def calls(**variables: Any) -> list[Call]:
-    """All of them in the role, its defaults being changed by ``variables``."""
-    command = [sys.executable, __file__]
-    done = subprocess.run(
-        command, input=json.dumps(variables), capture_output=True, text=True, check=False, cwd=CHECKOUT
+def calls(*files: str, **variables: Any) -> list[Call]:
+    """All of them in the role, or in some files of tasks; its defaults are changed by ``variables``."""
+    worker = _worker()
+    if worker.stdin is None or worker.stdout is None:
+        raise AssertionError("the worker has no pipes")
+    worker.stdin.write(json.dumps({"files": files, "variables": variables}) + "\n")
+    worker.stdin.flush()
+    answer = json.loads(worker.stdout.readline())
+    if "error" in answer:
+        raise AssertionError(answer["error"])
+    return [Call(**item) for item in answer["calls"]]
+
+
+@cache
+def _worker() -> subprocess.Popen[str]:
+    """One process for all calls: it ends when its input does, with this process."""
+    return subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
     )
-    if done.returncode:
-        raise AssertionError(done.stderr)
-    return [Call(**item) for item in json.loads(done.stdout)]
 
 
 def tasks(content: Any, variables: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -73,12 +86,10 @@ def tasks(content: Any, variables: Mapping[str, Any]) -> Iterator[tuple[dict[str
             yield from tasks(task.get(part), inside)
 
 
-def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _render(files: Sequence[str], changes: Mapping[str, Any]) -> list[dict[str, Any]]:
     from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
-    from ansible.plugins.loader import init_plugin_loader  # noqa: PLC0415
     from ansible.template import Templar  # noqa: PLC0415
 
-    init_plugin_loader([str(CHECKOUT / ".build" / "dev")])
     loader = DataLoader()
 
     def load(path: Path) -> Any:
@@ -94,10 +105,12 @@ def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
     }
     result = []
     for path in sorted((ROLE / "tasks").glob("*.yml")):
+        # What takes away makes nothing.
+        if path.name == "absent.yml" or (files and path.name not in files):
+            continue
         for task, inside in tasks(load(path), {}):
             for module in MODULES:
-                # What takes away makes nothing.
-                if COLLECTION + module not in task or path.name == "absent.yml":
+                if COLLECTION + module not in task:
                     continue
                 templar = Templar(loader=loader, variables={**variables, **inside})
                 arguments = templar.template(task[COLLECTION + module])
@@ -106,5 +119,19 @@ def _render(changes: Mapping[str, Any]) -> list[dict[str, Any]]:
     return result
 
 
+def _serve() -> None:
+    """Answer one request per line."""
+    from ansible.plugins.loader import init_plugin_loader  # noqa: PLC0415
+
+    init_plugin_loader([str(CHECKOUT / ".build" / "dev")])
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer: dict[str, Any] = {"calls": _render(asked["files"], asked["variables"])}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
+
+
 if __name__ == "__main__":
-    print(json.dumps(_render(json.load(sys.stdin))))
+    _serve()

@@ -19,32 +19,24 @@ description:
   - Looks at dashboards for what Grafana or a ConfigMap would not take, and at the public URL and the OpenID Connect
     provider for what cannot work.
   - No value is repeated that may hold a secret.
-positional: _input, oidc, client_secret, url
+positional: _input, dashboards
 options:
   _input:
-    description: The operator's own dashboards, texts in JSON by the name of their file.
+    description:
+      - Variables of the role P(scs.observability.observer#role) by their names; C(observer_grafana_oidc),
+        C(observer_grafana_oidc_client_secret) and C(observer_grafana_url) are looked at.
     type: dict
     required: true
-  oidc:
-    description: The provider, O(scs.observability.observer#role:main:observer_grafana_oidc).
+  dashboards:
+    description: The operator's own dashboards, texts in JSON by the name of their file.
     type: dict
     default: {}
-  client_secret:
-    description: The client secret, O(scs.observability.observer#role:main:observer_grafana_oidc_client_secret).
-    type: str
-    default: ""
-  url:
-    description: The public URL, O(scs.observability.observer#role:main:observer_grafana_url).
-    type: str
-    default: ""
 """
 
 EXAMPLES = r"""
 - name: Look at the provider before anything is deployed
   ansible.builtin.debug:
-    msg: >-
-      {{ {} | scs.observability.grafana_problems(
-           observer_grafana_oidc, observer_grafana_oidc_client_secret, observer_grafana_url) }}
+    msg: "{{ {'observer_grafana_oidc': {'client_id': 'grafana'}} | scs.observability.grafana_problems }}"
 """
 
 RETURN = r"""
@@ -55,10 +47,12 @@ _value:
 """
 
 
-def grafana_problems(own: Mapping[str, str], oidc: Any = None, client_secret: str = "", url: str = "") -> list[str]:
-    """Return everything that is wrong with own dashboards, the public URL and the provider."""
-    login = grafana.login_problems({} if oidc is None else oidc, client_secret, url, datetime.now(UTC))
-    return [*login, *grafana.dashboard_problems(own)]
+def grafana_problems(asked: Mapping[str, Any], dashboards: Mapping[str, str] | None = None) -> list[str]:
+    """Return everything that is wrong with the public URL, the provider and own dashboards."""
+    login = grafana.login_problems(
+        asked.get(grafana.OIDC) or {}, asked.get(grafana.SECRET) or "", asked.get(grafana.URL) or "", datetime.now(UTC)
+    )
+    return [*login, *grafana.dashboard_problems(dashboards or {})]
 
 
 class FilterModule:

@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -220,9 +221,7 @@ def _oidc(asked: Mapping[str, Any], now: datetime) -> Iterator[str]:
             yield f"observer_web_oidc_allowed_groups: {group!r} is not the name of a group"
     for domain in domains:
         if domain != _ANYBODY:
-            yield from _said_by(
-                lambda domain=domain: dns_subdomain(str(domain).lower(), "observer_web_oidc_email_domains")
-            )
+            yield from _said_by(partial(dns_subdomain, str(domain).lower(), "observer_web_oidc_email_domains"))
     authority = asked.get("observer_web_oidc_ca")
     if authority:
         yield from _said_by(lambda: trusted(str(authority), now, "observer_web_oidc_ca"))

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.scs.observability.plugins.filter.endpoint_modules import endpoint_modules
@@ -46,3 +48,10 @@ def test_own_modules_and_authorities_are_looked_at() -> None:
         "observer_blackbox_exporter_modules.own",
         "observer_endpoints_ca",
     ]
+
+
+def test_the_catalogue_of_the_example_is_in_order() -> None:
+    inventory = Path(__file__).resolve().parents[3] / "inventories" / "example" / "group_vars" / "observer.yml"
+    catalogue = yaml.safe_load(inventory.read_text())["observer_endpoints"]
+    assert catalogue
+    assert endpoint_problems(catalogue) == []

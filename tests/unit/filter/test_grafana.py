@@ -21,7 +21,7 @@ def test_nothing_is_wrong_with_nothing() -> None:
 
 
 def test_all_problems_are_in_the_failures() -> None:
-    problems = grafana_problems(OWN, OIDC, "", "grafana.example.org")
+    problems = grafana_problems({"observer_grafana_oidc": OIDC, "observer_grafana_url": "grafana.example.org"}, OWN)
     with pytest.raises(AnsibleFilterError) as dashboards:
         grafana_dashboards({}, OWN)
     with pytest.raises(AnsibleFilterError) as login:

@@ -18,6 +18,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.netwo
     PARTS,
     WIRING,
     Wanted,
+    api_server_networks,
     network_policies,
 )
 from tests.deployed import NAMESPACE, Deployed, in_the_observer
@@ -80,6 +81,37 @@ def test_without_the_api_servers_networks_the_system_namespace_is_let_in_and_no_
     given = policies(api_server=["192.0.2.0/24"])
     assert allowed(given, CONTROL_PLANE, pod("thanos-query"), 10902)
     assert not allowed(given, KONNECTIVITY, pod("thanos-query"), 10902)
+
+
+def node(labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "labels": {"node-role.kubernetes.io/control-plane": ""} if labels is None else labels,
+            "annotations": annotations or {},
+        },
+        "spec": {"podCIDRs": ["10.244.3.0/24", "fd00:10:244:3::/64"]},
+        "status": {
+            "addresses": [
+                {"type": "InternalIP", "address": "192.0.2.10"},
+                {"type": "InternalIP", "address": "2001:db8::10"},
+                {"type": "ExternalIP", "address": "198.51.100.10"},
+                {"type": "Hostname", "address": "cp-1"},
+            ]
+        },
+    }
+
+
+def test_api_servers_ask_from_the_addresses_of_control_plane_nodes() -> None:
+    calico = {"projectcalico.org/IPv4IPIPTunnelAddr": "10.244.99.1", "projectcalico.org/IPv4Address": "192.0.2.10/24"}
+    assert api_server_networks([node(annotations=calico), node(labels={})]) == [
+        "10.244.3.0/31",
+        "10.244.99.1/32",
+        "192.0.2.10/32",
+        "2001:db8::10/128",
+        "fd00:10:244:3::/127",
+    ]
+    assert api_server_networks([node(labels={"kubernetes.io/os": "linux"})]) == []
+    assert api_server_networks([{"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}]) == []
 
 
 def test_what_is_asked_through_the_api_server_is_never_grpc_or_remote_write() -> None:
