@@ -228,7 +228,8 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
     constants = loader.load_from_file(str(role / "vars" / "main.yml"), trusted_as_template=True)
     for task in tasks(loader.load_from_file(str(role / "tasks" / "thanos.yml"), trusted_as_template=True)):
         if module in task:
-            templar = Templar(loader=loader, variables={**constants, **variables, **task.get("vars", {})})
+            given_here = {"role_path": str(role), **constants, **variables, **task.get("vars", {})}
+            templar = Templar(loader=loader, variables=given_here)
             # Modules get JSON.
             given = json.loads(json.dumps(templar.template(task[module])))
             thanos.settings_of(thanos.component_of(given), given)
