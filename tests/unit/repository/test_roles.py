@@ -68,9 +68,7 @@ def in_order(role: str, name: str) -> Iterator[dict[str, Any]]:
 def all_text(role: str) -> str:
     """Everything in a role that variables are used in."""
     folder = CHECKOUT / "roles" / role
-    return "".join(
-        path.read_text() for part in ("tasks", "templates") for path in sorted((folder / part).rglob("*.*"))
-    )
+    return "".join(path.read_text() for part in ("tasks", "templates") for path in sorted((folder / part).rglob("*.*")))
 
 
 def own_variables(role: str, text: str) -> set[str]:
