@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - scs.observability.attributes
 requirements:
   - docker, with an engine that this user may use
-  - kind (L(KinD,https://kind.sigs.k8s.io)), unless O(state=absent)
+  - kind (KinD), unless O(state=absent)
   - Python 3.11 or newer
 options:
   name:
@@ -33,7 +33,8 @@ options:
   state:
     description:
       - Whether the cluster exists.
-      - V(absent) removes its containers with everything in them, and O(kubeconfig).
+      - V(absent) removes its containers with everything in them, and O(kubeconfig). The network of the container engine
+        stays, as other clusters may use it.
     type: str
     choices: [present, absent]
     default: present

@@ -22,6 +22,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     ObservabilityError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import conditions_of, is_terminating
 from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
 from ansible_collections.scs.observability.plugins.module_utils._observer import capacity, parameters
@@ -122,8 +123,10 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Return the result of observer_preflight. Raises PreflightError with every problem, unless ``fail`` is False."""
     report = Report()
     wanted = read_parameters(params, report)
-    client = report.attempt(partial(KubernetesClient.from_parameters, params))
-    if client is not None:
+    connection = report.attempt(partial(Connection.from_parameters, params))
+    client = connection and report.attempt(partial(KubernetesClient, connection))
+    if connection and client:
+        report.facts["context"] = connection.context
         look_at_cluster(client, wanted, report)
     if params.get("bucket"):
         report.facts["bucket"] = report.attempt(partial(_look_at_bucket, params["bucket"]))

@@ -108,7 +108,7 @@ def test_a_user_without_rights_is_told_all_that_is_missing_and_what_could_not_be
     assert "get pods/log" in in_namespace
     assert len(result["warnings"]) == 6
     assert all('user "nobody" is forbidden' in warning for warning in result["warnings"])
-    assert set(result["facts"]) == {"version", "clock_skew_seconds"}
+    assert set(result["facts"]) == {"context", "version", "clock_skew_seconds"}
 
 
 def test_a_user_with_just_the_rights_that_are_needed_is_enough(cluster: ApiServer) -> None:
