@@ -26,7 +26,7 @@ PLAYBOOK = ansible-playbook --inventory "$(INVENTORY)" $(ARGS)
 demo: lab tree ## Lab, observer, one cluster on board: metrics out of Thanos
 	@$(PLAYBOOK) scs.observability.demo
 
-observer onboard offboard verify: tree ## Run that playbook, on the lab unless INVENTORY=… says otherwise (ARGS='--check --diff')
+observer onboard offboard verify reconcile: tree ## Run that playbook, on the lab unless INVENTORY=… says otherwise (ARGS='--check --diff')
 	@$(PLAYBOOK) scs.observability.$@
 
 ##@ Lab
@@ -67,6 +67,10 @@ benchmark: tree ## Unchanged components beside peers, onboarding, footprint: on 
 	@python benchmarks/unchanged.py
 	@eval "$$(python -m lab env)"; python benchmarks/onboarding.py
 
+soak: tree ## Faults with long outages (ARGS='--scale 60'), noted in docs/soak.md
+	@python -m lab images
+	@python dev/soak.py $(ARGS)
+
 ##@ Develop
 
 venv: ## The Python environment (.venv) from the lock
@@ -99,5 +103,5 @@ clean: ## Remove .build and caches; .venv, the lab and its cache stay
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z].*:.*## / {printf "  %-36s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: demo observer onboard offboard verify lab lab-down lab-status lab-env lint sanity test-unit test-integration molecule benchmark \
+.PHONY: demo observer onboard offboard verify reconcile lab lab-down lab-status lab-env lint sanity test-unit test-integration molecule benchmark soak \
 	test venv tree reference lock format build clean help

@@ -17,8 +17,8 @@ from pathlib import Path
 from lab.builds import MODULES
 from lab.progress import Progress
 from lab.state import LabError
-from plugins.module_utils._manifests.images import PROMETHEUS_OPERATOR, PROMETHEUS_OPERATOR_BUNDLE
-from plugins.module_utils._manifests.images import PROMETHEUS_OPERATOR_BUNDLE_CHECKSUM as CHECKSUM
+from plugins.module_utils._manifests.images import PROMETHEUS_OPERATOR
+from plugins.module_utils._manifests.prometheus_operator_bundle import CHECKSUM, URL
 
 _MODULE = "github.com/prometheus-operator/prometheus-operator"
 _SECONDS = 60
@@ -50,10 +50,10 @@ def _checksum(content: bytes) -> str:
 
 def _downloaded() -> bytes:
     try:
-        with urllib.request.urlopen(PROMETHEUS_OPERATOR_BUNDLE, timeout=_SECONDS) as response:
+        with urllib.request.urlopen(URL, timeout=_SECONDS) as response:
             return bytes(response.read())
     except OSError as error:
-        raise LabError(f"{PROMETHEUS_OPERATOR_BUNDLE} could not be downloaded: {error}") from error
+        raise LabError(f"{URL} could not be downloaded: {error}") from error
 
 
 def _of_module() -> bytes:

@@ -35,7 +35,7 @@ from plugins.module_utils._kind.readiness import unready
 if TYPE_CHECKING:
     from lab.engine import Docker
 
-QUERY_FRONTEND_NODE_PORT = 30902
+WEB_NODE_PORT = 30843
 GATEWAY_NODE_PORT = 30443
 # Written into a node as the last step of its making: without it the cluster is half-made
 MARKER = "/kind/scs-observability-lab.json"
@@ -298,11 +298,11 @@ def remove(docker: Docker, lab: Lab, names: Iterable[str]) -> None:
         lab.kubeconfig(name).unlink(missing_ok=True)
 
 
-def preferred_ports(name: str, query_frontend: int | None, gateway: int | None) -> dict[int, int]:
+def preferred_ports(name: str, web: int | None, gateway: int | None) -> dict[int, int]:
     """Node port -> port on loopback; only the observer is looked at from outside."""
     if name != OBSERVER:
         return {}
     return {
-        QUERY_FRONTEND_NODE_PORT: query_frontend or QUERY_FRONTEND_NODE_PORT,
+        WEB_NODE_PORT: web or WEB_NODE_PORT,
         GATEWAY_NODE_PORT: gateway or GATEWAY_NODE_PORT,
     }

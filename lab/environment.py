@@ -26,7 +26,7 @@ def variables(lab: Lab, state: State) -> dict[str, str]:
         "S3_BUCKET": BUCKET,
         "GATEWAY_URL": f"https://{lab.node(OBSERVER)}:{GATEWAY_NODE_PORT}/api/v1/receive",
         "GATEWAY_NODE_ADDRESS": f"{state.gateway_node_address}:{GATEWAY_NODE_PORT}",
-        "QUERY_FRONTEND_URL": f"http://127.0.0.1:{state.query_frontend_port}",
+        "WEB_ADDRESS": f"127.0.0.1:{state.web_port}",
         "PROMETHEUS_OPERATOR_BUNDLE": str(bundle.place(lab.cache)),
         "LAB_BIN": state.binaries,
     }

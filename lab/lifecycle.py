@@ -16,7 +16,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from lab import builds, bundle, clusters, containers, engine, images, limits, network, programs, registry, s3
-from lab.clusters import GATEWAY_NODE_PORT, QUERY_FRONTEND_NODE_PORT, Clusters
+from lab.clusters import GATEWAY_NODE_PORT, WEB_NODE_PORT, Clusters
 from lab.containers import Container
 from lab.engine import Docker
 from lab.images import Images
@@ -42,7 +42,13 @@ def up(lab: Lab, kaas: int, progress: Progress) -> State:
         progress.expect(2 + found.mirrored + len(names))
         with progress.step(f"network {lab.network}"):
             place = network.ensure(docker, lab, IPv4Network(state.subnet) if state.subnet else None)
-        state = replace(state, subnet=str(place.subnet), binaries=str(binaries), registry=found.mirrored)
+        state = replace(
+            state,
+            subnet=str(place.subnet),
+            binaries=str(binaries),
+            operator_bundle=str(bundle.place(lab.cache)),
+            registry=found.mirrored,
+        )
         state.save(lab.state_file)
         work = Clusters(
             docker=docker,
@@ -103,7 +109,7 @@ def _bring_up(work: Clusters, found: Images, ports: Mapping[str, Mapping[int, in
 
 
 def _ports(name: str, state: State) -> dict[int, int]:
-    return clusters.preferred_ports(name, state.query_frontend_port, state.gateway_port)
+    return clusters.preferred_ports(name, state.web_port, state.gateway_port)
 
 
 def _found_state(state: State, work: Clusters, names: Sequence[str]) -> State:
@@ -112,7 +118,7 @@ def _found_state(state: State, work: Clusters, names: Sequence[str]) -> State:
     observer = containers.find(work.docker, node)[node]
     return replace(
         state,
-        query_frontend_port=observer.ports[QUERY_FRONTEND_NODE_PORT],
+        web_port=observer.ports[WEB_NODE_PORT],
         gateway_port=observer.ports[GATEWAY_NODE_PORT],
         gateway_node_address=observer.addresses[work.network.name],
         s3_endpoint=s3.endpoint(work.network),

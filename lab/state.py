@@ -135,12 +135,13 @@ def by_role_and_number(name: str) -> tuple[int, int]:
 class State:
     """What `up` found or chose; written whole after every step that adds to it."""
 
-    query_frontend_port: int | None = None
+    web_port: int | None = None
     gateway_port: int | None = None
     subnet: str | None = None
     s3_endpoint: str | None = None
     gateway_node_address: str | None = None
     binaries: str | None = None
+    operator_bundle: str | None = None
     registry: bool = False  # whether the clusters need the mirror
     clusters: list[str] = field(default_factory=list)
 

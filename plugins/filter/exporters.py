@@ -40,7 +40,7 @@ options:
     description: Namespace of the observer.
     type: str
     required: true
-  instance:
+  set_name:
     description: Name of the set that they belong to, see M(scs.observability.apply_set).
     type: str
     required: true
@@ -50,7 +50,7 @@ EXAMPLES = r"""
 - name: Have metrics of registrations
   scs.observability.apply_set:
     name: exporters
-    objects: "{{ wanted | scs.observability.exporters(namespace='scs-observability', instance='exporters') }}"
+    objects: "{{ wanted | scs.observability.exporters(namespace='scs-observability', set_name='exporters') }}"
   vars:
     wanted:
       kaas_metric_importer:
@@ -66,7 +66,7 @@ _value:
 """
 
 
-def exporters(wanted: Mapping[str, Mapping[str, Any]], namespace: str, instance: str) -> list[dict[str, Any]]:
+def exporters(wanted: Mapping[str, Mapping[str, Any]], namespace: str, set_name: str) -> list[dict[str, Any]]:
     """Return the objects of all exporters that are wanted."""
     unknown = sorted(set(wanted) - set(_EXPORTERS))
     if unknown:
@@ -74,7 +74,7 @@ def exporters(wanted: Mapping[str, Mapping[str, Any]], namespace: str, instance:
     return [
         manifest
         for name, options in wanted.items()
-        for manifest in _EXPORTERS[name](instance=instance, namespace=namespace, **options)
+        for manifest in _EXPORTERS[name](instance=set_name, namespace=namespace, **options)
     ]
 
 

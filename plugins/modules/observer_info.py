@@ -227,8 +227,8 @@ components:
     state:
       description:
         - C(ok); C(due) when a certificate is due to be renewed; C(incomplete) for a Prometheus with targets that are
-          down; C(absent) when it is not deployed, or is a Grafana whose image cannot be pulled. A component that has a
-          Service and is C(absent) is not healthy.
+          down; C(absent) when it is not deployed, or can be missed, like Grafana, and its image cannot be pulled. A
+          component that has a Service and is C(absent) is not healthy.
         - When it is not healthy, the first that holds of C(unready), C(halted) (a compactor), C(expired) (a
           certificate), C(failing), C(unknown) (something cannot be read).
         - C(failing) is a query with an endpoint that does not answer, or without one that it was told to read; a

@@ -190,6 +190,11 @@ facts:
       description: The storage class that volumes get.
       type: str
       sample: standard
+    api_server_networks:
+      description: From which networks API servers ask pods, when they run on nodes of the cluster.
+      type: list
+      elements: str
+      sample: [192.0.2.10/32]
     nodes:
       description: The nodes that may be used.
       type: list

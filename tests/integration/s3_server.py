@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -56,14 +56,39 @@ class User:
 class S3Server:
     """``url`` has the address that the certificate names; ``stranger`` owns nothing of ``owner``'s.
 
-    ``root`` may do everything everywhere, so what is tested is done by users without privileges.
+    ``root`` may do everything everywhere, so what is tested is done by users without privileges. It may be stopped and
+    started again, with what it has.
     """
 
     port: int
-    ca: Path
+    folder: Path
     root: User
     owner: User
     stranger: User
+    _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.crt"
+
+    def start(self) -> None:
+        command = [
+            *(binary("versitygw"), "--port", f"127.0.0.1:{self.port}", "--quiet", "--keep-alive"),
+            *("--iam-dir", str(self.folder / "users")),
+            *("--cert", str(self.folder / "tls.crt"), "--key", str(self.folder / "tls.key")),
+            *("posix", "--versioning-dir", str(self.folder / "versions"), str(self.folder / "data")),
+        ]
+        environment = {"ROOT_ACCESS_KEY_ID": self.root.access_key, "ROOT_SECRET_ACCESS_KEY": self.root.secret_key}
+        with (self.folder / "log").open("ab") as log:
+            started = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        self._running.append(started)
+        _wait_until_it_answers(self, started, self.folder / "log")
+
+    def stop(self) -> None:
+        while self._running:
+            ending = self._running.pop()
+            ending.terminate()
+            ending.wait()
 
     @property
     def url(self) -> str:
@@ -154,32 +179,16 @@ def running_s3_server(folder: Path) -> Iterator[S3Server]:
     for name in ("data", "versions", "users"):
         (folder / name).mkdir()
 
-    port = free_port()
     owner, stranger = (User(name, secrets.token_urlsafe(24)) for name in ("test-owner", "test-stranger"))
     root = User("test-root", secrets.token_urlsafe(24))
-    server = S3Server(port, folder / "ca.crt", root, owner, stranger)
-
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            [
-                *(binary("versitygw"), "--port", f"127.0.0.1:{port}", "--quiet", "--keep-alive"),
-                *("--iam-dir", str(folder / "users")),
-                *("--cert", str(folder / "tls.crt"), "--key", str(folder / "tls.key")),
-                *("posix", "--versioning-dir", str(folder / "versions"), str(folder / "data")),
-            ],
-            env={"ROOT_ACCESS_KEY_ID": root.access_key, "ROOT_SECRET_ACCESS_KEY": root.secret_key},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            _wait_until_it_answers(server, process, folder / "log")
-            for user in (owner, stranger):
-                server.create_user(user)
-            yield server
-        finally:
-            process.terminate()
+    server = S3Server(free_port(), folder, root, owner, stranger)
+    try:
+        server.start()
+        for user in (owner, stranger):
+            server.create_user(user)
+        yield server
+    finally:
+        server.stop()
 
 
 def _wait_until_it_answers(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -145,6 +145,10 @@ class ConflictError(ObservabilityError):
         )
 
 
+class IncompatibleError(ObservabilityError):
+    """What others have made cannot be used, and must not be touched either."""
+
+
 class NotReadyError(ObservabilityError):
     """Something did not become ready, or cannot any more; the message says which pod, why, and its last log lines."""
 

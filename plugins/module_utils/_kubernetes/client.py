@@ -252,12 +252,13 @@ class KubernetesClient:
         return kinds
 
     def list_metadata(self, api_version: str, kind: str, plural: str, namespace: str) -> builtins.list[Manifest]:
-        """Return the objects of any kind in a namespace with their metadata only."""
+        """Return the objects of any kind in a namespace (or in all) with their metadata only."""
         base = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
         group = api_version.rpartition("/")[0]
+        described = f"{plural}.{group}" if group else plural
         items = self._list(
-            f"{base}/namespaces/{quote(namespace)}/{plural}",
-            f"{plural}.{group} in namespace {namespace}" if group else f"{plural} in namespace {namespace}",
+            f"{base}/namespaces/{quote(namespace)}/{plural}" if namespace else f"{base}/{plural}",
+            f"{described} in namespace {namespace}" if namespace else described,
             {},
             [_ACCEPT_METADATA],
         )

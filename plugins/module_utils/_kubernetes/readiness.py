@@ -42,6 +42,9 @@ POD_LOOK_EVERY = 3.0
 GRACE = 30.0
 CRASHES = 4
 
+# Annotation of a workload that the others work without: when its image cannot be had, nobody waits for it.
+OPTIONAL = "observability.scs.community/optional"
+
 _IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"})
 _CONFIGURATION = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 
@@ -174,35 +177,43 @@ def wait_ready(
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> None:
+) -> list[str]:
     """Wait until all objects are ready, at most ``timeout`` seconds.
 
-    Raises NotReadyError with a diagnosis when the time is over or it is clear that waiting is of no use.
+    Raises NotReadyError with a diagnosis when the time is over or it is clear that waiting is of no use. Workloads that
+    are OPTIONAL are left out when their image cannot be pulled; what is returned tells of them.
     """
     start = clock()
     next_pod_look = start + POD_LOOK_AFTER
     pause = FIRST_PAUSE
     hopeless = _Hopeless()
+    left_out: dict[ObjectKey, str] = {}
     while True:
         objects = client.parallel([partial(_get, client, key) for key in keys])
         waiting = {
             key: (manifest, reason)
             for key, manifest in zip(keys, objects, strict=True)
-            if (reason := unready_reason(manifest)) is not None
+            if key not in left_out and (reason := unready_reason(manifest)) is not None
         }
         if not waiting:
-            return
+            return list(left_out.values())
         now = clock()
         if now >= start + timeout:
             raise _not_ready(
                 client, {key: reason for key, (_ignored, reason) in waiting.items()}, f"after {timeout:.0f} s"
             )
-        if now >= next_pod_look:
+        workloads = {key: manifest for key, (manifest, _ignored) in waiting.items() if manifest is not None}
+        # When there is nothing else to wait for, an image that is missing since an earlier run takes no time.
+        if now >= next_pod_look or all(is_optional(manifest) for manifest, _ignored in waiting.values()):
             next_pod_look = now + POD_LOOK_EVERY
-            workloads = {key: manifest for key, (manifest, _ignored) in waiting.items() if manifest is not None}
             pods = client.parallel([partial(current_pods, client, manifest) for manifest in workloads.values()])
+            looked = dict(zip(workloads, pods, strict=True))
+            missing = {key: _missing_images(found) for key, found in looked.items() if is_optional(workloads[key])}
+            left_out |= {key: _left_out(key, images) for key, images in missing.items() if images}
             given_up = {
-                key: waiting[key][1] for key, found in zip(workloads, pods, strict=True) if hopeless.look(found, now)
+                key: waiting[key][1]
+                for key, found in looked.items()
+                if key not in left_out and hopeless.look(found, now)
             }
             if given_up:
                 raise _not_ready(client, given_up, f"and will not be (given up after {now - start:.0f} s)")
@@ -256,6 +267,28 @@ def _not_ready(client: KubernetesClient, reasons: Mapping[ObjectKey, str], when:
         f"{key} is not ready {when}: {reason}\n{diagnose(client, key)}".rstrip() for key, reason in reasons.items()
     ]
     return NotReadyError("\n".join(texts), details={"not_ready": [str(key) for key in reasons]})
+
+
+def is_optional(manifest: Mapping[str, Any] | None) -> bool:
+    """Tell whether an object is one that others can do without."""
+    annotations = ((manifest or {}).get("metadata") or {}).get("annotations") or {}
+    return bool(annotations.get(OPTIONAL) == "true")
+
+
+def _missing_images(pods: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The images that pods wait for and cannot have."""
+    found = []
+    for pod in pods:
+        containers = {trouble.container for trouble in troubles(pod) if trouble.cause == "image"}
+        found += [item["image"] for item in pod["spec"].get("containers") or [] if item["name"] in containers]
+    return list(dict.fromkeys(found))
+
+
+def _left_out(key: ObjectKey, images: Iterable[str]) -> str:
+    return (
+        f"{key} does not run, as its image cannot be pulled: {', '.join(images)}. The others work without it; "
+        "it starts by itself when the image can be had."
+    )
 
 
 class Trouble(NamedTuple):

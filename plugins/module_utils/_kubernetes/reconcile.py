@@ -57,6 +57,8 @@ _ROUNDS = 5
 _ESTABLISHED_TIMEOUT = 30.0
 _GONE_TIMEOUT = 120.0
 
+_OUR_LABELS = (MANAGED_BY_LABEL, "app.kubernetes.io/part-of")
+
 # Every namespace gets these; they go with it.
 _NAMESPACE_DEFAULTS = frozenset(
     {
@@ -262,10 +264,10 @@ def _get(client: KubernetesClient, key: ObjectKey) -> Manifest | None:
 
 
 def _not_adopting(manifest: Manifest, live: Manifest | None) -> Manifest:
-    """Return a Namespace without the label that calls it ours when somebody else made it: it must not go with us."""
+    """Return a Namespace without the labels that call it ours when somebody else made it: it stays when we go."""
     if live is None or is_terminating(live) or labels_of(live).get(MANAGED_BY_LABEL) == MANAGED_BY:
         return manifest
-    labels = {name: value for name, value in labels_of(manifest).items() if name != MANAGED_BY_LABEL}
+    labels = {name: value for name, value in labels_of(manifest).items() if name not in _OUR_LABELS}
     return {**manifest, "metadata": {**manifest["metadata"], "labels": labels}}
 
 

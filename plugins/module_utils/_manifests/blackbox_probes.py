@@ -76,8 +76,12 @@ SCHEMES = {
 }
 RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 
-# Made here or by Prometheus; a label of the same name would get in the way.
-_RESERVED_LABELS = ("instance", "job", "namespace", "probe", "criticality", "owner", "region", "module")
+# Made here or by Prometheus, or what tells customers' clusters and observers apart: with a label "cluster", the probe
+# of a cluster whose agent is dead would be taken for a sample of it.
+_RESERVED_LABELS = (
+    *("instance", "job", "namespace", "probe", "criticality", "owner", "region", "module"),
+    *("cluster", "observer", "prometheus_replica"),
+)
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _MODULE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62}")
 _NAME = r"[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?"
@@ -218,7 +222,7 @@ class _Entry:
         """What no other entry may have."""
         if not isinstance(given, Mapping):
             return []
-        result = [("name", (str(given["name"]),))] if given.get("name") else []
+        result: list[tuple[str, tuple[str, ...]]] = [("name", (str(given["name"]),))] if given.get("name") else []
         if given.get("url"):
             default = SCHEMES.get(str(given["url"]).partition(":")[0], ("", ""))[1]
             result.append(("url", (str(given["url"]), str(given.get("module") or default))))
@@ -284,7 +288,7 @@ class _Entry:
             if not isinstance(label, str) or not _LABEL.fullmatch(label) or label.startswith("__"):
                 self.refuse("labels", f"{label!r} is not the name of a label")
             elif label in _RESERVED_LABELS:
-                self.refuse(f"labels.{label}", "is set by the observer itself")
+                self.refuse(f"labels.{label}", "means something else in an observer; use another name")
             elif not isinstance(value, str):
                 self.refuse(f"labels.{label}", "must be a text; put it into quotes")
         return {**{str(label): str(value) for label, value in own.items()}, **labels}

@@ -16,9 +16,3 @@ ALERTMANAGER = "quay.io/prometheus/alertmanager:v0.28.1"
 BLACKBOX_EXPORTER = "quay.io/prometheus/blackbox-exporter:v0.26.0"
 GRAFANA = "docker.io/grafana/grafana:12.2.1"
 OAUTH2_PROXY = "quay.io/oauth2-proxy/oauth2-proxy:v7.15.6"
-
-# The operator's definitions, as released with its image, and their SHA-256.
-PROMETHEUS_OPERATOR_BUNDLE = (
-    "https://github.com/prometheus-operator/prometheus-operator/releases/download/v0.85.0/bundle.yaml"
-)
-PROMETHEUS_OPERATOR_BUNDLE_CHECKSUM = "sha256:602f3a0c4f91952cfbbaedeed6542a8231134537191965275b9e2c2e05aeab72"

@@ -4,7 +4,8 @@
 """kaas-metric-importer: the registrations of KaaS clusters as metrics, so that rules tell failure from intention.
 
 It is kube-state-metrics with a configuration for the custom resource. It needs no definition of that to start: the
-first registration brings it along, and its metrics appear within seconds.
+first registration brings it along, and its metrics appear within seconds. It tells when the observer was last
+reconciled, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     kaas_cluster,
     kube_state_metrics,
     rbac,
+    reconcile_record,
     scrape_jobs,
     workload,
 )
@@ -28,6 +30,7 @@ Manifest = dict[str, Any]
 NAME = "kaas-metric-importer"
 CONFIGURATION_PATH = "/etc/kaas-metric-importer"
 CONFIGURATION_FILE = "registrations.json"
+PREFIX = "kaas_cluster"
 # Of every series, until it is scraped: a cluster may host several observers.
 OBSERVER = "observer_namespace"
 
@@ -56,7 +59,7 @@ def objects(wanted: KaasMetricImporter) -> list[Manifest]:
         workload.config_map(
             NAME, wanted.namespace, wanted.labels, {CONFIGURATION_FILE: json.dumps(CONFIGURATION, indent=2) + "\n"}
         ),
-        workload.service(NAME, wanted.namespace, wanted.labels, ports={"http": kube_state_metrics.PORT}),
+        workload.service(NAME, wanted.namespace, wanted.labels, ports=kube_state_metrics.PORTS),
         kube_state_metrics.deployment(
             NAME,
             wanted.namespace,
@@ -71,7 +74,8 @@ def objects(wanted: KaasMetricImporter) -> list[Manifest]:
 
 
 ARGUMENTS = (
-    "--custom-resource-state-only",
+    f"--resources={reconcile_record.RESOURCES}",
+    f"--metric-allowlist={reconcile_record.ALLOWED},^{PREFIX}_.+$",
     f"--custom-resource-state-config-file={CONFIGURATION_PATH}/{CONFIGURATION_FILE}",
 )
 RULES = [
@@ -82,18 +86,32 @@ RULES = [
         "resources": ["customresourcedefinitions"],
         "verbs": ["list", "watch"],
     },
+    reconcile_record.RULE,
 ]
 
 
 def scrape_job(namespace: str) -> dict[str, Any]:
-    """How Prometheus reads it, in Prometheus' format: just the registrations of the observer in ``namespace``."""
+    """How Prometheus reads it, in Prometheus' format: just the registrations of the observer in ``namespace``.
+
+    Of the importer itself, whether it can list and watch them.
+    """
     return {
         "job_name": NAME,
         "honor_labels": True,
         # Not by pod: joins with these series must never see two of them.
-        **scrape_jobs.through_service(NAME, namespace, kube_state_metrics.PORT),
+        "static_configs": [
+            scrape_jobs.through_service(NAME, namespace, kube_state_metrics.PORT),
+            scrape_jobs.through_service(
+                NAME, namespace, kube_state_metrics.TELEMETRY_PORT, instance=f"{NAME}-telemetry"
+            ),
+        ],
         "metric_relabel_configs": [
-            {"source_labels": [OBSERVER], "regex": namespace, "action": "keep"},
+            *reconcile_record.relabelings(namespace, OBSERVER),
+            {
+                "source_labels": ["__name__", OBSERVER],
+                "regex": f"[^;]*;{namespace}|(?:kube_state_metrics|process)_[^;]*;",
+                "action": "keep",
+            },
             {"regex": f"{OBSERVER}|customresource_(?:group|kind|version)", "action": "labeldrop"},
         ],
     }
@@ -118,7 +136,7 @@ CONFIGURATION: dict[str, Any] = {
                     "version": kaas_cluster.VERSION,
                     "kind": kaas_cluster.KIND,
                 },
-                "metricNamePrefix": "kaas_cluster",
+                "metricNamePrefix": PREFIX,
                 "labelsFromPath": {
                     "cluster": ["metadata", "name"],
                     OBSERVER: ["metadata", "labels", kaas_cluster.OBSERVER_LABEL],

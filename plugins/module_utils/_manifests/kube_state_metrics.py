@@ -21,6 +21,7 @@ Manifest = dict[str, Any]
 NAME = "scs-observability-kube-state-metrics"
 PORT = 8080
 TELEMETRY_PORT = 8081
+PORTS = {"http": PORT, "telemetry": TELEMETRY_PORT}
 USER = 65534
 RESOURCES: dict[str, Any] = {
     "requests": {"cpu": "10m", "memory": "48Mi"},
@@ -156,7 +157,7 @@ def deployment(
             "--auto-gomemlimit",
             *arguments,
         ],
-        ports={"http": PORT, "telemetry": TELEMETRY_PORT},
+        ports=PORTS,
         mounts=mounts,
         startup=workload.http_probe("/readyz", "telemetry", period_seconds=1, failure_threshold=300),
         readiness=workload.http_probe("/readyz", "telemetry", period_seconds=10, failure_threshold=3),

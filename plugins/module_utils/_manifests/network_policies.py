@@ -9,7 +9,8 @@ is refused, where the cluster's network enforces policies at all. Policies add u
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import ipaddress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,15 @@ DNS_PORT = 53
 HTTPS_PORT = 443
 API_SERVER_PORTS = (443, 6443)
 SYSTEM_NAMESPACE = "kube-system"
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+# Where networks between nodes write down which address of a node its pods see on other nodes
+_TUNNEL_ADDRESSES = (
+    "projectcalico.org/IPv4IPIPTunnelAddr",
+    "projectcalico.org/IPv4VXLANTunnelAddr",
+    "projectcalico.org/IPv6VXLANTunnelAddr",
+    "network.cilium.io/ipv4-cilium-host",
+    "network.cilium.io/ipv6-cilium-host",
+)
 
 # Clients that are no part of the observer
 ANYBODY = "anybody"
@@ -53,6 +63,10 @@ def _exporter(name: str, port: int = 8080, **more: Any) -> Part:
     return Part({"name": name}, {"http": port}, **more)
 
 
+def _kube_state_metrics(name: str) -> Part:
+    return Part({"name": name}, {"http": 8080, "metrics": 8081}, outside=API_SERVER_PORTS)
+
+
 PARTS: dict[str, Part] = {
     "remote-write-gateway": Part(
         {"name": "haproxy", "component": "remote-write-gateway"}, {"https": 8443, "metrics": 8404}
@@ -76,8 +90,8 @@ PARTS: dict[str, Part] = {
     ),
     "blackbox-exporter": _exporter("blackbox-exporter", 9115, anywhere=True),
     "prometheus-operator": _exporter("prometheus-operator", outside=API_SERVER_PORTS),
-    "kube-state-metrics": _exporter("kube-state-metrics", outside=API_SERVER_PORTS),
-    "kaas-metric-importer": _exporter("kaas-metric-importer", outside=API_SERVER_PORTS),
+    "kube-state-metrics": _kube_state_metrics("kube-state-metrics"),
+    "kaas-metric-importer": _kube_state_metrics("kaas-metric-importer"),
     # Logins at an issuer
     "grafana": _exporter("grafana", 3000, outside=(HTTPS_PORT,)),
 }
@@ -128,6 +142,35 @@ class Wanted:
     egress: bool = False
     storage_port: int = HTTPS_PORT
     anywhere: Collection[str] = field(default_factory=tuple)
+
+
+def api_server_networks(nodes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the networks (CIDR) from which API servers on these nodes (Node objects) ask pods; none if on no node.
+
+    Those are the nodes' own addresses, and those that pods on other nodes see: of tunnels, or the first of a node's
+    pod range.
+    """
+    found: set[str] = set()
+    for node in nodes:
+        metadata = node["metadata"]
+        if _CONTROL_PLANE in (metadata.get("labels") or {}):
+            annotations, spec = metadata.get("annotations") or {}, node.get("spec") or {}
+            addresses = (node.get("status") or {}).get("addresses") or []
+            own = [item["address"] for item in addresses if item["type"] == "InternalIP"]
+            own += [annotations[name] for name in _TUNNEL_ADDRESSES if annotations.get(name)]
+            found |= {*_networks(own), *_first_two(spec.get("podCIDRs") or [])}
+    return sorted(found)
+
+
+def _networks(addresses: Iterable[str]) -> Iterator[str]:
+    for address in addresses:
+        yield str(ipaddress.ip_interface(address.partition("/")[0]).network)
+
+
+def _first_two(ranges: Iterable[str]) -> Iterator[str]:
+    for text in ranges:
+        network = ipaddress.ip_network(text)
+        yield f"{network.network_address}/{network.max_prefixlen - 1}"
 
 
 def network_policies(wanted: Wanted) -> list[Manifest]:

@@ -92,13 +92,11 @@ def with_checksums(manifests: Sequence[Mapping[str, Any]]) -> list[Manifest]:
 
 def _with_checksum(manifest: Mapping[str, Any], contents: Mapping[tuple[str, str], Any]) -> Manifest:
     result: Manifest = copy.deepcopy(dict(manifest))
-    if result["kind"] in _OPERATED:
-        pod, metadata = result["spec"], result["spec"].setdefault("podMetadata", {})
-    else:
-        template = result["spec"]["template"]
-        pod, metadata = template["spec"], template["metadata"]
+    spec = result["spec"]
+    pod = spec if result["kind"] in _OPERATED else spec["template"]["spec"]
     used = sorted(set(references(pod)) & set(contents))
     if used:
+        metadata = spec.setdefault("podMetadata", {}) if pod is spec else spec["template"]["metadata"]
         checksum = workload.checksum([[*key, contents[key]] for key in used])
         metadata["annotations"] = {**(metadata.get("annotations") or {}), _CHECKSUM: checksum}
     return result

@@ -102,7 +102,7 @@ def _apiserver(discovery: bool) -> dict[str, Any]:
                 "relabel_configs": [_keep_port("https")],
             }
             if discovery
-            else through_service("kubernetes", "default", 443)
+            else {"static_configs": [through_service("kubernetes", "default", 443)]}
         ),
     }
 
@@ -130,7 +130,10 @@ def _cadvisor(insecure_skip_verify: bool) -> dict[str, Any]:
 
 def _coredns(discovery: bool) -> dict[str, Any]:
     if not discovery:
-        return {"job_name": collection_profile.COREDNS, **through_service("kube-dns", "kube-system", 9153)}
+        return {
+            "job_name": collection_profile.COREDNS,
+            "static_configs": [through_service("kube-dns", "kube-system", 9153)],
+        }
     return {
         "job_name": collection_profile.COREDNS,
         "kubernetes_sd_configs": [_endpoint_slices("kube-system", "k8s-app=kube-dns")],
@@ -147,15 +150,13 @@ def _kube_state_metrics(service: str, namespace: str) -> dict[str, Any]:
         "job_name": collection_profile.KUBE_STATE_METRICS,
         # Its labels namespace and pod are those of the objects it tells about.
         "honor_labels": True,
-        **through_service(service, namespace, kube_state_metrics.PORT),
+        "static_configs": [through_service(service, namespace, kube_state_metrics.PORT)],
     }
 
 
-def through_service(service: str, namespace: str, port: int) -> dict[str, Any]:
+def through_service(service: str, namespace: str, port: int, *, instance: str = "") -> dict[str, Any]:
     """A target that is found without discovery, and has the same series whichever pod answers."""
-    return {
-        "static_configs": [{"targets": [f"{service}.{namespace}.svc:{port}"], "labels": {"instance": service}}],
-    }
+    return {"targets": [f"{service}.{namespace}.svc:{port}"], "labels": {"instance": instance or service}}
 
 
 def _node_exporter() -> dict[str, Any]:

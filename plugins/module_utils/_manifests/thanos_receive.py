@@ -35,7 +35,7 @@ SERIES = (
     Series("prometheus_tsdb_(?:storage_blocks_bytes|wal_corruptions_total|wal_storage_size_bytes)"),
     Series("thanos_(?:objstore|shipper)_.*"),
     Series("thanos_receive_.*_(?:total|count|sum)"),
-    Series("http_requests_total|http_request_duration_seconds_(?:count|sum)"),
+    Series("http_(?:requests_total|request_duration_seconds_(?:count|sum))"),
     Series("http_request_duration_seconds_bucket", "le", r"0\.1|0\.5|[125](?:\.0)?|\+Inf"),
 )
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, LibraryError
@@ -24,33 +24,50 @@ _RECORD = {"record", "expr", "labels"}
 def texts(rules: Mapping[str, Any]) -> dict[str, str]:
     """Return the files' texts by name; ``rules`` has them as text, which is kept as it is, or as structure.
 
-    Raises InputError for what a ruler would not load, and for what would let it evaluate half of the data. Expressions
-    and templates are not parsed.
+    Raises InputError with everything that a ruler would not load, and that would let it evaluate half of the data.
+    Expressions and templates are not parsed.
     """
     try:
         import yaml  # noqa: PLC0415 - only a ruler needs it
     except ImportError:
         raise LibraryError("PyYAML", "to read rules") from None
     result = {}
+    wrong: list[InputError] = []
     for name, content in rules.items():
-        if not _FILE_NAME.fullmatch(str(name)):
-            raise _refused(f"{name!r} is not the name of a file of rules", "Use a name like kaas.yml, without a path")
         if isinstance(content, str):
-            try:
-                parsed = yaml.safe_load(content)
-            except yaml.YAMLError as error:
-                raise _refused(f"{name} is not YAML: {' '.join(str(error).split())}") from None
             result[name] = content
         else:
-            parsed = content
             result[name] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
-        _check_file(name, parsed)
-    size = sum(len(name) + len(text.encode()) for name, text in result.items())
+        wrong += faults(name, content)
+    size = sum(len(str(name)) + len(text.encode()) for name, text in result.items())
     if size > LARGEST:
-        raise _refused(
-            f"{size} bytes are more than the {LARGEST} that a ConfigMap holds", "Use a second rule component"
+        wrong.append(
+            _refused(f"{size} bytes are more than the {LARGEST} that a ConfigMap holds", "Use a second rule component")
         )
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise _refused("\n".join(["cannot be loaded:", *(told(fault) for fault in wrong)]))
     return result
+
+
+def faults(name: str, content: Any) -> list[InputError]:
+    """Return what would keep a file of rules, as text or as structure, from being loaded; PyYAML must be there."""
+    import yaml  # noqa: PLC0415
+
+    if not _FILE_NAME.fullmatch(str(name)):
+        return [_refused(f"{name!r} is not the name of a file of rules", "Use a name like kaas.yml, without a path")]
+    if isinstance(content, str):
+        try:
+            content = yaml.safe_load(content)
+        except yaml.YAMLError as error:
+            return [_refused(f"{name} is not YAML: {' '.join(str(error).split())}")]
+    return list(_of_file(name, content))
+
+
+def told(fault: InputError) -> str:
+    """A fault as a line of its own, without the parameter."""
+    return f"{fault.message}. {fault.advice}" if fault.advice else fault.message
 
 
 def expressions(name: str, text: str) -> list[tuple[str, str]]:
@@ -64,53 +81,58 @@ def expressions(name: str, text: str) -> list[tuple[str, str]]:
     ]
 
 
-def _check_file(name: str, content: Any) -> None:
+def _of_file(name: str, content: Any) -> Iterator[InputError]:
     groups = content.get("groups") if isinstance(content, Mapping) and set(content) == {"groups"} else None
     if not isinstance(groups, list):
-        raise _refused(f"{name} must have a list of groups, and nothing beside it")
+        yield _refused(f"{name} must have a list of groups, and nothing beside it")
+        return
     seen = set()
     for group in groups:
         group_name = group.get("name") if isinstance(group, Mapping) else None
         if not group_name or not isinstance(group_name, str):
-            raise _refused(f"{name} has a group without a name")
+            yield _refused(f"{name} has a group without a name")
+            continue
         where = f"{name}, group {group_name}"
         if group_name in seen:
-            raise _refused(f"{where}: is there twice")
+            yield _refused(f"{where}: is there twice")
         seen.add(group_name)
-        _check_group(where, group)
+        yield from _of_group(where, group)
 
 
-def _check_group(where: str, group: Mapping[str, Any]) -> None:
-    _check_keys(where, group, _GROUP)
+def _of_group(where: str, group: Mapping[str, Any]) -> Iterator[InputError]:
+    yield from _of_keys(where, group, _GROUP)
     if str(group.get("partial_response_strategy") or "abort").lower() != "abort":
-        raise _refused(
+        yield _refused(
             f"{where}: partial_response_strategy must be abort",
             "With half of the data missing, an alert about what is missing would be resolved",
         )
-    _check_durations(where, group, ("interval", "query_offset"))
-    _check_texts(where, group, "labels")
+    yield from _of_durations(where, group, ("interval", "query_offset"))
+    yield from _of_texts(where, group, "labels")
     rules = group.get("rules") or []
     if not isinstance(rules, list):
-        raise _refused(f"{where}: rules must be a list")
+        yield _refused(f"{where}: rules must be a list")
+        return
     for number, rule in enumerate(rules, 1):
-        if not isinstance(rule, Mapping):
-            raise _refused(f"{where}, rule {number}: must have alert or record, and expr")
-        _check_rule(where, number, rule)
+        if isinstance(rule, Mapping):
+            yield from _of_rule(where, number, rule)
+        else:
+            yield _refused(f"{where}, rule {number}: must have alert or record, and expr")
 
 
-def _check_rule(where: str, number: int, rule: Mapping[str, Any]) -> None:
+def _of_rule(where: str, number: int, rule: Mapping[str, Any]) -> Iterator[InputError]:
     kinds = [kind for kind in ("alert", "record") if rule.get(kind)]
     where = _place(where, number, rule)
     if len(kinds) != 1:
-        raise _refused(f"{where}: must have either alert or record")
-    _check_keys(where, rule, _ALERT if kinds == ["alert"] else _RECORD)
+        yield _refused(f"{where}: must have either alert or record")
+        return
+    yield from _of_keys(where, rule, _ALERT if kinds == ["alert"] else _RECORD)
     if not _is_scalar(rule.get("expr")) or str(rule["expr"]).strip() == "":
-        raise _refused(f"{where}: expr is missing")
+        yield _refused(f"{where}: expr is missing")
     if kinds == ["record"] and re.search(r"[{}\s]", str(rule["record"])):
-        raise _refused(f"{where}: record is not the name of a metric")
-    _check_durations(where, rule, ("for", "keep_firing_for"))
-    _check_texts(where, rule, "labels")
-    _check_texts(where, rule, "annotations")
+        yield _refused(f"{where}: record is not the name of a metric")
+    yield from _of_durations(where, rule, ("for", "keep_firing_for"))
+    yield from _of_texts(where, rule, "labels")
+    yield from _of_texts(where, rule, "annotations")
 
 
 def _place(where: str, number: int, rule: Mapping[str, Any]) -> str:
@@ -118,28 +140,28 @@ def _place(where: str, number: int, rule: Mapping[str, Any]) -> str:
     return f"{where}, rule {number}" + (f" ({name})" if name else "")
 
 
-def _check_keys(where: str, content: Mapping[str, Any], known: set[str]) -> None:
+def _of_keys(where: str, content: Mapping[str, Any], known: set[str]) -> Iterator[InputError]:
     unknown = sorted(str(key) for key in content if key not in known)
     if unknown:
-        raise _refused(f"{where}: {', '.join(unknown)} is none of {', '.join(sorted(known))}")
+        yield _refused(f"{where}: {', '.join(unknown)} is none of {', '.join(sorted(known))}")
 
 
-def _check_durations(where: str, content: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+def _of_durations(where: str, content: Mapping[str, Any], keys: tuple[str, ...]) -> Iterator[InputError]:
     for key in keys:
         if key in content:
             try:
                 duration(content[key], "rules")
             except InputError as error:
-                raise _refused(f"{where}: {key}: {error.message}", error.advice) from None
+                yield _refused(f"{where}: {key}: {error.message}", error.advice)
 
 
-def _check_texts(where: str, content: Mapping[str, Any], key: str) -> None:
+def _of_texts(where: str, content: Mapping[str, Any], key: str) -> Iterator[InputError]:
     """Labels and annotations: names with texts."""
     values = content.get(key) or {}
     if not isinstance(values, Mapping) or not all(name and _is_scalar(value) for name, value in values.items()):
-        raise _refused(f"{where}: {key} must be names with texts")
-    if "__name__" in values:
-        raise _refused(f"{where}: __name__ must not be among the {key}")
+        yield _refused(f"{where}: {key} must be names with texts")
+    elif "__name__" in values:
+        yield _refused(f"{where}: __name__ must not be among the {key}")
 
 
 def _is_scalar(value: Any) -> bool:

@@ -103,9 +103,8 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     deployment = prepare(
         client, owner, namespace, wanted, [*kept, *observed.missing], params=params, kinds=served(client, kinds)
     )
-    if not check_mode:
-        carry_out(client, deployment)
-    return {**deployment.plan.result(), **identity}
+    said = [] if check_mode else carry_out(client, deployment)
+    return {**deployment.plan.result(), **identity, "warnings": said}
 
 
 def _is_generated(manifest: Mapping[str, Any]) -> bool:

@@ -36,7 +36,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     labels_of,
     status_of,
 )
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import unready_reason
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import (
+    is_optional,
+    troubles,
+    unready_reason,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import READS_ANNOTATION
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import services_of
 from ansible_collections.scs.observability.plugins.module_utils._manifests.workload import PART_OF
@@ -59,8 +63,6 @@ RECORD = (
     *("bucket", "query_frontend", "query", "receive", "rule", "compact", "bucket_web", "store"),
     *("prometheus", "alertmanager", "blackbox_exporter", "kaas_metric_importer"),
 )
-# Without it nothing is lost but convenience, and its image is not to be had everywhere.
-OPTIONAL = ("grafana",)
 
 LAST_UPLOAD = "thanos_objstore_bucket_last_successful_upload_time"
 STARTED = "process_start_time_seconds"
@@ -129,7 +131,12 @@ PARTS = {
     "prometheus-operator": ("prometheus_operator", Software()),
 }
 # Services that are not called as the workload behind them.
-_WORKLOADS_OF_SERVICES = {"prometheus": "prometheus-observer", "alertmanager": "alertmanager-observer"}
+_SIDECAR = "prometheus-sidecar"
+_WORKLOADS_OF_SERVICES = {
+    "prometheus": "prometheus-observer",
+    f"{_SIDECAR}-headless": "prometheus-observer",
+    "alertmanager": "alertmanager-observer",
+}
 
 _METRICS = frozenset(
     {
@@ -190,7 +197,7 @@ class Facts:
     @property
     def service(self) -> str:
         """The Service by which query reads it."""
-        return "prometheus-sidecar" if self.component == "prometheus" else self.name
+        return _SIDECAR if self.component == "prometheus" else self.name
 
     @property
     def reads(self) -> list[str]:
@@ -406,13 +413,13 @@ def _describe(
         "endpoints": _seen_by_any(stores),
         "last_upload": _moment(max((found.value for found in _all(metrics, LAST_UPLOAD)), default=0.0)),
         "compaction": _compaction(metrics),
-        "figures": _figures(facts.component, metrics, queried),
+        "figures": _figures(facts, metrics, queried),
         "certificates": None if facts.secrets is None else _certificates(facts.secrets),
         "error": "; ".join(errors) or None,
         "diagnosis": facts.diagnosis,
     }
     unready = _why_unready(facts)
-    if unready and facts.component in OPTIONAL and _lacks_its_image(facts):
+    if unready and is_optional(facts.workload) and _lacks_its_image(facts):
         return _row(
             facts.name, facts.component, Health("absent", True, f"its image cannot be pulled: {unready}"), **row
         )
@@ -421,16 +428,17 @@ def _describe(
         *(text for of_pod in metrics for text in _idle(of_pod, now)),
         *_unloaded(metrics),
         *(_alone(facts, metrics) if facts.component == "alertmanager" else ()),
-        *(_unknown(metrics, registered) if facts.component == "kaas_metric_importer" and not errors else ()),
+        *(_unknown(facts, metrics, registered) if facts.component == "kaas_metric_importer" and not errors else ()),
     ]
     down = _down(queried) if facts.component == "prometheus" else []
     return _row(facts.name, facts.component, assess(row, unready, failing, now, down), **row)
 
 
 def _figures(
-    component: str, metrics: Sequence[Mapping[str, list[Metric]]], queried: Mapping[str, Answer | str]
+    facts: Facts, metrics: Sequence[Mapping[str, list[Metric]]], queried: Mapping[str, Answer | str]
 ) -> dict[str, int]:
     """What a component has to do with, counted."""
+    component = facts.component
     if component == "prometheus" and isinstance(targets := queried.get(TARGETS), Answer):
         up = sum(sample.value == 1 for sample in targets.samples)
         return {"targets_up": up, "targets_down": len(targets.samples) - up}
@@ -445,7 +453,7 @@ def _figures(
         members = [int(found.value) for found in _all(metrics, MEMBERS)]
         return {"alerts_active": max(active), "members": max(members, default=1)}
     if component == "kaas_metric_importer" and metrics:
-        return {"clusters": len({found.labels.get("cluster") for found in _all(metrics, CLUSTERS)})}
+        return {"clusters": len(_imported(facts, metrics))}
     return {}
 
 
@@ -472,8 +480,18 @@ def _alone(facts: Facts, metrics: Sequence[Mapping[str, list[Metric]]]) -> list[
     return [f"sees {members} of {facts.wanted} members"] if members < facts.wanted else []
 
 
-def _unknown(metrics: Sequence[Mapping[str, list[Metric]]], registered: Collection[str]) -> list[str]:
-    unknown = sorted(set(registered) - {found.labels.get("cluster", "") for found in _all(metrics, CLUSTERS)})
+def _imported(facts: Facts, metrics: Sequence[Mapping[str, list[Metric]]]) -> set[str]:
+    """The clusters of this observer that an importer has series of; it has those of others in the cluster, too."""
+    namespace = facts.workload["metadata"]["namespace"]
+    return {
+        found.labels.get("cluster", "")
+        for found in _all(metrics, CLUSTERS)
+        if found.labels.get("observer_namespace", namespace) == namespace
+    }
+
+
+def _unknown(facts: Facts, metrics: Sequence[Mapping[str, list[Metric]]], registered: Collection[str]) -> list[str]:
+    unknown = sorted(set(registered) - _imported(facts, metrics))
     return [f"has no series of {_listed(unknown)}, which are registered"] if unknown else []
 
 
@@ -483,11 +501,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _lacks_its_image(facts: Facts) -> bool:
-    return any(
-        ((status.get("state") or {}).get("waiting") or {}).get("reason") in ("ErrImagePull", "ImagePullBackOff")
-        for pod in facts.pods
-        for status in container_statuses(pod)
-    )
+    return any(trouble.cause == "image" for pod in facts.pods for trouble in troubles(pod))
 
 
 def _bucket(found: Sequence[Facts], queried: Mapping[str, Answer | str]) -> dict[str, Any] | None:

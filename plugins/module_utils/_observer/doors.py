@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
 from ansible_collections.scs.observability.plugins.module_utils._identity.provided import Source, server_of
 from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
 
+# Unless another is given
+NAMESPACE = "scs-observability"
 # A key of a Secret, and a word in haproxy.cfg
 _USER = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,63}")
 _ANYBODY = "*"
@@ -53,7 +56,7 @@ def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for neighbours in clusters.values():
         found += [
             f"observer_namespace: {', '.join(hosts)} are all in {namespace} of one cluster. Give each its own"
-            for namespace, hosts in _shared(neighbours, lambda asked: asked.get("observer_namespace"))
+            for namespace, hosts in _shared(neighbours, lambda asked: asked.get("observer_namespace") or NAMESPACE)
         ]
         found += _node_ports(neighbours) if len(neighbours) > 1 else []
     return found + [
@@ -81,8 +84,10 @@ def _node_ports(observers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Problems of all variables NAME_node_port, of which only those count whose NAME_service_type opens them."""
     users: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for host, asked in observers.items():
-        for name, value in sorted(asked.items()):
-            if not name.endswith("_node_port") or not value:
+        # By name: whatever else there is may not have a value yet.
+        for name in sorted(name for name in asked if name.endswith("_node_port")):
+            value = asked[name]
+            if not value:
                 continue
             port = _number(value)
             if port is None or not 1 <= port <= 65535:
@@ -216,9 +221,7 @@ def _oidc(asked: Mapping[str, Any], now: datetime) -> Iterator[str]:
             yield f"observer_web_oidc_allowed_groups: {group!r} is not the name of a group"
     for domain in domains:
         if domain != _ANYBODY:
-            yield from _said_by(
-                lambda domain=domain: dns_subdomain(str(domain).lower(), "observer_web_oidc_email_domains")
-            )
+            yield from _said_by(partial(dns_subdomain, str(domain).lower(), "observer_web_oidc_email_domains"))
     authority = asked.get("observer_web_oidc_ca")
     if authority:
         yield from _said_by(lambda: trusted(str(authority), now, "observer_web_oidc_ca"))

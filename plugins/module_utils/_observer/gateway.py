@@ -85,8 +85,7 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     deployment = prepare(
         client, workload.owner(settings.name), settings.namespace, wanted, observed.missing, params=params
     )
-    if not check_mode:
-        carry_out(client, deployment)
+    said = [] if check_mode else carry_out(client, deployment)
     service = _service(client, settings, params, check_mode)
     endpoints, addresses = gateway.endpoints(settings, hostnames, service), gateway.addresses(service)
     # An authority that check mode would make is another one than the one that will be made.
@@ -99,7 +98,7 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "endpoints": endpoints,
         "addresses": addresses,
         "ca": observed.authorities[INTERNAL].certificate if stored and own is None else None,
-        "warnings": _warnings(own, hostnames, addresses, now),
+        "warnings": [*said, *_warnings(own, hostnames, addresses, now)],
     }
 
 

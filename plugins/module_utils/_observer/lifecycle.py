@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.diagnosis import OPERATED, pod_labels
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    INSTANCE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     ObjectKey,
@@ -64,6 +66,7 @@ SET_KINDS = (
     ("monitoring.coreos.com/v1", "ServiceMonitor"),
     ("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig"),
     ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"),
+    ("coordination.k8s.io/v1", "Lease"),
     ("networking.k8s.io/v1", "Ingress"),
     ("networking.k8s.io/v1", "NetworkPolicy"),
     ("rbac.authorization.k8s.io/v1", "ClusterRole"),
@@ -84,6 +87,7 @@ _WAITED_FOR = (
     ("monitoring.coreos.com/v1", "Prometheus"),
 )
 _EXTENSIONS = frozenset({"cert-manager.io", "gateway.networking.k8s.io", "monitoring.coreos.com"})
+_OPERATOR = "prometheus-operator"
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
 
 
@@ -138,14 +142,17 @@ def prepare(
     )
 
 
-def carry_out(client: KubernetesClient, deployment: Deployment) -> None:
-    """Make the changes and wait until the workloads are ready. Raises NotReadyError when one does not get there."""
+def carry_out(client: KubernetesClient, deployment: Deployment) -> list[str]:
+    """Make the changes and wait until the workloads are ready; return what is to be said of those that can be missed.
+
+    Raises NotReadyError when another one does not get there.
+    """
     apply_plan(client, deployment.plan, force=deployment.force)
     if deployment.timeout is None:
-        return
+        return []
     replaced = Plan(tuple(change for change in deployment.plan.changes if change.action == "update"))
     others = _unready(client, deployment) if deployment.waits_for_observer else []
-    wait_ready(
+    return wait_ready(
         client,
         [*deployment.workloads, *(identity(item) for item in others)],
         deployment.timeout + max(grace_period(replaced), ending(others)),
@@ -172,6 +179,7 @@ def remove(
     kinds = served(client, dict.fromkeys((*kinds, SERVICE_MONITOR)))
     plan = plan_removal(client, owner, namespace, [*kinds, *([VOLUMES] if purge else [])], keep=keep)
     if purge:
+        plan += plan_removal(client, _operated_volumes(owner, namespace), namespace, [VOLUMES])
         plan += _plan_last_of_observer(client, namespace, plan)
     if check_mode:
         return plan
@@ -208,6 +216,15 @@ def _operated_pods(client: KubernetesClient, workloads: Plan) -> list[ObjectKey]
     return [pod for item in removed for pod in pods_of(client, pod_labels(item), item["metadata"]["namespace"])]
 
 
+def _operated_volumes(owner: Mapping[str, str], namespace: str) -> dict[str, str]:
+    """Labels of the volumes of what an operator has made for a set; it leaves them only some of ours."""
+    return {
+        kaas_cluster.OBSERVER_LABEL: namespace,
+        MANAGED_BY_LABEL: _OPERATOR,
+        "app.kubernetes.io/name": owner[INSTANCE_LABEL],
+    }
+
+
 def _unready(client: KubernetesClient, deployment: Deployment) -> list[Mapping[str, Any]]:
     """The observer's other workloads that are not ready."""
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
@@ -238,7 +255,7 @@ def _grace(manifest: Mapping[str, Any]) -> float:
 
 
 def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Plan) -> Plan:
-    """Authorities and namespace, unless anything of ours besides ``removal`` needs them."""
+    """Authorities, namespace and the definition of registrations, unless anything but ``removal`` needs them."""
     removed = set(_keys(removal))
     ours = client.parallel(
         [
@@ -253,7 +270,26 @@ def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Pl
     if client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=registered_here):
         return Plan()
     authorities = plan_removal(client, _AUTHORITY, namespace, [("v1", "Secret")])
-    return authorities + plan_namespace_removal(client, namespace, [*removed, *_keys(authorities)])
+    emptied = plan_namespace_removal(client, namespace, [*removed, *_keys(authorities)])
+    return authorities + emptied + _plan_definition_removal(client, namespace)
+
+
+def _plan_definition_removal(client: KubernetesClient, namespace: str) -> Plan:
+    """The definition of registrations, when this was the only observer in the cluster and nobody is registered.
+
+    With a definition go all objects of its kind, so where we may not look whether there is another, it stays.
+    """
+    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    labels = kaas_cluster.definition()["metadata"]["labels"]
+    try:
+        namespaces = {item["metadata"]["name"] for item in client.list("v1", "Namespace", label_selector=ours)}
+        if namespaces - {namespace} or client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
+            return Plan()
+        return plan_removal(client, labels, "", [("apiextensions.k8s.io/v1", "CustomResourceDefinition")])
+    except ApiError as error:
+        if error.status == 403:
+            return Plan()
+        raise
 
 
 def _stays(item: Mapping[str, Any], removed: set[ObjectKey]) -> bool:

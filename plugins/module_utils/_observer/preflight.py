@@ -24,6 +24,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import conditions_of, is_terminating
+from ansible_collections.scs.observability.plugins.module_utils._manifests.network_policies import api_server_networks
 from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
 from ansible_collections.scs.observability.plugins.module_utils._observer import capacity, parameters
 from ansible_collections.scs.observability.plugins.module_utils._observer.capacity import Room, WantedPod
@@ -215,6 +216,7 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         problems += capacity.problems(there, wanted.pods)
         problems += capacity.port_problems(seen["pods"], namespace, wanted.pods, there.free)
         report.facts |= _room_facts(there, wanted.pods)
+        report.facts["api_server_networks"] = api_server_networks(seen["nodes"])
         report.facts["other_observers"] = other_observers(seen["pods"], namespace)
 
 

@@ -17,6 +17,7 @@ from lab.builds import MODULES
 from lab.progress import Progress
 from lab.state import LabError
 from plugins.module_utils._manifests import images as collection
+from plugins.module_utils._manifests import prometheus_operator_bundle
 
 CONTENT = b"kind: CustomResourceDefinition\n"
 
@@ -61,7 +62,7 @@ def test_another_content_is_refused(tmp_path: Path, module: Path) -> None:
 
 def test_operator_definitions_and_lab_are_of_one_release() -> None:
     version = collection.PROMETHEUS_OPERATOR.rpartition(":")[2]
-    assert f"/{version}/" in collection.PROMETHEUS_OPERATOR_BUNDLE
+    assert f"/{version}/" in prometheus_operator_bundle.URL
     assert collection.PROMETHEUS_CONFIG_RELOADER.endswith(f":{version}")
     pinned = (MODULES / "prometheus_operator" / "go.mod").read_text()
     assert re.search(

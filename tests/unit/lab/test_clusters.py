@@ -61,13 +61,13 @@ def test_decision(seen: Container | None, marker: Marker | None, action: Action,
 def test_a_cluster_without_a_wanted_port_is_rebuilt_one_with_another_host_port_is_not() -> None:
     wanted = preferred_ports("observer", None, None)
     assert decide(container(), MARKER, NETWORK, wanted).reason == "it does not publish node port 30443"
-    moved = container(ports={30902: 30950, 30443: 30451, 6443: 40000})
+    moved = container(ports={30843: 30950, 30443: 30451, 6443: 40000})
     assert decide(moved, MARKER, NETWORK, wanted).action is Action.KEEP
 
 
 def test_ports_are_remembered_and_only_the_observers() -> None:
-    assert preferred_ports("observer", None, None) == {30902: 30902, 30443: 30443}
-    assert preferred_ports("observer", 30910, 30455) == {30902: 30910, 30443: 30455}
+    assert preferred_ports("observer", None, None) == {30843: 30843, 30443: 30443}
+    assert preferred_ports("observer", 30910, 30455) == {30843: 30910, 30443: 30455}
     assert preferred_ports("kaas-1", 30910, 30455) == {}
 
 

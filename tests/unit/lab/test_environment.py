@@ -13,7 +13,7 @@ from lab.environment import exports, variables
 from lab.state import Lab, LabError, State
 
 STATE = State(
-    query_frontend_port=30904,
+    web_port=30904,
     gateway_port=30443,
     subnet="172.30.0.0/24",
     s3_endpoint="https://172.30.0.10:7070",
@@ -35,7 +35,7 @@ def test_everything_that_a_script_needs_is_exported() -> None:
         "S3_BUCKET": "scs-observability",
         "GATEWAY_URL": "https://scs-lab-observer-control-plane:30443/api/v1/receive",
         "GATEWAY_NODE_ADDRESS": "172.30.0.129:30443",
-        "QUERY_FRONTEND_URL": "http://127.0.0.1:30904",
+        "WEB_ADDRESS": "127.0.0.1:30904",
         "PROMETHEUS_OPERATOR_BUNDLE": "/cache/prometheus-operator-v0.85.0-bundle.yaml",
         "LAB_BIN": "/cache/bin",
     }

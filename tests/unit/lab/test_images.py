@@ -45,7 +45,7 @@ def _filled_in(word: str, arguments: Mapping[str, str]) -> str:
 
 
 def test_the_clusters_get_every_image_that_the_collection_deploys() -> None:
-    deployed = {value for name, value in vars(collection).items() if name.isupper() and "_BUNDLE" not in name}
+    deployed = {value for name, value in vars(collection).items() if name.isupper()}
     assert {image.reference for image in images.CLUSTER_IMAGES} | set(images.PULLED_ONLY) == deployed
     for reference in deployed:
         Reference.parse(reference)

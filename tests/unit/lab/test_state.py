@@ -94,7 +94,7 @@ def test_clusters_are_listed_observer_first_and_by_number() -> None:
 
 
 def test_state_survives_a_round_trip(lab: Lab) -> None:
-    state = State(query_frontend_port=30905, subnet="172.30.0.0/24", clusters=["observer", "kaas-1"])
+    state = State(web_port=30905, subnet="172.30.0.0/24", clusters=["observer", "kaas-1"])
     state.save(lab.state_file)
     assert State.load(lab.state_file) == state
 

@@ -68,7 +68,9 @@ def in_order(role: str, name: str) -> Iterator[dict[str, Any]]:
 def all_text(role: str) -> str:
     """Everything in a role that variables are used in."""
     folder = CHECKOUT / "roles" / role
-    return "".join(path.read_text() for part in ("tasks", "templates") for path in sorted((folder / part).rglob("*.*")))
+    return "".join(
+        path.read_text() for part in ("tasks", "templates", "vars") for path in sorted((folder / part).rglob("*.*"))
+    )
 
 
 def own_variables(role: str, text: str) -> set[str]:
@@ -213,8 +215,6 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
     variables = {
         **defaults("observer"),
         **made,
-        "observer_query_url": url,
-        "observer_sidecar": "prometheus-sidecar-headless:10901",
         "observer_bucket": {"objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
         "observer_bucket_access_key": "key",
         "observer_bucket_secret_key": "swordfish",
@@ -224,11 +224,14 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
         **asked,
     }
     loader = DataLoader()
-    path = CHECKOUT / "roles" / "observer" / "tasks" / "thanos.yml"
-    for task in tasks(loader.load_from_file(str(path), trusted_as_template=True)):
+    role = CHECKOUT / "roles" / "observer"
+    constants = loader.load_from_file(str(role / "vars" / "main.yml"), trusted_as_template=True)
+    for task in tasks(loader.load_from_file(str(role / "tasks" / "thanos.yml"), trusted_as_template=True)):
         if module in task:
+            given_here = {"role_path": str(role), **constants, **variables, **task.get("vars", {})}
+            templar = Templar(loader=loader, variables=given_here)
             # Modules get JSON.
-            given = json.loads(json.dumps(Templar(loader=loader, variables=variables).template(task[module])))
+            given = json.loads(json.dumps(templar.template(task[module])))
             thanos.settings_of(thanos.component_of(given), given)
 
 
@@ -245,9 +248,7 @@ def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:
         for task in tasks(load(path))
         for name in task.get("ansible.builtin.set_fact", {})
     }
-    # In force while the preflight runs, as it is included there
-    (around,) = load(folder / "tasks" / "present.yml")
-    alive = results | facts | set(around["vars"]) | set(load(folder / "vars" / "main.yml"))
+    alive = results | facts | set(load(folder / "vars" / "main.yml"))
     for task in (preflight, *preflight["block"]):
         alive |= set(task.get("vars", {}))
     assert {name for name in alive if name.startswith("observer_")} - set(options("observer")) <= set(made)

@@ -11,6 +11,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import (
+    OPTIONAL,
     unready_reason,
     wait_gone,
     wait_ready,
@@ -341,6 +342,64 @@ class TestGivingUp:
         with pytest.raises(NotReadyError, match="is not established"):
             wait_ready(client, [key], 20, clock=time.clock, sleep=time.sleep)
         assert {request.path for request in api.requests if "customresource" not in request.path} == {"/api/v1/events"}
+
+
+GRAFANA = "docker.io/grafana/grafana:12.2.1"
+
+
+def optional(manifest: dict[str, Any]) -> dict[str, Any]:
+    metadata = manifest["metadata"]
+    return {
+        **manifest,
+        "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), OPTIONAL: "true"}},
+    }
+
+
+def without_image(status: dict[str, Any]) -> dict[str, Any]:
+    found = pod("query-1", status)
+    return {
+        **found,
+        "spec": {"containers": [{"name": "receive", "image": GRAFANA}, {"name": "other", "image": "other"}]},
+    }
+
+
+class TestOptional:
+    """What the others work without is not waited for when its image cannot be had."""
+
+    @pytest.fixture(autouse=True)
+    def _revision(self, api: ScriptedApi) -> None:
+        api.on("GET", PATHS[QUERY], optional(UNREADY[QUERY]))
+        api.on("GET", "/apis/apps/v1/namespaces/ns/replicasets", {"items": [replica_set("2", "new")]})
+
+    def test_it_is_told_and_takes_no_time(self, api: ScriptedApi, client: KubernetesClient, time: Time) -> None:
+        api.on("GET", PODS, {"items": [without_image(PULLING)]})
+        (said,) = wait_ready(client, [QUERY], 300, clock=time.clock, sleep=time.sleep)
+        assert time.now - 1000 < 1
+        assert "apps/v1 Deployment ns/query" in said
+        assert GRAFANA in said
+
+    def test_the_others_are_waited_for(self, api: ScriptedApi, client: KubernetesClient, time: Time) -> None:
+        api.on("GET", PODS, {"items": [without_image(PULLING)]})
+        api.on("GET", PATHS[RECEIVE], UNREADY[RECEIVE])
+        time.after(20, lambda: api.on("GET", PATHS[RECEIVE], READY[RECEIVE]))
+        assert len(wait_ready(client, [RECEIVE, QUERY], 300, clock=time.clock, sleep=time.sleep)) == 1
+        assert time.now - 1000 >= 20
+
+    def test_it_is_waited_for_while_its_image_comes(
+        self, api: ScriptedApi, client: KubernetesClient, time: Time
+    ) -> None:
+        api.on("GET", PODS, {"items": [without_image(container("receive", waiting={"reason": "ContainerCreating"}))]})
+        time.after(50, lambda: api.on("GET", PATHS[QUERY], optional(READY[QUERY])))
+        assert wait_ready(client, [QUERY], 300, clock=time.clock, sleep=time.sleep) == []
+        assert time.now - 1000 >= 50
+
+    @pytest.mark.parametrize("status", [MISCONFIGURED, crashing(4)])
+    def test_what_else_keeps_it_from_running_is_a_failure(
+        self, api: ScriptedApi, client: KubernetesClient, time: Time, status: dict[str, Any]
+    ) -> None:
+        api.on("GET", PODS, {"items": [without_image(status)]})
+        with pytest.raises(NotReadyError, match="will not be"):
+            wait_ready(client, [QUERY], 300, clock=time.clock, sleep=time.sleep)
 
 
 class TestGone:

@@ -285,9 +285,9 @@ class TestNamespace:
         theirs = live(manifest("Namespace", "ns", namespace=""), labels=labels)
         api.on("GET", NAMESPACE, theirs)
         api.on("PATCH", NAMESPACE, theirs)
-        plan_objects(client, [self.namespace()])
+        plan_objects(client, [self.namespace(team="a")])
         sent = [request.body["metadata"]["labels"] for request in api.requests if request.method == "PATCH"]
-        assert sent == [{"app.kubernetes.io/part-of": "scs-observability"}]
+        assert sent == [{"team": "a"}]
 
     def test_our_own_stays_ours(self, api: ScriptedApi, client: KubernetesClient) -> None:
         api.on("GET", NAMESPACE, live(self.namespace()))

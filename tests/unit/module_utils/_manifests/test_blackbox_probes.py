@@ -81,13 +81,13 @@ def test_labels_tell_the_entry() -> None:
         "owner": "csp",
         "module": "dns",
     }
-    given = {"criticality": "critical", "owner": "customer", "region": "north", "labels": {"cluster": "kaas-1"}}
+    given = {"criticality": "critical", "owner": "customer", "region": "north", "labels": {"service": "identity"}}
     assert labels_of(**given) == {
         "probe": "keystone",
         "criticality": "critical",
         "owner": "customer",
         "region": "north",
-        "cluster": "kaas-1",
+        "service": "identity",
         "module": "http_2xx",
     }
 
@@ -171,7 +171,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"labels": ["a"]}, "labels", "must be a dictionary"),
     ({"labels": {"a-b": "c"}}, "labels", "not the name of a label"),
     ({"labels": {"__address__": "c"}}, "labels", "not the name of a label"),
-    ({"labels": {"module": "c"}}, "labels.module", "set by the observer"),
+    ({"labels": {"module": "c"}}, "labels.module", "something else"),
+    ({"labels": {"cluster": "kaas-1"}}, "labels.cluster", "something else"),
     ({"labels": {"a": True}}, "labels.a", "must be a text"),
     ({"intervall": "30s"}, "intervall", "did you mean interval?"),
 ]

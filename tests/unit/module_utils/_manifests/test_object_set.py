@@ -133,3 +133,17 @@ def test_pods_are_replaced_when_what_they_use_changes_and_for_nothing_else() -> 
 
     assert annotations("a", "b") == annotations("a", "c")
     assert annotations("a", "b") != annotations("b", "b")
+
+
+def test_pods_that_the_operator_makes_are_replaced_too() -> None:
+    def metadata(content: str) -> dict[str, str] | None:
+        manifests = [
+            operated(volumes=[{"name": "a", "secret": {"secretName": "used"}}]),
+            {"kind": "Secret", "metadata": {"name": "used"}, "data": {"key": content}},
+        ]
+        found: dict[str, str] | None = object_set.with_checksums(manifests)[0]["spec"].get("podMetadata")
+        return found
+
+    assert metadata("a") == metadata("a")
+    assert metadata("a") != metadata("b")
+    assert "podMetadata" not in object_set.with_checksums([operated()])[0]["spec"]

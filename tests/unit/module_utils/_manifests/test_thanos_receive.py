@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
@@ -83,3 +84,36 @@ def test_late_samples_are_taken_and_future_ones_are_not() -> None:
 def test_its_end_has_time_to_upload() -> None:
     (workload,) = [item for item in thanos_component.objects(COMPONENT, SETTINGS) if item["kind"] == "StatefulSet"]
     assert workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 600
+
+
+@pytest.mark.parametrize(
+    ("series", "kept"),
+    [
+        ({"__name__": "go_goroutines"}, True),
+        ({"__name__": "grpc_server_handling_seconds_bucket", "le": "0.3"}, True),
+        ({"__name__": "prometheus_tsdb_head_series", "tenant": "alpha"}, True),
+        ({"__name__": "prometheus_tsdb_head_max_time", "tenant": "alpha"}, True),
+        ({"__name__": "prometheus_tsdb_compactions_failed_total", "tenant": "alpha"}, True),
+        ({"__name__": "prometheus_tsdb_reloads_failures_total", "tenant": "alpha"}, True),
+        ({"__name__": "prometheus_tsdb_head_chunks", "tenant": "alpha"}, False),
+        ({"__name__": "prometheus_tsdb_compaction_duration_seconds_bucket", "tenant": "alpha", "le": "1.0"}, False),
+        ({"__name__": "thanos_receive_write_samples_sum", "tenant": "alpha"}, True),
+        ({"__name__": "thanos_receive_write_samples_bucket", "tenant": "alpha", "le": "10.0"}, False),
+        ({"__name__": "thanos_shipper_upload_failures_total", "tenant": "alpha"}, True),
+        ({"__name__": "http_requests_total", "tenant": "alpha", "code": "500"}, True),
+        ({"__name__": "http_request_duration_seconds_sum", "tenant": "alpha"}, True),
+        ({"__name__": "http_request_duration_seconds_bucket", "tenant": "alpha", "le": "1.0"}, True),
+        ({"__name__": "http_request_duration_seconds_bucket", "tenant": "alpha", "le": "0.04"}, False),
+        ({"__name__": "http_response_size_bytes_bucket", "tenant": "alpha", "le": "+Inf"}, False),
+    ],
+)
+def test_of_each_cluster_the_few_series_are_kept_that_tell_how_it_fares(series: dict[str, str], kept: bool) -> None:
+    (monitor,) = [
+        item
+        for item in thanos_component.objects(COMPONENT, replace(SETTINGS, service_monitor=True))
+        if item["kind"] == "ServiceMonitor"
+    ]
+    ((rule,),) = [endpoint["metricRelabelings"] for endpoint in monitor["spec"]["endpoints"]]
+    assert rule["action"] == "keep"
+    joined = ";".join(series.get(label, "") for label in rule["sourceLabels"])
+    assert bool(re.fullmatch(rule["regex"], joined)) is kept

@@ -561,7 +561,10 @@ def test_probes_that_fail_are_counted_and_no_failure_of_the_exporter() -> None:
 
 
 def test_an_importer_shall_know_every_registration() -> None:
-    series = "".join(f'kaas_cluster_info{{cluster="{name}",sla="gold"}} 1\n' for name in ("alpha", "beta"))
+    series = "".join(
+        f'kaas_cluster_info{{cluster="{name}",observer_namespace="{namespace}"}} 1\n'
+        for name, namespace in (("alpha", "ns"), ("beta", "ns"), ("gamma", "another"))
+    )
     importer = part("kaas-metric-importer", KUBE_STATE_METRICS + series)
     found = row(importer, registered=["alpha"])
     assert (found["figures"], found["state"]) == ({"clusters": 2}, "ok")
@@ -579,12 +582,17 @@ def test_a_daemon_set_wants_as_many_pods_as_there_are_nodes() -> None:
     assert (found["replicas"], found["state"]) == ({"wanted": 3, "ready": 2}, "unready")
 
 
-def test_a_grafana_whose_image_is_not_to_be_had_is_absent() -> None:
-    found = row(part("grafana", ready=0, pods=[pod("x", status=PULLING)]))
+def test_what_can_be_missed_is_absent_when_its_image_is_not_to_be_had() -> None:
+    def grafana(status: Manifest) -> Facts:
+        made = part("grafana", ready=0, pods=[pod("x", status=status)])
+        made.workload["metadata"]["annotations"] = {"observability.scs.community/optional": "true"}
+        return made
+
+    found = row(grafana(PULLING))
     assert (found["state"], found["healthy"]) == ("absent", True)
     assert found["reason"].startswith("its image cannot be pulled: 0 of 1 replicas are ready (thanos-x-0: ImagePull")
-    assert row(part("grafana", ready=0, pods=[pod("x", status=crashing(5))]))["healthy"] is False
-    assert row(part("blackbox-exporter", ready=0, pods=[pod("x", status=PULLING)]))["healthy"] is False
+    assert row(grafana(crashing(5)))["healthy"] is False
+    assert row(part("grafana", ready=0, pods=[pod("x", status=PULLING)]))["healthy"] is False, "it was required"
 
 
 def asking(requests: int, failed: int) -> str:
@@ -797,9 +805,10 @@ def test_what_an_operator_runs_is_found_by_its_name(api: ScriptedApi, client: Ku
     of_it["spec"] = {"containers": containers}
     certificate = secret("prometheus-tls")
     certificate["metadata"]["labels"]["app.kubernetes.io/instance"] = "prometheus"
+    sidecar = service("prometheus-sidecar-headless", labels("sidecar"))
     for path, items in {
         **{f"{APPS}/deployments": [], f"{APPS}/daemonsets": [], f"{APPS}/statefulsets": [running]},
-        **{f"{CORE}/services": [service("prometheus", own), service("alertmanager", own)]},
+        **{f"{CORE}/services": [service("prometheus", own), sidecar, service("alertmanager", own)]},
         **{f"{CORE}/pods": [of_it], f"{CORE}/secrets": [certificate]},
     }.items():
         api.on("GET", path, {"items": items})
@@ -811,6 +820,7 @@ def test_what_an_operator_runs_is_found_by_its_name(api: ScriptedApi, client: Ku
 
     found, expected, _warnings = observe(client, "ns")
     rows = {row["component"]: row for row in describe(found, NOW, expected=expected)}
+    assert expected == {"prometheus", "alertmanager"}
     told = rows["prometheus"]
     assert (told["state"], told["version"], told["figures"]) == ("ok", "3.16.0", {"targets_up": 0, "targets_down": 0})
     assert told["last_upload"] == "2026-03-01T11:00:00Z"

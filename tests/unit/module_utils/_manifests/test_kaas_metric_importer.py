@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, kaas_metric_importer
+
+SCHEMA = kaas_cluster.definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+(RESOURCE,) = kaas_metric_importer.CONFIGURATION["spec"]["resources"]
+
+
+def paths(metric: dict[str, Any]) -> list[tuple[list[str], bool]]:
+    """The paths that a metric is made of, and whether what is there is a list."""
+    (each,) = (value for key, value in metric["each"].items() if key != "type")
+    base = each.get("path", [])
+    labels = each.get("labelsFromPath", {})
+    return [([*base, *path], not path) for path in labels.values()] or [(base, False)]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_list"), [case for metric in RESOURCE["metrics"] for case in paths(metric)], ids=str
+)
+def test_every_path_is_a_field_of_registrations(path: list[str], is_list: bool) -> None:
+    """kube-state-metrics says nothing of a field that is never there."""
+    if path[0] == "metadata":
+        return
+    schema = SCHEMA
+    for name in path:
+        schema = schema["properties"][name]
+    assert (schema["type"] == "array") is is_list
+    assert schema["type"] != "object"
+
+
+def test_every_field_of_registrations_that_rules_may_want_has_a_metric() -> None:
+    used = {tuple(path) for metric in RESOURCE["metrics"] for path, _is_list in paths(metric)}
+    fields = {
+        (part, *rest)
+        for part in ("spec", "status")
+        for name, schema in SCHEMA["properties"][part]["properties"].items()
+        for rest in ([(name, inner) for inner in schema["properties"]] if schema["type"] == "object" else [(name,)])
+    }
+    # Where its agent is, and which certificate it has: for who works on it.
+    assert fields - used == {("spec", "namespace"), ("status", "certificate", "fingerprint")}
+
+
+@pytest.mark.parametrize(
+    ("series", "kept"),
+    [
+        ({"__name__": "kaas_cluster_info", "observer_namespace": "observer-a"}, True),
+        ({"__name__": "kaas_cluster_info", "observer_namespace": "observer-ab"}, False),
+        ({"__name__": "kaas_cluster_info"}, False),
+        ({"__name__": "kube_state_metrics_list_total"}, True),
+        ({"__name__": "go_goroutines"}, False),
+    ],
+)
+def test_registrations_of_other_observers_are_not_kept(series: dict[str, str], kept: bool) -> None:
+    *_renamed, keep, drop = kaas_metric_importer.scrape_job("observer-a")["metric_relabel_configs"]
+    assert keep["action"] == "keep"
+    joined = ";".join(series.get(label, "") for label in keep["source_labels"])
+    assert bool(re.fullmatch(keep["regex"], joined)) is kept
+    assert "observer_namespace" in RESOURCE["labelsFromPath"]
+    assert drop["action"] == "labeldrop"

@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What variables change in the templates of blackbox exporter and Grafana."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+from ansible_collections.scs.observability.plugins.filter.default_image import default_image
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import OPTIONAL
+from ansible_collections.scs.observability.plugins.module_utils._manifests import grafana
+from tests.pki import authority
+
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "observer"
+CA = authority("provider").pem
+
+Objects = dict[str, dict[str, Any]]
+
+
+def rendered(template: str, **given: Any) -> Objects:
+    """The objects of a template by kind and name; variables have their defaults unless given."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"to_json": json.dumps, "bool": bool, "scs.observability.default_image": default_image}
+    environment.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    profiles = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    text = environment.get_template(template).render({**defaults, **profiles, **given})
+    return {f"{item['kind']} {item['metadata']['name']}": item for item in yaml.safe_load_all(text)}
+
+
+def blackbox_exporter(**given: Any) -> Objects:
+    return rendered("blackbox_exporter.yml.j2", **given)
+
+
+def with_grafana(own: dict[str, str] | None = None, **given: Any) -> Objects:
+    """As the task has it, with the variables that it makes."""
+    folders = {"scs": "SCS observability", **({"own": "Own"} if own else {})}
+    return rendered(
+        "grafana.yml.j2",
+        **{
+            "observer_grafana_dashboards": grafana.dashboards({"observer.json": "{}"}, own or {}),
+            "observer_grafana_folders": folders,
+            "observer_grafana_environment": {},
+            **given,
+        },
+    )
+
+
+OIDC = {"client_id": "grafana", "ca": CA}
+OWN = {"billing.json": json.dumps({"title": "Billing", "uid": "billing"})}
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        blackbox_exporter(),
+        blackbox_exporter(observer_endpoints_ca=CA, observer_endpoints=[{"url": "ICMP://host"}]),
+        with_grafana(),
+        with_grafana(OWN, observer_grafana_oidc=OIDC, observer_grafana_storage_size="5Gi"),
+    ],
+)
+def test_what_is_mounted_is_there(objects: Objects) -> None:
+    (workload,) = [item for kind, item in objects.items() if kind.startswith("Deployment ")]
+    pod = workload["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == set(volumes)
+    made_elsewhere = {item["metadata"]["name"] for item in grafana.dashboards({"observer.json": "{}"}, OWN)}
+    for volume in volumes.values():
+        sources = [volume, *volume.get("projected", {}).get("sources", [])]
+        config_maps = {source["configMap"]["name"] for source in sources if "configMap" in source}
+        assert config_maps - made_elsewhere <= {
+            key.partition(" ")[2] for key in objects if key.startswith("ConfigMap ")
+        }
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["resources"]["limits"]
+    assert pod["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(
+    ("urls", "sysctls"),
+    [
+        ([], None),
+        (["https://host/icmp:"], None),
+        (["https://host/", "icmp://host"], [{"name": "net.ipv4.ping_group_range", "value": "65534 65534"}]),
+    ],
+)
+def test_who_pings_needs_no_capability(urls: list[str], sysctls: Any) -> None:
+    objects = blackbox_exporter(observer_endpoints=[{"url": url} for url in urls])
+    pod = objects["Deployment blackbox-exporter"]["spec"]["template"]["spec"]
+    assert pod["securityContext"].get("sysctls") == sysctls
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    # The range is that of its group.
+    assert pod["securityContext"]["runAsGroup"] == 65534
+
+
+def test_own_authorities_are_beside_the_public_ones() -> None:
+    objects = blackbox_exporter(observer_endpoints_ca=CA)
+    assert objects["ConfigMap blackbox-exporter-ca"]["data"] == {"ca.crt": CA}
+    (container,) = objects["Deployment blackbox-exporter"]["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [{"name": "SSL_CERT_DIR", "value": "/etc/ssl/certs:/etc/blackbox_exporter/ca"}]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_the_image_of_grafana_may_be_missing_unless_it_is_required(required: bool) -> None:
+    metadata = with_grafana(observer_grafana_required=required)["Deployment grafana"]["metadata"]
+    assert metadata.get("annotations", {}).get(OPTIONAL) == (None if required else "true")
+
+
+def provisioned(objects: Objects, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(objects["ConfigMap grafana-provisioning"]["data"][name])
+    return content
+
+
+def test_grafana_knows_its_data_sources_and_folders() -> None:
+    objects = with_grafana(OWN)
+    sources = provisioned(objects, "datasources.yaml")["datasources"]
+    assert [(item["uid"], item.get("isDefault", False)) for item in sources] == [
+        ("thanos", True),
+        ("prometheus", False),
+        ("alertmanager", False),
+    ]
+    (container,) = objects["Deployment grafana"]["spec"]["template"]["spec"]["containers"]
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    providers = provisioned(objects, "dashboards.yaml")["providers"]
+    assert [item["folder"] for item in providers] == ["SCS observability", "Own"]
+    assert {item["options"]["path"] for item in providers} <= mounted
+
+
+def test_nobody_gets_in_without_a_login() -> None:
+    (container,) = with_grafana()["Deployment grafana"]["spec"]["template"]["spec"]["containers"]
+    environment = {item["name"]: item["value"] for item in container["env"]}
+    assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == environment["GF_USERS_ALLOW_SIGN_UP"] == "false"
+    # Made for this observer and read from a file: the one that Grafana comes with is known to everybody.
+    assert environment["GF_SECURITY_ADMIN_PASSWORD__FILE"].startswith("/etc/grafana/admin/")
+    assert environment["GF_SECURITY_SECRET_KEY__FILE"].startswith("/etc/grafana/admin/")
+
+
+def test_the_volume_of_grafana() -> None:
+    def data(objects: Objects) -> dict[str, Any]:
+        volumes = objects["Deployment grafana"]["spec"]["template"]["spec"]["volumes"]
+        (found,) = [volume for volume in volumes if volume["name"] == "data"]
+        return {key: value for key, value in found.items() if key != "name"}
+
+    assert data(with_grafana()) == {"emptyDir": {"sizeLimit": "1Gi"}}
+    kept = with_grafana(observer_grafana_storage_size="5Gi", observer_storage_class="fast")
+    assert data(kept) == {"persistentVolumeClaim": {"claimName": "grafana"}}
+    claim = kept["PersistentVolumeClaim grafana"]["spec"]
+    assert (claim["storageClassName"], claim["resources"]) == ("fast", {"requests": {"storage": "5Gi"}})

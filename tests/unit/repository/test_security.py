@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No container has more than it needs, unless the one table says which, what and why; docs/security.md shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deployed import Deployed, in_kaas_clusters, in_the_observer
+
+SECURITY = Path(__file__).resolve().parents[3] / "docs" / "security.md"
+
+# (workload, container, or "pod" for what concerns the whole pod, what) -> why
+EXCEPTIONS: dict[tuple[str, str, str], str] = {
+    ("node-exporter", "pod", "host network"): "the metrics of a node's network are those of its own network namespace",
+    ("node-exporter", "pod", "host path"): "reads, and cannot write, the node's file systems",
+    ("kube-state-metrics", "pod", "API token"): "reads the objects that its metrics are about",
+    ("kaas-metric-importer", "pod", "API token"): "reads the registrations",
+    ("prometheus", "pod", "API token"): "finds targets, and reads metrics of nodes and of the API server",
+    ("prometheus-operator", "pod", "API token"): "makes Prometheus and Alertmanager of custom resources",
+    ("agent", "pod", "API token"): "finds targets, and reads metrics of nodes and of the API server",
+}
+TEMPLATED = ("DaemonSet", "Deployment", "StatefulSet")
+# The Prometheus Operator makes the pods of these; its containers have a read-only root file system, drop all
+# capabilities and escalate nothing. Who they run as is in the resource.
+OPERATED = ("Alertmanager", "Prometheus")
+
+
+def workloads() -> list[Deployed]:
+    everything = [*in_the_observer(), *in_kaas_clusters()]
+    return [item for item in everything if item.kind in (*TEMPLATED, *OPERATED)]
+
+
+def short(name: str, kind: str = "") -> str:
+    """The name in the table: the same in the observer as in a customer's cluster."""
+    return kind.lower() if kind in OPERATED else name.removeprefix("scs-observability-")
+
+
+def faults(item: Deployed) -> Iterator[tuple[str, str, str]]:
+    spec = item.manifest["spec"]
+    pod = spec if item.kind in OPERATED else spec["template"]["spec"]
+    name = short(item.name, item.kind)
+    shared = pod.get("securityContext") or {}
+    for container in [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]:
+        patched = item.kind in OPERATED
+        yield from ((name, container["name"], what) for what in of_container(container, shared, patched=patched))
+    yield from ((name, "pod", what) for what in of_pod(pod, shared, operated=item.kind in OPERATED))
+
+
+def of_container(container: Mapping[str, Any], shared: Mapping[str, Any], *, patched: bool = False) -> Iterator[str]:
+    """What a container may that it should not. A patch of an operator's container may only leave things as they are."""
+    own = container.get("securityContext") or {}
+    both = {**shared, **own}
+    if not patched and (both.get("runAsNonRoot") is not True or not both.get("runAsUser")):
+        yield "root"
+    if patched and own.get("runAsUser") == 0:
+        yield "root"
+    if own.get("readOnlyRootFilesystem", patched) is not True:
+        yield "writable root file system"
+    if own.get("allowPrivilegeEscalation", not patched) is not False or own.get("privileged"):
+        yield "privilege escalation"
+    capabilities = own.get("capabilities") or ({"drop": ["ALL"]} if patched else {})
+    if capabilities.get("drop") != ["ALL"] or capabilities.get("add"):
+        yield "capabilities"
+    if not patched and (both.get("seccompProfile") or {}).get("type") != "RuntimeDefault":
+        yield "seccomp"
+    if any(port.get("hostPort") for port in container.get("ports") or []):
+        yield "host port"
+    if not patched and not ((container.get("resources") or {}).get("limits") or {}).get("memory"):
+        yield "no memory limit"
+
+
+def of_pod(pod: Mapping[str, Any], shared: Mapping[str, Any], *, operated: bool) -> Iterator[str]:
+    if operated:
+        if shared.get("runAsNonRoot") is not True or not shared.get("runAsUser"):
+            yield "root"
+        if (shared.get("seccompProfile") or {}).get("type") != "RuntimeDefault":
+            yield "seccomp"
+    projected = [volume["projected"] for volume in pod.get("volumes") or [] if volume.get("projected")]
+    sources = [source for item in projected for source in item.get("sources") or []]
+    if pod.get("automountServiceAccountToken") is not False or any("serviceAccountToken" in item for item in sources):
+        yield "API token"
+    for field, what in (("hostNetwork", "host network"), ("hostPID", "host processes"), ("hostIPC", "host memory")):
+        if pod.get(field):
+            yield what
+    paths = [volume for volume in pod.get("volumes") or [] if "hostPath" in volume]
+    if paths:
+        yield "host path"
+    mounts = [mount for container in pod.get("containers") or [] for mount in container.get("volumeMounts") or []]
+    if any(mount["name"] in {path["name"] for path in paths} and not mount.get("readOnly") for mount in mounts):
+        yield "writable host path"
+
+
+def test_nobody_may_more_than_the_table_says() -> None:
+    found = {
+        f"{item.maker}, {item.name}": [fault for fault in faults(item) if fault not in EXCEPTIONS]
+        for item in workloads()
+    }
+    assert {where: more for where, more in found.items() if more} == {}
+
+
+def test_nothing_is_in_the_table_that_is_not_needed() -> None:
+    needed = {fault for item in workloads() for fault in faults(item)}
+    deployed = {short(item.name, item.kind) for item in workloads()}
+    assert {exception for exception in EXCEPTIONS if exception[0] in deployed} - needed == set()
+
+
+def test_all_workloads_of_the_collection_are_looked_at() -> None:
+    names = {short(item.name) for item in workloads()}
+    assert {"agent", "node-exporter", "remote-write-gateway", "thanos-receive", "web-gateway"} <= names
+
+
+HARDENED = {
+    "name": "c",
+    "securityContext": {
+        "runAsNonRoot": True,
+        "runAsUser": 65534,
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    },
+    "resources": {"limits": {"memory": "1Mi"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, None),
+        ({"runAsUser": 0}, "root"),
+        ({"runAsUser": None}, "root"),
+        ({"runAsNonRoot": False}, "root"),
+        ({"readOnlyRootFilesystem": False}, "writable root file system"),
+        ({"readOnlyRootFilesystem": None}, "writable root file system"),
+        ({"allowPrivilegeEscalation": None}, "privilege escalation"),
+        ({"privileged": True}, "privilege escalation"),
+        ({"capabilities": {"drop": ["NET_RAW"]}}, "capabilities"),
+        ({"capabilities": {"drop": ["ALL"], "add": ["NET_RAW"]}}, "capabilities"),
+        ({"seccompProfile": {"type": "Unconfined"}}, "seccomp"),
+    ],
+)
+def test_the_linter_sees_it(changes: dict[str, Any], fault: str | None) -> None:
+    context: dict[str, Any] = {**HARDENED["securityContext"], **changes}  # type: ignore[dict-item]
+    container = {**HARDENED, "securityContext": {name: value for name, value in context.items() if value is not None}}
+    assert list(of_container(container, {})) == ([fault] if fault else [])
+
+
+def test_a_patch_of_an_operators_container_may_not_take_its_hardening_away() -> None:
+    assert list(of_container({"name": "prometheus"}, {}, patched=True)) == []
+    for context in (
+        {"runAsUser": 0},
+        {"readOnlyRootFilesystem": False},
+        {"allowPrivilegeEscalation": True},
+        {"capabilities": {"add": ["NET_RAW"]}},
+    ):
+        assert len(list(of_container({"name": "prometheus", "securityContext": context}, {}, patched=True))) == 1
+
+
+def test_the_page_about_security_has_the_table() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", SECURITY.read_text(), flags=re.MULTILINE)
+    assert {(workload, where, what): why for workload, where, what, why in rows} == EXCEPTIONS
