@@ -47,7 +47,9 @@ _CHANGE = ("get", "list", "create", "patch", "delete")
 _READ = ("get", "list")
 # What the modules ask an API server for: in the whole cluster, and in the observer's namespace.
 RIGHTS_IN_CLUSTER: dict[str, tuple[str, ...]] = {
-    "namespaces": ("get", "create", "patch"),
+    "namespaces": ("get", "list", "create", "patch"),
+    # Whether an operator is there that looks at the namespace.
+    "deployments.apps": ("list",),
     "clusterroles.rbac.authorization.k8s.io": _CHANGE,
     "clusterrolebindings.rbac.authorization.k8s.io": _CHANGE,
     "customresourcedefinitions.apiextensions.k8s.io": ("get", "create", "patch"),
@@ -58,7 +60,7 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("deployments.apps", "statefulsets.apps", "daemonsets.apps"), _CHANGE),
     **dict.fromkeys(("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"), _CHANGE),
     "poddisruptionbudgets.policy": _CHANGE,
-    "networkpolicies.networking.k8s.io": _CHANGE,
+    **dict.fromkeys(("ingresses.networking.k8s.io", "networkpolicies.networking.k8s.io"), _CHANGE),
     **dict.fromkeys(
         (
             f"{plural}.monitoring.coreos.com"

@@ -114,7 +114,7 @@ def test_a_user_without_rights_is_told_all_that_is_missing_and_what_could_not_be
 def test_a_user_with_just_the_rights_that_are_needed_is_enough(cluster: ApiServer) -> None:
     client = cluster.client()
     rules = []
-    for resource, verbs in {**preflight.RIGHTS_IN_CLUSTER, **preflight.RIGHTS_IN_NAMESPACE}.items():
+    for resource, verbs in (*preflight.RIGHTS_IN_CLUSTER.items(), *preflight.RIGHTS_IN_NAMESPACE.items()):
         name, _dot, group = resource.partition(".")
         rules.append({"apiGroups": [group], "resources": [name], "verbs": list(verbs)})
     group = "rbac.authorization.k8s.io"
