@@ -99,7 +99,7 @@ options:
     description:
       - What else KinD is to be told, as its configuration (C(kind.x-k8s.io/v1alpha4)) has it, such as C(networking),
         C(featureGates), C(kubeadmConfigPatches) or C(containerdConfigPatches).
-      - It is not shown. That it changed is.
+      - Credentials in C(containerdConfigPatches) are hidden, and a diff tells only that O(config) is another one.
     type: dict
   kind:
     description: The program KinD, a path or a name that is looked up.
