@@ -630,7 +630,7 @@ def test_the_bucket_as_components_see_it(
     assert (bucket["reason"], bucket["healthy"]) == (reason, reason == "ready")
 
 
-# What real programs say (Thanos 0.42.4, HAProxy 2.6, Prometheus 3.16 and its companions), without the metrics of their libraries
+# What real programs say (Thanos 0.42.4, HAProxy 2.6, Prometheus 3.16), without the metrics of their libraries
 
 SAMPLES = Path(__file__).parent / "samples"
 
