@@ -218,6 +218,7 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
         "observer_bucket": {"objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
         "observer_bucket_access_key": "key",
         "observer_bucket_secret_key": "swordfish",
+        "observer_files": {"ruler_rules": {}},
         "inventory_hostname": "observer-1",
         # To a module, not given and empty are the same.
         "omit": "",
