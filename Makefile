@@ -63,9 +63,10 @@ molecule: tree ## The roles on the lab: check, converge, idempotence, verify, re
 test: tree ## All of them, then the coverage of module_utils
 	@python dev/run_tests.py lint unit integration coverage molecule
 
-benchmark: tree ## Unchanged components beside peers, onboarding, footprint: on the running lab after make demo
+benchmark: tree ## Unchanged components and observer beside peers, onboarding, footprint: on the running lab after make demo
 	@python benchmarks/unchanged.py
 	@eval "$$(python -m lab env)"; python benchmarks/onboarding.py
+	@eval "$$(python -m lab env)"; python benchmarks/observer.py
 
 soak: tree ## Faults with long outages (ARGS='--scale 60'), noted in docs/soak.md
 	@python -m lab images

@@ -21,11 +21,12 @@ INVENTORY = HERE.parent / "inventories" / "lab"
 
 @dataclass(frozen=True)
 class Task:
-    """A task of a role or play: its own name, seconds over all hosts, and the result of each host."""
+    """A task of a role or play: its own name, seconds over all hosts, the result of each host, and its file's name."""
 
     name: str
     seconds: float
     results: dict[str, Any]
+    file: str
 
     @property
     def action(self) -> str:
@@ -70,4 +71,5 @@ def run(playbook: str, *options: str) -> Run:
 def _task(document: dict[str, Any]) -> Task:
     duration = document["task"]["duration"]
     start, end = (datetime.fromisoformat(duration[name]) for name in ("start", "end"))
-    return Task(document["task"]["name"].split(" : ")[-1], (end - start).total_seconds(), document["hosts"])
+    file = Path(document["task"]["path"].rpartition(":")[0]).stem
+    return Task(document["task"]["name"].split(" : ")[-1], (end - start).total_seconds(), document["hosts"], file)

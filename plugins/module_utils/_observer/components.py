@@ -127,8 +127,8 @@ PARTS = {
     "node-exporter": ("node_exporter", Software()),
     "grafana": ("grafana", Software()),
     "oauth2-proxy": ("oauth2_proxy", Software()),
-    "web-gateway": ("web_gateway", Software()),
-    "prometheus-operator": ("prometheus_operator", Software()),
+    "web-gateway": ("web_gateway", SOFTWARE["haproxy"]),
+    "prometheus-operator": ("prometheus_operator", Software("prometheus_operator_build_info", (8080,))),
 }
 # Services that are not called as the workload behind them.
 _SIDECAR = "prometheus-sidecar"

@@ -630,7 +630,7 @@ def test_the_bucket_as_components_see_it(
     assert (bucket["reason"], bucket["healthy"]) == (reason, reason == "ready")
 
 
-# What real programs say (Thanos 0.42.4, HAProxy 2.6), without the metrics of their libraries
+# What real programs say (Thanos 0.42.4, HAProxy 2.6, Prometheus 3.16), without the metrics of their libraries
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -684,6 +684,19 @@ def test_a_real_query_whose_store_gateway_went_away() -> None:
     assert receive["label_sets"] == [{"cluster": "default-tenant", "receive_replica": "0"}]
     assert "connect: connection refused" in store["error"]
     assert (found["version"], found["state"]) == ("0.42.4", "failing")
+
+
+@pytest.mark.parametrize(
+    ("name", "sample", "version", "figures"),
+    [
+        ("prometheus-observer", "prometheus", "3.16.0", {}),
+        ("alertmanager-observer", "alertmanager", "0.28.1", {"alerts_active": 0, "members": 1}),
+        ("blackbox-exporter", "blackbox_exporter", "0.26.0", {}),
+    ],
+)
+def test_a_real_part(name: str, sample: str, version: str, figures: dict[str, int]) -> None:
+    found = row(part(name, (SAMPLES / f"{sample}.txt").read_text()))
+    assert (found["version"], found["state"], found["figures"]) == (version, "ok", figures)
 
 
 def test_a_real_gateway() -> None:
