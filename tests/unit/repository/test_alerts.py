@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_rule_files
+from tests import rendered
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 FILES = sorted((CHECKOUT / "roles" / "observer" / "files").glob("*rules/*.yml"))
@@ -144,6 +145,24 @@ def test_its_texts_name_labels_that_it_has(path: Path, rule: dict[str, Any]) -> 
 @pytest.mark.parametrize(("path", "rule"), [item for item in ALERTS if item.values[0].parent.name == "ruler_rules"])
 def test_the_ruler_keeps_clusters_apart(path: Path, rule: dict[str, Any]) -> None:
     assert clusters_mixed(rule["expr"]) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, ["http://alertmanager-observer-0.alertmanager-operated.scs-observability.svc:9093"]),
+        (
+            {"observer_alertmanager_replicas": 2},
+            [f"http://alertmanager-observer-{i}.alertmanager-operated.scs-observability.svc:9093" for i in range(2)],
+        ),
+        ({"observer_rule_alertmanagers": ["http://other:9093"]}, ["http://other:9093"]),
+    ],
+    ids=["one", "each", "others"],
+)
+def test_what_the_ruler_finds_is_told(asked: dict[str, Any], told: list[str]) -> None:
+    (ruler,) = [call for call in rendered.calls("thanos.yml", **asked) if call.arguments.get("component") == "rule"]
+    assert ruler.arguments["alertmanagers"] == told
+    assert set(ruler.arguments["rules"]) == {path.name for path in FILES if path.parent.name == "ruler_rules"}
 
 
 def test_runbooks_are_of_alerts_that_there_are() -> None:
