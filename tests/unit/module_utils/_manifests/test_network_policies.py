@@ -121,14 +121,6 @@ def test_what_is_asked_through_the_api_server_is_never_grpc_or_remote_write() ->
         assert not allowed(made, CONTROL_PLANE, pod(name), PARTS[name].ports[port])
 
 
-def test_a_part_that_was_opened_is_open_at_that_port_alone() -> None:
-    outside = STRANGERS["somebody outside"]
-    made = policies(opened=["thanos-query-frontend"])
-    assert allowed(made, outside, pod("thanos-query-frontend"), 10902)
-    assert not allowed(made, outside, pod("thanos-bucket-web"), 10902)
-    assert not allowed(policies(), outside, pod("thanos-query-frontend"), 10902)
-
-
 def test_a_pod_that_is_no_part_is_closed_and_with_egress_silent() -> None:
     shell, outside = STRANGERS["a pod of the namespace that is no part"], STRANGERS["somebody outside"]
     assert not allowed(policies(), outside, shell, 80)

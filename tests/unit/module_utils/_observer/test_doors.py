@@ -149,17 +149,16 @@ def test_everybody_is_let_in_only_when_that_is_said() -> None:
 
 PORTS = {
     "observer_gateway_node_port": 30443,
-    "observer_query_frontend_node_port": 30443,
-    "observer_bucket_web_node_port": 30902,
+    "observer_web_node_port": 30443,
 }
 
 
 @pytest.mark.parametrize(
     ("types", "told"),
     [
-        ({"gateway": "NodePort", "query_frontend": "NodePort"}, ["gateway", "query_frontend"]),
-        ({"gateway": "LoadBalancer", "query_frontend": "NodePort"}, ["gateway", "query_frontend"]),
-        ({"gateway": "NodePort", "query_frontend": "ClusterIP"}, []),
+        ({"gateway": "NodePort", "web": "NodePort"}, ["gateway", "web"]),
+        ({"gateway": "LoadBalancer", "web": "NodePort"}, ["gateway", "web"]),
+        ({"gateway": "NodePort", "web": "ClusterIP"}, []),
     ],
 )
 def test_node_ports_collide_where_services_have_them(types: dict[str, str], told: list[str]) -> None:
