@@ -80,7 +80,7 @@ venv: ## The Python environment (.venv) from the lock
 tree: venv ## The collection tree (.build/collections) from the checkout
 	@python dev/collection_tree.py >/dev/null
 
-reference: venv ## The pages about roles, playbooks, modules and filters (docs/) from what describes them
+reference: venv ## The pages about roles, playbooks, modules, filters and lookups (docs/) from what describes them
 	@python dev/reference.py
 
 COMPILE = env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --upgrade --universal --generate-hashes \

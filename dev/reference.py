@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a Markdown page per role, playbook, module and filter into docs/, from what describes them to Ansible.
+"""Write a Markdown page per role, playbook, module, filter and lookup into docs/, from what describes them to Ansible.
 
 --check writes nothing and fails when a page is not what would be written. antsibull-docs writes reStructuredText for
 Sphinx, knows no playbooks and needs an installed collection; its parser reads the markup (O(), V(), M()...) here.
@@ -27,7 +27,7 @@ from antsibull_docs_parser.parser import Context, parse
 CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTION = "scs.observability"
 # Folders of docs/ that hold nothing else, and what Ansible calls the kind
-KINDS = {"role": "roles", "playbook": "playbooks", "module": "modules", "filter": "filters"}
+KINDS = {"role": "roles", "playbook": "playbooks", "module": "modules", "filter": "filters", "lookup": "lookups"}
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -329,7 +329,7 @@ def pages() -> dict[str, str]:
     """The text of every page by its path in the checkout."""
     made = [role_page(path.parent.parent) for path in sorted(CHECKOUT.glob("roles/*/meta/argument_specs.yml"))]
     made += [playbook_page(path) for path in playbook_files()]
-    for kind in ("module", "filter"):
+    for kind in ("module", "filter", "lookup"):
         folder = "modules" if kind == "module" else kind
         plugins = sorted((CHECKOUT / "plugins" / folder).glob("*.py"))
         made += [plugin_page(kind, path) for path in plugins if path.stem != "__init__"]

@@ -14,9 +14,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
     gateway,
+    images,
     kube_state_metrics,
     node_exporter,
     object_set,
+    prometheus_operator,
     thanos_component,
 )
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
@@ -25,6 +27,8 @@ from tests import rendered
 Manifest = dict[str, Any]
 
 NAMESPACE = "scs-observability"
+# What the role hands on of the profile
+_LIMITED = {"limits": {"memory": "256Mi"}}
 # With everything that has a template: without the second, the first would not be looked at.
 EVERYTHING: tuple[dict[str, Any], ...] = (
     {
@@ -64,7 +68,11 @@ class Deployed:
 def in_the_observer() -> tuple[Deployed, ...]:
     """What the role `observer` deploys but for Secrets."""
     settings = gateway.Settings("remote-write-gateway", NAMESPACE, "https://thanos-receive:19291/api/v1/receive")
-    made = [
+    operator = prometheus_operator.Settings(
+        NAMESPACE, images.PROMETHEUS_OPERATOR, images.PROMETHEUS_CONFIG_RELOADER, _LIMITED, None, {}
+    )
+    made = [Deployed("prometheus_operator", item) for item in prometheus_operator.objects(operator)]
+    made += [
         Deployed("remote_write_gateway", item) for item in gateway.objects(settings, {"tenants": "", "internal": ""})
     ]
     for variables in EVERYTHING:

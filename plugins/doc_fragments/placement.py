@@ -19,7 +19,9 @@ options:
     type: list
     elements: dict
   affinity:
-    description: Affinity of the pods as Kubernetes has it. It replaces the default, see O(replicas).
+    description:
+      - Affinity of the pods as Kubernetes has it. It replaces the default, which keeps replicas on different nodes
+        where it can.
     type: dict
   priority_class:
     description: Priority class of the pods.

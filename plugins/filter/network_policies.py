@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,10 +22,9 @@ description:
 positional: _input
 options:
   _input:
-    description:
-      - Types of the Services of parts that can be opened without the web gateway, by the name of the part
-        (C(thanos-query-frontend), C(thanos-bucket-web)). Who has another than C(ClusterIP) is open to everybody.
-    type: dict
+    description: Parts that ask somebody who is not in the tables, such as C(thanos-store) a cache.
+    type: list
+    elements: str
     required: true
   api_server:
     description: Networks (CIDR) from which the API server asks pods. When empty, pods in C(kube-system) are let in.
@@ -40,17 +39,12 @@ options:
     description: URL of the object storage.
     type: str
     default: https://
-  anywhere:
-    description: Parts that ask somebody who is not in the tables, such as a cache.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""
-- name: See who may ask query-frontend when it has a NodePort
+- name: See who may ask whom when the store gateway has a cache
   ansible.builtin.debug:
-    msg: "{{ {'thanos-query-frontend': 'NodePort'} | scs.observability.network_policies }}"
+    msg: "{{ ['thanos-store'] | scs.observability.network_policies(egress=true) }}"
 """
 
 RETURN = r"""
@@ -62,20 +56,18 @@ _value:
 
 
 def network_policies(
-    service_types: Mapping[str, str],
+    anywhere: Collection[str],
     api_server: Sequence[str] = (),
     egress: bool = False,
     storage: str = "https://",
-    anywhere: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the NetworkPolicies; AnsibleFilterError for a part that does not exist."""
-    unknown = sorted({*service_types, *anywhere} - set(policies.PARTS))
+    unknown = sorted({*anywhere} - set(policies.PARTS))
     if unknown:
         raise AnsibleFilterError(f"network_policies: {', '.join(unknown)} is no part of the observer")
     url = urlsplit(storage)
     return policies.network_policies(
         policies.Wanted(
-            opened=[name for name, service_type in service_types.items() if service_type != "ClusterIP"],
             api_server=list(api_server),
             egress=bool(egress),
             storage_port=url.port or (80 if url.scheme == "http" else policies.HTTPS_PORT),

@@ -172,8 +172,12 @@ facts:
   returned: always, unless a parameter has a wrong type
   type: dict
   contains:
+    context:
+      description: The context of the kubeconfig that was used.
+      type: str
+      sample: observer
     version:
-      description: The version of Kubernetes.
+      description: The version of Kubernetes; not there when the API server does not answer.
       type: str
       sample: v1.36.3
     clock_skew_seconds:

@@ -63,6 +63,9 @@ options:
       - Requests and limits, of C(cpu) and C(memory), of the container that it puts beside Prometheus and Alertmanager.
         What is not given there is not set. Without this, the operator's own defaults are.
     type: dict
+  affinity:
+    description: Affinity of the operator's pod as Kubernetes has it.
+    type: dict
   force:
     description:
       - Take over fields that another field manager owns.

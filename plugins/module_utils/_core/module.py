@@ -29,6 +29,9 @@ _SECRETS = frozenset(
 _IN_TEXT = re.compile(
     r"://([^/\s]+)@|(-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----)", re.DOTALL
 )
+# Texts of containerd's configuration, in KinD's, and how the credentials of registries are in them (TOML).
+_CONTAINERD = "containerdConfigPatches"
+_IN_CONTAINERD = re.compile(r"""\b(?:password|auth|identitytoken)\s*=\s*["']([^"']+)["']""")
 
 
 class AnsibleModule(basic.AnsibleModule):  # type: ignore[misc]
@@ -67,6 +70,8 @@ def secrets_in(value: Any) -> Iterator[str]:
         for name, content in value.items():
             if name in _SECRETS and content and isinstance(content, str):
                 yield content
+            elif name == _CONTAINERD:
+                yield from _IN_CONTAINERD.findall(str(content))
             else:
                 yield from secrets_in(content)
     elif isinstance(value, list):

@@ -425,7 +425,8 @@ def _times(found: Problems, path: str, times: Mapping[str, Any]) -> None:
         if not isinstance(value, str) or not _TIME.fullmatch(value):
             valid = False
             # YAML reads 18:00 without quotes as a number to the base of 60.
-            advice = f'Quote it: "{value // 60:02d}:{value % 60:02d}"' if _is_minutes(value) else 'For example "08:00"'
+            minutes = value if isinstance(value, int) and 0 <= value <= 1440 else None
+            advice = 'For example "08:00"' if minutes is None else f'Quote it: "{minutes // 60:02}:{minutes % 60:02}"'
             found.add(
                 f"{path}.{field}", "is missing" if value is None else f"{value!r} is not a time of the day", advice
             )
@@ -435,10 +436,6 @@ def _times(found: Problems, path: str, times: Mapping[str, Any]) -> None:
             f"{times['end_time']} is not after {times['start_time']}",
             'For a night use two, one until "24:00" and one from "00:00"',
         )
-
-
-def _is_minutes(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440
 
 
 def _range_fault(value: Any, field: str, named: tuple[str, ...], low: int, high: int) -> tuple[str, str] | None:
@@ -547,7 +544,7 @@ def page_and_ticket(data: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
     Not all of them: one may be a customer's, who must not read of others.
     """
-    names_of = [item.get("name") for item in texts(data["receivers"]) if isinstance(item, Mapping)]
+    names_of = [str(item.get("name")) for item in texts(data["receivers"]) if isinstance(item, Mapping)]
     first = [name for name in names_of if name not in heartbeats(data)][:1]
     page, ticket = texts(data["page_receivers"]), texts(data["ticket_receivers"])
     return page or first, ticket or first

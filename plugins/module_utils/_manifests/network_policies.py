@@ -133,11 +133,10 @@ WIRING: tuple[tuple[str, str, str], ...] = (
 class Wanted:
     """What depends on how the observer is deployed.
 
-    ``opened`` are parts whose http port has a NodePort or load balancer, ``api_server`` networks (CIDR) from which the
-    API server asks; ``anywhere`` parts that ask others than those in the tables, such as a cache.
+    ``api_server`` are networks (CIDR) from which the API server asks; ``anywhere`` parts that ask others than those in
+    the tables, such as a cache.
     """
 
-    opened: Collection[str] = ()
     api_server: Sequence[str] = ()
     egress: bool = False
     storage_port: int = HTTPS_PORT
@@ -200,7 +199,7 @@ def _spec(name: str, part: Part, wanted: Wanted, types: list[str]) -> Manifest:
 def _clients(server: str, port: str, wanted: Wanted) -> list[Manifest] | None:
     """Who may ask at a port, as peers of a policy; an empty list is everybody, None is nobody."""
     names = [client for client, asked, at in WIRING if (asked, at) == (server, port)]
-    if ANYBODY in names or (server in wanted.opened and port == "http"):
+    if ANYBODY in names:
         return []
     peers = [_peer(name) for name in names if name in PARTS]
     if API_SERVER in names:

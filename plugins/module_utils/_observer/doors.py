@@ -34,13 +34,39 @@ _NETWORKS = (
 )
 
 
-def problems(asked: Mapping[str, Any], now: datetime) -> list[str]:
+_KINDS: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(
+        (
+            *_NETWORKS,
+            "observer_web_users",
+            "observer_web_oidc_allowed_groups",
+            "observer_web_oidc_email_domains",
+        ),
+        (list, "a list"),
+    ),
+    **dict.fromkeys(
+        (
+            "observer_web_hostnames",
+            "observer_web_service_annotations",
+            "observer_web_ingress",
+            "observer_web_gateway_api",
+        ),
+        (dict, "a dictionary"),
+    ),
+}
+
+
+def problems(given: Mapping[str, Any], now: datetime) -> list[str]:
     """Return one text per problem of one observer's variables, by their names; what is missing is not looked at."""
+    wrong = {name: words for name, (kind, words) in _KINDS.items() if not isinstance(given.get(name) or kind(), kind)}
+    asked = {name: value for name, value in given.items() if name not in wrong}
     found = [*_node_ports({"": asked}), *_networks(asked)]
-    if asked.get("observer_web_enabled"):
+    # Extra variables (-e) are texts.
+    if str(asked.get("observer_web_enabled")).lower() in ("true", "yes", "on", "1"):
         found += [*_hostnames(asked), *_service(asked), *_certificate(asked, now), *_in_front(asked)]
         found += [*_oidc(asked, now)] if asked.get("observer_web_authentication") == "oidc" else [*_users(asked)]
-    return found
+    texts = [f"{name}: is a text, and must be {words}" for name, words in wrong.items()]
+    return texts + [text for text in found if text.partition(":")[0] not in wrong]
 
 
 def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:

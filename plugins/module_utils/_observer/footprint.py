@@ -66,6 +66,8 @@ def pods(profile: Mapping[str, Any], variables: Mapping[str, Any]) -> list[dict[
 
 def _is_asked_for(part: str, variables: Mapping[str, Any]) -> bool:
     enabled = variables.get(f"observer_{_COUNTED_AS.get(part, part)}_enabled", part not in _COUNTED_AS)
+    if part == "prometheus_operator" and variables.get("observer_prometheus_operator_state") == "external":
+        return False
     if part == "oauth2_proxy" and variables.get("observer_web_authentication") != "oidc":
         return False
     return bool(boolean(enabled, strict=False))

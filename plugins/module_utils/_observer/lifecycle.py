@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.diagnosis import OPERATED, pod_labels
@@ -119,7 +119,8 @@ def prepare(
     """Find out what has to change for the wanted objects to be there, and with the owner's labels no others.
 
     ``kept`` are Secrets to create, never to overwrite, ``kinds`` those that are pruned. ``params`` are
-    force, wait, wait_timeout and wait_for_observer. Raises ConflictError for fields of other managers without force.
+    force, wait, wait_timeout and wait_for_observer. Raises ConflictError for fields of other managers without force,
+    InputError for an object that another instance has.
     """
     timeout, force = parameters.wait_timeout(params), bool(params.get("force"))
     plan = plan_objects(
@@ -131,6 +132,8 @@ def prepare(
         force=force,
         create_only=[identity(secret) for secret in kept],
     )
+    if not force:
+        _refuse_others(plan, owner)
     workloads = tuple(identity(item) for item in wanted if item["kind"] in _WORKLOADS)
     return Deployment(
         plan,
@@ -140,6 +143,22 @@ def prepare(
         timeout=timeout if params.get("wait") is not False else None,
         waits_for_observer=bool(params.get("wait_for_observer")),
     )
+
+
+def _refuse_others(plan: Plan, owner: Mapping[str, str]) -> None:
+    """Two that take the same object from each other would change it in every run, and one would remove the other's."""
+    wanted = owner[INSTANCE_LABEL]
+    taken = [
+        f"{change.title} belongs to {live[INSTANCE_LABEL]}"
+        for change in plan.changes
+        if change.action == "update"
+        and (live := labels_of(change.before or {"metadata": {}})).get(MANAGED_BY_LABEL) == MANAGED_BY
+        and live.get(INSTANCE_LABEL, wanted) != wanted
+    ]
+    if taken:
+        raise InputError(
+            "; ".join(taken), parameter="name", advice="Give one of the two another name, or have force to take it"
+        )
 
 
 def carry_out(client: KubernetesClient, deployment: Deployment) -> list[str]:

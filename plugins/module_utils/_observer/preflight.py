@@ -22,6 +22,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     ObservabilityError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import conditions_of, is_terminating
 from ansible_collections.scs.observability.plugins.module_utils._manifests.network_policies import api_server_networks
 from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
@@ -46,7 +47,9 @@ _CHANGE = ("get", "list", "create", "patch", "delete")
 _READ = ("get", "list")
 # What the modules ask an API server for: in the whole cluster, and in the observer's namespace.
 RIGHTS_IN_CLUSTER: dict[str, tuple[str, ...]] = {
-    "namespaces": ("get", "create", "patch"),
+    "namespaces": ("get", "list", "create", "patch"),
+    # Whether an operator is there that looks at the namespace.
+    "deployments.apps": ("list",),
     "clusterroles.rbac.authorization.k8s.io": _CHANGE,
     "clusterrolebindings.rbac.authorization.k8s.io": _CHANGE,
     "customresourcedefinitions.apiextensions.k8s.io": ("get", "create", "patch"),
@@ -57,7 +60,7 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("deployments.apps", "statefulsets.apps", "daemonsets.apps"), _CHANGE),
     **dict.fromkeys(("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"), _CHANGE),
     "poddisruptionbudgets.policy": _CHANGE,
-    "networkpolicies.networking.k8s.io": _CHANGE,
+    **dict.fromkeys(("ingresses.networking.k8s.io", "networkpolicies.networking.k8s.io"), _CHANGE),
     **dict.fromkeys(
         (
             f"{plural}.monitoring.coreos.com"
@@ -123,8 +126,10 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Return the result of observer_preflight. Raises PreflightError with every problem, unless ``fail`` is False."""
     report = Report()
     wanted = read_parameters(params, report)
-    client = report.attempt(partial(KubernetesClient.from_parameters, params))
-    if client is not None:
+    connection = report.attempt(partial(Connection.from_parameters, params))
+    client = connection and report.attempt(partial(KubernetesClient, connection))
+    if connection and client:
+        report.facts["context"] = connection.context
         look_at_cluster(client, wanted, report)
     if params.get("bucket"):
         report.facts["bucket"] = report.attempt(partial(_look_at_bucket, params["bucket"]))

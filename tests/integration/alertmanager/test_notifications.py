@@ -307,3 +307,12 @@ def test_many_alerts_make_one_text_that_can_be_read(alertmanager: Alertmanager, 
     assert "pod-19" in text
     assert "pod-20" not in text
     assert "The first 20 of 30." in text.splitlines()
+
+
+def test_the_operators_own_words_win(data: dict[str, Any], mail: Mail, tmp_path: Path) -> None:
+    own = '{{ define "scs.subject" }}Ours: {{ .CommonLabels.alertname }}{{ end }}'
+    with running_alertmanager({**data, "extra_templates": {"a.tmpl": own}}, tmp_path) as running:
+        running.fire({"alertname": "OwnWords", "severity": "warning"}, annotations=ANNOTATIONS)
+        (found,) = wait_for(lambda: mails(mail, "Ours: OwnWords"), "mail")
+    # What is not defined anew stays.
+    assert f"First action: {ANNOTATIONS['action']}" in found[3].get_body(preferencelist=("plain",)).get_content()

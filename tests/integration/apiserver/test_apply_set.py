@@ -180,6 +180,16 @@ def test_two_observers_in_a_cluster_do_not_take_each_others(
     assert f"exporter-{second}" not in {item.metadata.name for item in rbac.list_cluster_role().items}
 
 
+def test_a_set_does_not_take_what_another_has(
+    ensure: Ensure, other: kubernetes.client.ApiClient, new_namespace: str
+) -> None:
+    ensure(objects=[config_map("settings", a="1")])
+    with pytest.raises(InputError, match=f"v1 ConfigMap {new_namespace}/settings belongs to exporter"):
+        ensure(name="second", objects=[config_map("settings", a="2"), config_map("more", b="2")])
+    found = kubernetes.client.CoreV1Api(other).list_namespaced_config_map(new_namespace).items
+    assert [(item.metadata.name, item.data) for item in found] == [("settings", {"a": "1"})]
+
+
 REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "objects",

@@ -9,7 +9,6 @@ import hashlib
 import http.server
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,29 +31,22 @@ Bundle = Callable[..., dict[str, str]]
 
 OURS = ["apps/v1 Deployment", "v1 Service", "v1 ServiceAccount", "monitoring.coreos.com/v1 ServiceMonitor"]
 OURS += [f"rbac.authorization.k8s.io/v1 {kind}" for kind in ("Role", "RoleBinding")]
+DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 PROMETHEUSES = f"prometheuses.{manifests.GROUP}"
 KINDS = ["Alertmanager", "AlertmanagerConfig", "PodMonitor", "Probe", "Prometheus", "PrometheusAgent", "PrometheusRule"]
 KINDS += ["ScrapeConfig", "ServiceMonitor", "ThanosRuler"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One for each test: an API server may take minutes to remove definitions that were just there."""
     with running_api_server(tmp_path_factory.mktemp("operator")) as running:
         yield running
 
 
 @pytest.fixture
-def client(server: ApiServer) -> Iterator[KubernetesClient]:
-    """An administrator, who leaves the cluster without definitions and operators."""
-    admin = server.client()
-    yield admin
-    for item in admin.list("apps/v1", "Deployment"):
-        admin.delete("apps/v1", "Deployment", item["metadata"]["name"], item["metadata"]["namespace"])
-    for name in manifests.DEFINITIONS:
-        admin.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
-    while any(definition(admin, name) for name in manifests.DEFINITIONS):
-        time.sleep(0.05)
-    admin.close()
+def client(server: ApiServer) -> KubernetesClient:
+    return server.client()
 
 
 @pytest.fixture
@@ -99,7 +91,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def definition(client: KubernetesClient, name: str) -> dict[str, Any] | None:
-    return client.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
+    return client.get(*DEFINITION, name)
 
 
 def everything(client: KubernetesClient) -> set[str]:

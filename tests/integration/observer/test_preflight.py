@@ -108,13 +108,13 @@ def test_a_user_without_rights_is_told_all_that_is_missing_and_what_could_not_be
     assert "get pods/log" in in_namespace
     assert len(result["warnings"]) == 6
     assert all('user "nobody" is forbidden' in warning for warning in result["warnings"])
-    assert set(result["facts"]) == {"version", "clock_skew_seconds"}
+    assert set(result["facts"]) == {"context", "version", "clock_skew_seconds"}
 
 
 def test_a_user_with_just_the_rights_that_are_needed_is_enough(cluster: ApiServer) -> None:
     client = cluster.client()
     rules = []
-    for resource, verbs in {**preflight.RIGHTS_IN_CLUSTER, **preflight.RIGHTS_IN_NAMESPACE}.items():
+    for resource, verbs in (*preflight.RIGHTS_IN_CLUSTER.items(), *preflight.RIGHTS_IN_NAMESPACE.items()):
         name, _dot, group = resource.partition(".")
         rules.append({"apiGroups": [group], "resources": [name], "verbs": list(verbs)})
     group = "rbac.authorization.k8s.io"

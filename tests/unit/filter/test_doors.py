@@ -46,21 +46,12 @@ def ports(policies: list[dict[str, Any]], name: str) -> set[int]:
     ],
 )
 def test_the_port_of_the_object_storage_is_that_of_its_url(storage: str, port: int) -> None:
-    assert ports(network_policies({}, egress=True, storage=storage), "thanos-compact") == {53, port}
+    assert ports(network_policies([], egress=True, storage=storage), "thanos-compact") == {53, port}
 
 
-def test_only_parts_of_the_observer_can_be_opened() -> None:
+def test_only_parts_of_the_observer_are_known() -> None:
     with pytest.raises(AnsibleFilterError, match="thanos-qurey is no part"):
-        network_policies({"thanos-qurey": "NodePort"})
-    with pytest.raises(AnsibleFilterError, match="memcached is no part"):
-        network_policies({}, anywhere=["memcached"])
-
-
-def test_a_service_that_stays_inside_opens_nothing() -> None:
-    inside = network_policies({"thanos-query-frontend": "ClusterIP"})
-    assert inside == network_policies({})
-    for service_type in ("NodePort", "LoadBalancer"):
-        assert network_policies({"thanos-query-frontend": service_type}) != inside
+        network_policies(["thanos-qurey"])
 
 
 def test_problems_of_one_and_of_all_observers_are_said_together() -> None:

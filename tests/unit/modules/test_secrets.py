@@ -20,6 +20,13 @@ OBJSTORE = {"type": "S3", "config": {"bucket": "metrics", "endpoint": "s3.exampl
 KEYS = {"access_key": "key", "secret_key": SECRET}
 KEY = authority("any").key_pem
 
+# As operators write it
+CONTAINERD = f"""
+[plugins."io.containerd.grpc.v1.cri".registry.configs."registry.example.org".auth]
+  username = "admin"
+  password = "{SECRET}"
+"""
+
 MISPLACED: list[tuple[str, dict[str, Any], str]] = [
     ("thanos_component", {"component": "store", "objstore": {"type": "S3", "config": KEYS}}, "objstore"),
     (
@@ -49,6 +56,8 @@ MISPLACED: list[tuple[str, dict[str, Any], str]] = [
     ("remote_write_gateway", {"receive_url": URL}, "receive_url"),
     ("bucket", {"name": "metrics", "endpoint": URL, "access_key": "a", "secret_key": "b"}, "endpoint"),
     ("agent_registration", {"name": "kaas-1", "kubeconfig": "/none", "remote_write_url": URL}, "remote_write_url"),
+    # In its place, and hidden all the same
+    ("kind_cluster", {"name": "A", "kubeconfig": "/none", "config": {"containerdConfigPatches": [CONTAINERD]}}, "name"),
 ]
 
 

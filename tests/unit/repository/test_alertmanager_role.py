@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ansible_collections.scs.observability.plugins.module_utils._manifests.alertmanager_problems import PREFIX, problems
 from tests import rendered
 
 ALWAYS = {"ServiceAccount alertmanager", "Service alertmanager", "ServiceMonitor alertmanager", "Alertmanager observer"}
@@ -69,3 +71,14 @@ def test_everything_that_can_be_asked_for(tmp_path: Path) -> None:
 def test_an_affinity_of_the_operators_own_is_left_alone() -> None:
     objects, _files = of_the_role(observer_alertmanager_replicas=2, observer_affinity={"nodeAffinity": {}})
     assert "affinity" not in objects["Alertmanager observer"]["spec"]
+
+
+def test_the_examples_of_the_page_are_without_problems() -> None:
+    page = (rendered.CHECKOUT / "docs" / "notifications.md").read_text()
+    data: dict[str, Any] = {}
+    for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL):
+        # What the vault has is not ours to know.
+        text = re.sub(r"\{\{ \w+ \}\}", "https://example.com", block)
+        data |= {name.removeprefix(PREFIX): value for name, value in yaml.safe_load(text).items()}
+    data["receivers"] += [{"name": name, "type": "email", "to": "a@example.com"} for name in ("acme", "registry-team")]
+    assert problems(data) == []

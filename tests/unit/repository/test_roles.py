@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
+from tests import rendered
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
@@ -206,32 +204,10 @@ ASKED: list[dict[str, Any]] = [
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: " ".join(asked) or "defaults")
 def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> None:
     """Also what only some components have a use for."""
-    module = "scs.observability.thanos_component"
-    url = "http://thanos-query:10902"
-    made = {
-        f"observer_{name}": {"endpoints": {"grpc": f"thanos-{name}:10901", "http": url}}
-        for name in ("receive", "store", "rule", "query")
-    }
-    variables = {
-        **defaults("observer"),
-        **made,
-        "observer_bucket": {"objstore": {"type": "S3", "config": {"bucket": "metrics"}}},
-        "observer_bucket_access_key": "key",
-        "observer_bucket_secret_key": "swordfish",
-        "inventory_hostname": "observer-1",
-        # To a module, not given and empty are the same.
-        "omit": "",
-        **asked,
-    }
-    loader = DataLoader()
-    role = CHECKOUT / "roles" / "observer"
-    constants = loader.load_from_file(str(role / "vars" / "main.yml"), trusted_as_template=True)
-    for task in tasks(loader.load_from_file(str(role / "tasks" / "thanos.yml"), trusted_as_template=True)):
-        if module in task:
-            templar = Templar(loader=loader, variables={**constants, **variables, **task.get("vars", {})})
-            # Modules get JSON.
-            given = json.loads(json.dumps(templar.template(task[module])))
-            thanos.settings_of(thanos.component_of(given), given)
+    found = [call.arguments for call in rendered.calls("thanos.yml", **asked) if call.module == "thanos_component"]
+    assert found
+    for given in found:
+        thanos.settings_of(thanos.component_of(dict(given)), dict(given))
 
 
 def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:

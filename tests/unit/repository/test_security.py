@@ -6,26 +6,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.deployed import Deployed, in_kaas_clusters, in_the_observer
+from tests.hardening import EXCEPTIONS, of_container, of_live_pod, of_pod
 
 SECURITY = Path(__file__).resolve().parents[3] / "docs" / "security.md"
 
-# (workload, container, or "pod" for what concerns the whole pod, what) -> why
-EXCEPTIONS: dict[tuple[str, str, str], str] = {
-    ("node-exporter", "pod", "host network"): "the metrics of a node's network are those of its own network namespace",
-    ("node-exporter", "pod", "host path"): "reads, and cannot write, the node's file systems",
-    ("kube-state-metrics", "pod", "API token"): "reads the objects that its metrics are about",
-    ("kaas-metric-importer", "pod", "API token"): "reads the registrations",
-    ("prometheus", "pod", "API token"): "finds targets, and reads metrics of nodes and of the API server",
-    ("prometheus-operator", "pod", "API token"): "makes Prometheus and Alertmanager of custom resources",
-    ("agent", "pod", "API token"): "finds targets, and reads metrics of nodes and of the API server",
-}
 TEMPLATED = ("DaemonSet", "Deployment", "StatefulSet")
 # The Prometheus Operator makes the pods of these; its containers have a read-only root file system, drop all
 # capabilities and escalate nothing. Who they run as is in the resource.
@@ -53,50 +45,6 @@ def faults(item: Deployed) -> Iterator[tuple[str, str, str]]:
     yield from ((name, "pod", what) for what in of_pod(pod, shared, operated=item.kind in OPERATED))
 
 
-def of_container(container: Mapping[str, Any], shared: Mapping[str, Any], *, patched: bool = False) -> Iterator[str]:
-    """What a container may that it should not. A patch of an operator's container may only leave things as they are."""
-    own = container.get("securityContext") or {}
-    both = {**shared, **own}
-    if not patched and (both.get("runAsNonRoot") is not True or not both.get("runAsUser")):
-        yield "root"
-    if patched and own.get("runAsUser") == 0:
-        yield "root"
-    if own.get("readOnlyRootFilesystem", patched) is not True:
-        yield "writable root file system"
-    if own.get("allowPrivilegeEscalation", not patched) is not False or own.get("privileged"):
-        yield "privilege escalation"
-    capabilities = own.get("capabilities") or ({"drop": ["ALL"]} if patched else {})
-    if capabilities.get("drop") != ["ALL"] or capabilities.get("add"):
-        yield "capabilities"
-    if not patched and (both.get("seccompProfile") or {}).get("type") != "RuntimeDefault":
-        yield "seccomp"
-    if any(port.get("hostPort") for port in container.get("ports") or []):
-        yield "host port"
-    if not patched and not ((container.get("resources") or {}).get("limits") or {}).get("memory"):
-        yield "no memory limit"
-
-
-def of_pod(pod: Mapping[str, Any], shared: Mapping[str, Any], *, operated: bool) -> Iterator[str]:
-    if operated:
-        if shared.get("runAsNonRoot") is not True or not shared.get("runAsUser"):
-            yield "root"
-        if (shared.get("seccompProfile") or {}).get("type") != "RuntimeDefault":
-            yield "seccomp"
-    projected = [volume["projected"] for volume in pod.get("volumes") or [] if volume.get("projected")]
-    sources = [source for item in projected for source in item.get("sources") or []]
-    if pod.get("automountServiceAccountToken") is not False or any("serviceAccountToken" in item for item in sources):
-        yield "API token"
-    for field, what in (("hostNetwork", "host network"), ("hostPID", "host processes"), ("hostIPC", "host memory")):
-        if pod.get(field):
-            yield what
-    paths = [volume for volume in pod.get("volumes") or [] if "hostPath" in volume]
-    if paths:
-        yield "host path"
-    mounts = [mount for container in pod.get("containers") or [] for mount in container.get("volumeMounts") or []]
-    if any(mount["name"] in {path["name"] for path in paths} and not mount.get("readOnly") for mount in mounts):
-        yield "writable host path"
-
-
 def test_nobody_may_more_than_the_table_says() -> None:
     found = {
         f"{item.maker}, {item.name}": [fault for fault in faults(item) if fault not in EXCEPTIONS]
@@ -114,6 +62,15 @@ def test_nothing_is_in_the_table_that_is_not_needed() -> None:
 def test_all_workloads_of_the_collection_are_looked_at() -> None:
     names = {short(item.name) for item in workloads()}
     assert {"agent", "node-exporter", "remote-write-gateway", "thanos-receive", "web-gateway"} <= names
+
+
+def test_every_object_is_made_in_one_place() -> None:
+    """Two that make the same one would undo each other's work at every run."""
+    makers: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for item in in_the_observer():
+        if item.kind != "Namespace":
+            makers[(item.manifest["apiVersion"], item.kind, item.name)].add(item.maker)
+    assert {what: who for what, who in makers.items() if len(who) > 1} == {}
 
 
 HARDENED = {
@@ -161,6 +118,17 @@ def test_a_patch_of_an_operators_container_may_not_take_its_hardening_away() -> 
         {"capabilities": {"add": ["NET_RAW"]}},
     ):
         assert len(list(of_container({"name": "prometheus", "securityContext": context}, {}, patched=True))) == 1
+
+
+def test_a_pod_that_runs_is_looked_at_with_all_its_containers() -> None:
+    spec: dict[str, Any] = {"containers": [HARDENED], "automountServiceAccountToken": False}
+    pod = {"metadata": {"labels": {"app.kubernetes.io/name": "prometheus"}}, "spec": spec}
+    assert list(of_live_pod(pod)) == []
+    spec["initContainers"] = [{**HARDENED, "name": "init", "securityContext": {}}]
+    spec["hostNetwork"] = True
+    found = list(of_live_pod(pod))
+    assert ("prometheus", "init", "root") in found
+    assert ("prometheus", "pod", "host network") in found
 
 
 def test_the_page_about_security_has_the_table() -> None:

@@ -21,7 +21,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.netwo
     api_server_networks,
     network_policies,
 )
-from tests.deployed import NAMESPACE, Deployed, in_the_observer
+from tests import rendered
+from tests.deployed import NAMESPACE, Deployed, in_the_observer, objects
 from tests.network_policy import End, allowed
 
 Policies = list[dict[str, Any]]
@@ -118,14 +119,6 @@ def test_what_is_asked_through_the_api_server_is_never_grpc_or_remote_write() ->
     made = policies(api_server=["192.0.2.0/24"])
     for name, port in (("thanos-receive", "grpc"), ("thanos-receive", "remote-write"), ("prometheus", "grpc")):
         assert not allowed(made, CONTROL_PLANE, pod(name), PARTS[name].ports[port])
-
-
-def test_a_part_that_was_opened_is_open_at_that_port_alone() -> None:
-    outside = STRANGERS["somebody outside"]
-    made = policies(opened=["thanos-query-frontend"])
-    assert allowed(made, outside, pod("thanos-query-frontend"), 10902)
-    assert not allowed(made, outside, pod("thanos-bucket-web"), 10902)
-    assert not allowed(policies(), outside, pod("thanos-query-frontend"), 10902)
 
 
 def test_a_pod_that_is_no_part_is_closed_and_with_egress_silent() -> None:
@@ -300,3 +293,22 @@ def test_addresses_are_found_in_texts() -> None:
         ["url: http://grafana:3000/x", "dnssrv+_grpc._tcp.thanos-rule-headless.scs-observability.svc", "a:9090"]
     )
     assert list(asked_by(texts)) == [("grafana", 3000), ("thanos-rule", 10901)]
+
+
+@pytest.mark.parametrize(
+    ("variables", "part", "port", "through"),
+    [
+        ({}, "web-gateway", 8443, False),
+        ({"observer_web_oidc_issuer": "https://sso.example.org"}, "web-gateway", 8443, False),
+        ({"observer_web_oidc_issuer": "https://sso.example.org:8443"}, "web-gateway", 8443, True),
+        ({"observer_query_frontend_cache": {"type": "MEMCACHED"}}, "thanos-query-frontend", 11211, True),
+        ({"observer_query_endpoints": ["other.example.org:10901"]}, "thanos-query", 10901, True),
+        ({}, "thanos-query", 10901, False),
+        ({"observer_bucket_endpoint": "http://s3.example.org:7070"}, "thanos-compact", 7070, True),
+    ],
+)
+def test_the_role_says_who_asks_elsewhere(variables: dict[str, Any], part: str, port: int, through: bool) -> None:
+    (call,) = rendered.calls("network_policies.yml", observer_network_policies_egress=True, **variables)
+    assert allowed(objects(call), pod(part), STORAGE, port) is through
+    # The API server is where the preflight has found it.
+    assert allowed(objects(call), CONTROL_PLANE, pod(part), PARTS[part].ports.get("http", 8404))

@@ -126,23 +126,39 @@ def test_everything_is_said_at_once() -> None:
     assert len(found) == 4
 
 
+@pytest.mark.parametrize("enabled", ["true", "yes", "True", True, 1])
+def test_on_is_on_however_it_is_written(enabled: Any) -> None:
+    assert len(problems(web_enabled=enabled, web_users=[])) == 1
+
+
+@pytest.mark.parametrize("enabled", ["false", "no", "False", False, 0, "", None])
+def test_off_is_off(enabled: Any) -> None:
+    assert problems(web_enabled=enabled, web_users=[]) == []
+
+
+def test_texts_are_not_taken_apart_into_letters() -> None:
+    assert problems(web_users="admin, ops", web_hostnames='{"grafana": "g.example.org"}') == [
+        "observer_web_users: is a text, and must be a list",
+        "observer_web_hostnames: is a text, and must be a dictionary",
+    ]
+
+
 def test_everybody_is_let_in_only_when_that_is_said() -> None:
     assert problems(OIDC, web_oidc_allowed_groups=[], web_oidc_email_domains=["*"]) == []
 
 
 PORTS = {
     "observer_gateway_node_port": 30443,
-    "observer_query_frontend_node_port": 30443,
-    "observer_bucket_web_node_port": 30902,
+    "observer_web_node_port": 30443,
 }
 
 
 @pytest.mark.parametrize(
     ("types", "told"),
     [
-        ({"gateway": "NodePort", "query_frontend": "NodePort"}, ["gateway", "query_frontend"]),
-        ({"gateway": "LoadBalancer", "query_frontend": "NodePort"}, ["gateway", "query_frontend"]),
-        ({"gateway": "NodePort", "query_frontend": "ClusterIP"}, []),
+        ({"gateway": "NodePort", "web": "NodePort"}, ["gateway", "web"]),
+        ({"gateway": "LoadBalancer", "web": "NodePort"}, ["gateway", "web"]),
+        ({"gateway": "NodePort", "web": "ClusterIP"}, []),
     ],
 )
 def test_node_ports_collide_where_services_have_them(types: dict[str, str], told: list[str]) -> None:

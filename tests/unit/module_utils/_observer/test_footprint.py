@@ -71,6 +71,9 @@ def test_what_was_not_asked_for_takes_nothing(variables: dict[str, Any], there: 
 
 def test_a_part_can_be_left_out() -> None:
     assert "grafana" not in by_name({"grafana": {}}, {"observer_grafana_enabled": False})
+    operator = {"prometheus_operator": {}}
+    assert "prometheus_operator" in by_name(operator, {"observer_prometheus_operator_state": "present"})
+    assert "prometheus_operator" not in by_name(operator, {"observer_prometheus_operator_state": "external"})
 
 
 def test_thanos_and_the_gateway_have_defaults_of_their_own() -> None:
