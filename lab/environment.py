@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 
 from lab import bundle, s3
 from lab.clusters import GATEWAY_NODE_PORT
@@ -15,7 +16,7 @@ from lab.state import BUCKET, OBSERVER, Lab, LabError, State
 
 def variables(lab: Lab, state: State) -> dict[str, str]:
     """Environment variables of a lab that is up, from its state file alone."""
-    if OBSERVER not in state.clusters or state.s3_endpoint is None or state.binaries is None:
+    if OBSERVER not in state.clusters or None in (state.s3_endpoint, state.binaries, state.subnet):
         raise LabError(f"there is no complete lab in {lab.directory}; `make lab` brings it up")
     kubeconfigs = {f"{name.upper().replace('-', '_')}_KUBECONFIG": str(lab.kubeconfig(name)) for name in state.clusters}
     return {
@@ -26,6 +27,8 @@ def variables(lab: Lab, state: State) -> dict[str, str]:
         "S3_BUCKET": BUCKET,
         "GATEWAY_URL": f"https://{lab.node(OBSERVER)}:{GATEWAY_NODE_PORT}/api/v1/receive",
         "GATEWAY_NODE_ADDRESS": f"{state.gateway_node_address}:{GATEWAY_NODE_PORT}",
+        # This machine, as containers reach it
+        "HOST_ADDRESS": str(IPv4Network(str(state.subnet))[1]),
         "WEB_ADDRESS": f"127.0.0.1:{state.web_port}",
         "PROMETHEUS_OPERATOR_BUNDLE": str(bundle.place(lab.cache)),
         "LAB_BIN": state.binaries,

@@ -33,7 +33,7 @@ options:
   _input:
     description:
       - What is wanted, by the names C(kube_state_metrics), C(node_exporter) and C(kaas_metric_importer). Each is a
-        dictionary of C(image) and C(resources).
+        dictionary of C(image) and C(resources), and C(node_exporter) of C(port), too.
     type: dict
     required: true
   namespace:
@@ -91,8 +91,8 @@ def _kube_state_metrics(namespace: str, **options: Any) -> list[dict[str, Any]]:
     return kube_state_metrics.objects(wanted)
 
 
-def _node_exporter(**options: Any) -> list[dict[str, Any]]:
-    return node_exporter.objects(NodeExporter(name="node-exporter", **options))
+def _node_exporter(port: int = node_exporter.PORT, **options: Any) -> list[dict[str, Any]]:
+    return node_exporter.objects(NodeExporter(name="node-exporter", port=int(port), **options))
 
 
 def _kaas_metric_importer(namespace: str, **options: Any) -> list[dict[str, Any]]:

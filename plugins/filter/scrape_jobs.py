@@ -8,7 +8,11 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_metric_importer, scrape_jobs
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    kaas_metric_importer,
+    node_exporter,
+    scrape_jobs,
+)
 
 DOCUMENTATION = r"""
 name: scrape_jobs
@@ -36,6 +40,10 @@ options:
     description: Whether any certificate of a kubelet is accepted.
     type: bool
     default: true
+  node_exporter_port:
+    description: Port of node-exporter on the nodes.
+    type: int
+    default: 19100
 """
 
 EXAMPLES = r"""
@@ -52,7 +60,12 @@ _value:
 """
 
 
-def jobs(names: Collection[str], namespace: str, kubelet_insecure_skip_verify: bool = True) -> list[dict[str, Any]]:
+def jobs(
+    names: Collection[str],
+    namespace: str,
+    kubelet_insecure_skip_verify: bool = True,
+    node_exporter_port: int = node_exporter.PORT,
+) -> list[dict[str, Any]]:
     """Return the named jobs, in the order of their names."""
     known = {
         job["job_name"]: job
@@ -63,6 +76,7 @@ def jobs(names: Collection[str], namespace: str, kubelet_insecure_skip_verify: b
                 kubelet_insecure_skip_verify=kubelet_insecure_skip_verify,
                 exporter="kube-state-metrics",
                 discovery=False,
+                node_exporter_port=int(node_exporter_port),
             ),
             kaas_metric_importer.scrape_job(namespace),
         )

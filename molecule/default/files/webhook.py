@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take notifications: webhook.py ADDRESS PORT FILE SECONDS. Each body becomes a line of the file."""
+"""Take notifications until told to end by DELETE: webhook.py ADDRESS PORT FILE SECONDS. A body is a line of the file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,21 @@ def main(address: str, port: int, file: Path, seconds: float) -> None:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
+        def do_DELETE(self) -> None:
+            """End."""
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            threading.Thread(target=server.shutdown).start()
+
         def log_message(self, *_arguments: object) -> None:
             """Stay silent."""
 
     server = ThreadingHTTPServer((address, port), Handler)
     # Nothing is left behind, whatever becomes of the one who started it.
-    threading.Timer(seconds, server.shutdown).start()
+    end = threading.Timer(seconds, server.shutdown)
+    end.daemon = True
+    end.start()
     server.serve_forever()
 
 

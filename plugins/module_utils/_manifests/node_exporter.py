@@ -37,6 +37,7 @@ class NodeExporter:
     namespace: str
     name: str = NAME
     image: str = images.NODE_EXPORTER
+    port: int = PORT
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
 
     @property
@@ -55,7 +56,7 @@ def _daemonset(wanted: NodeExporter) -> Manifest:
         wanted.image,
         args=[
             # Brackets serve IPv6 and do no harm to IPv4. Only the address the agent uses, not a public one.
-            f"--web.listen-address=[$(HOST_IP)]:{PORT}",
+            f"--web.listen-address=[$(HOST_IP)]:{wanted.port}",
             "--path.procfs=/host/proc",
             "--path.sysfs=/host/sys",
             "--path.rootfs=/host/root",
@@ -64,7 +65,7 @@ def _daemonset(wanted: NodeExporter) -> Manifest:
             f"--collector.filesystem.mount-points-exclude={_POD_MOUNTS}",
             *(f"--no-collector.{name}" for name in _OFF),
         ],
-        ports={"metrics": PORT},
+        ports={"metrics": wanted.port},
         env=[
             {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
             {"name": "GOMEMLIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}},

@@ -27,7 +27,13 @@ _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def jobs(
-    namespace: str, *, profile: str, kubelet_insecure_skip_verify: bool, exporter: str, discovery: bool = True
+    namespace: str,
+    *,
+    profile: str,
+    kubelet_insecure_skip_verify: bool,
+    exporter: str,
+    discovery: bool = True,
+    node_exporter_port: int = node_exporter.PORT,
 ) -> list[dict[str, Any]]:
     """All jobs about a cluster; ``exporter`` is the Service of kube-state-metrics in ``namespace``.
 
@@ -42,7 +48,7 @@ def jobs(
             _coredns(discovery),
             _kube_state_metrics(exporter, namespace),
             _kubelet(kubelet_insecure_skip_verify),
-            _node_exporter(),
+            _node_exporter(node_exporter_port),
         )
     ]
 
@@ -159,11 +165,11 @@ def through_service(service: str, namespace: str, port: int, *, instance: str = 
     return {"targets": [f"{service}.{namespace}.svc:{port}"], "labels": {"instance": instance or service}}
 
 
-def _node_exporter() -> dict[str, Any]:
+def _node_exporter(number: int) -> dict[str, Any]:
     port = {
         "source_labels": ["__address__"],
         "regex": r"(.+):\d+",
-        "replacement": f"$1:{node_exporter.PORT}",
+        "replacement": f"$1:{number}",
         "target_label": "__address__",
     }
     return {

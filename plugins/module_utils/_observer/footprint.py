@@ -59,9 +59,15 @@ def pods(profile: Mapping[str, Any], variables: Mapping[str, Any]) -> list[dict[
                 # Not given is one.
                 "replicas": 1 if replicas in (None, "") else int(replicas),
                 **ON_EVERY_NODE.get(part, {}),
+                **_ports(part, variables),
             }
         )
     return found
+
+
+def _ports(part: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    port = variables.get(f"observer_{part}_port") if part in ON_EVERY_NODE else None
+    return {"host_ports": [int(port)]} if port else {}
 
 
 def _is_asked_for(part: str, variables: Mapping[str, Any]) -> bool:

@@ -153,6 +153,7 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
     playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, arguments: list[str]
 ) -> None:
     secret = "not-the-secret-key-of-this-store"
+    other = make("gateway", names=["other.example.org"])
     refused = playbook(
         f"{new_namespace}-a",
         *arguments,
@@ -161,6 +162,9 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
         observer_storage_class="fast",
         observer_receive_resources={"requests": {"memory": "1Ti"}},
         observer_query_replica=2,
+        observer_gateway_certificate=other.pem,
+        observer_gateway_private_key=other.key_pem,
+        observer_gateway_hostnames=["metrics.example.org"],
     )
     assert not refused.succeeded
     for words in (
@@ -168,6 +172,8 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
         "storage_class: there is no storage class fast. There are: standard",
         "receive asks for more than any single node has free",
         "bucket.secret_key: could not list the objects",
+        # Of the gateway's certificate
+        "metrics.example.org",
     ):
         assert words in refused.output
     assert secret not in refused.output

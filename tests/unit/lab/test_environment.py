@@ -35,6 +35,7 @@ def test_everything_that_a_script_needs_is_exported() -> None:
         "S3_BUCKET": "scs-observability",
         "GATEWAY_URL": "https://scs-lab-observer-control-plane:30443/api/v1/receive",
         "GATEWAY_NODE_ADDRESS": "172.30.0.129:30443",
+        "HOST_ADDRESS": "172.30.0.1",
         "WEB_ADDRESS": "127.0.0.1:30904",
         "PROMETHEUS_OPERATOR_BUNDLE": "/cache/prometheus-operator-v0.85.0-bundle.yaml",
         "LAB_BIN": "/cache/bin",
