@@ -66,7 +66,7 @@ def _row(component: Mapping[str, Any]) -> tuple[str, ...]:
     answering = [endpoint for endpoint in endpoints if not endpoint["error"]]
     left = ((component["compaction"] or {}).get("todo") or {}).get("compactions")
     return (
-        component["name"],
+        f"bucket {component['name']}" if component["component"] == "bucket" else component["name"],
         component["version"] or "-",
         f"{component['replicas']['ready']}/{component['replicas']['wanted']}" if component["image"] else "-",
         f"{len(answering)}/{len(endpoints)}" if endpoints else "-",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,22 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clie
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._observer import apply_set
 from tests import cluster_snapshot
-from tests.integration.api_server import ApiServer
+from tests.integration.api_server import ApiServer, running_api_server
 
 TOOL = Path(cluster_snapshot.__file__)
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One that no other test uses: what it has is compared, and the last observer in it is told by its being alone."""
+    with running_api_server(tmp_path_factory.mktemp("apiserver")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def admin(api_server: ApiServer) -> KubernetesClient:
+    return api_server.client()
 
 
 @pytest.fixture

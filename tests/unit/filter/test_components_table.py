@@ -16,6 +16,7 @@ table = FilterModule().filters()["components_table"]
 def component(**changes: Any) -> dict[str, Any]:
     return {
         "name": "thanos-query",
+        "component": "query",
         "version": "0.42.4",
         "image": "quay.io/thanos:v1",
         "replicas": {"wanted": 2, "ready": 2},
@@ -77,6 +78,10 @@ def test_figures_are_told_in_words() -> None:
     assert cells(name="prometheus-observer", figures={"targets_up": 12, "targets_down": 0})[6] == (
         "12 targets up, 0 targets down"
     )
+
+
+def test_a_bucket_is_told_from_a_workload_of_its_name() -> None:
+    assert cells(name="metrics", component="bucket", image=None)[0] == "bucket metrics"
 
 
 def test_what_is_not_there_has_no_replicas() -> None:
