@@ -3,16 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
-
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ObservabilityError
-from ansible_collections.scs.observability.plugins.module_utils._manifests import observer_files
-
 DOCUMENTATION = r"""
 name: observer_files
 short_description: Rules and scrape configs of an observer, ours and the operator's own
@@ -55,6 +45,16 @@ _raw:
   type: list
   elements: dict
 """
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ObservabilityError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import observer_files
 
 
 class LookupModule(LookupBase):

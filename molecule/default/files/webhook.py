@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take notifications until told to end by DELETE: webhook.py ADDRESS PORT FILE SECONDS. A body is a line of the file."""
+"""Take notifications until told to end by DELETE: webhook.py ADDRESS PORT FILE SECONDS. A body becomes a line there."""
 
 from __future__ import annotations
 

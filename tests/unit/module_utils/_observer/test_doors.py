@@ -33,8 +33,8 @@ OIDC: dict[str, Any] = {
 }
 
 
-def problems(given: dict[str, Any] = BASIC, **changes: Any) -> list[str]:
-    return doors.problems({**given, **{f"observer_{name}": value for name, value in changes.items()}}, NOW)
+def problems(given: dict[str, Any] | None = None, **changes: Any) -> list[str]:
+    return doors.problems({**(given or BASIC), **{f"observer_{name}": value for name, value in changes.items()}}, NOW)
 
 
 @pytest.mark.parametrize("given", [BASIC, OIDC, {}, {"observer_web_enabled": False, "observer_web_users": []}])
