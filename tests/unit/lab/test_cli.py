@@ -73,9 +73,9 @@ def test_env_of_no_lab_prints_nothing_to_evaluate(capsys: pytest.CaptureFixture[
 
 
 def test_env_prints_exports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    State(s3_endpoint="https://172.30.0.10:7070", binaries="/bin", clusters=["observer", "kaas-1"]).save(
-        tmp_path / "lab" / "state.json"
-    )
+    State(
+        subnet="172.30.0.0/24", s3_endpoint="https://172.30.0.10:7070", binaries="/bin", clusters=["observer", "kaas-1"]
+    ).save(tmp_path / "lab" / "state.json")
     assert cli.main(["env"]) == 0
     assert "export S3_ENDPOINT=https://172.30.0.10:7070\n" in capsys.readouterr().out
 
