@@ -397,6 +397,8 @@ def test_a_person_of_the_group_logs_in_and_gets_to_where_it_wanted(login: Login)
     # Each name has a login of its own: the cookie that another page gets is worth nothing here.
     (name,) = [name for name in answer.cookies if not name.endswith("csrf")][:1]
     assert name.startswith("__Host-")
+    # Who leaves a group stays in for a day's work, not for a week.
+    assert "max-age=43200;" in f"{answer.headers['set-cookie'].lower()};"
 
 
 def test_a_person_of_another_group_stays_out(login: Login) -> None:
