@@ -14,7 +14,7 @@ import kubernetes
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from tests.integration.api_server import ApiServer
+from tests.integration.api_server import ApiServer, running_cluster
 from tests.integration.s3_server import S3Server, running_s3_server
 
 
