@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,8 +31,8 @@ def blackbox_exporter(**given: Any) -> Objects:
     return made("blackbox_exporter.yml", **given)
 
 
-def with_grafana(own: dict[str, str] | None = None, **given: Any) -> Objects:
-    return made("grafana.yml", observer_grafana_own_dashboards=own or {}, **given)
+def with_grafana(**given: Any) -> Objects:
+    return made("grafana.yml", **given)
 
 
 OIDC = {
@@ -41,7 +42,14 @@ OIDC = {
     "api_url": "https://sso.example.org/userinfo",
     "ca": CA,
 }
-OWN = {"billing.json": json.dumps({"title": "Billing", "uid": "billing"})}
+
+
+@pytest.fixture
+def extra(tmp_path: Path) -> str:
+    """A directory of the operator with a dashboard."""
+    (tmp_path / "dashboards").mkdir()
+    (tmp_path / "dashboards" / "billing.json").write_text(json.dumps({"title": "Billing", "uid": "billing"}))
+    return str(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +64,6 @@ OWN = {"billing.json": json.dumps({"title": "Billing", "uid": "billing"})}
         (
             "grafana.yml",
             {
-                "observer_grafana_own_dashboards": OWN,
                 "observer_grafana_url": "https://grafana.example.org",
                 "observer_grafana_oidc": OIDC,
                 "observer_grafana_oidc_client_secret": "swordfish",
@@ -65,8 +72,8 @@ OWN = {"billing.json": json.dumps({"title": "Billing", "uid": "billing"})}
         ),
     ],
 )
-def test_what_is_mounted_is_there(file: str, given: dict[str, Any]) -> None:
-    objects = made(file, **given)
+def test_what_is_mounted_is_there(file: str, given: dict[str, Any], extra: str) -> None:
+    objects = made(file, observer_extra_directory=extra, **given)
     (workload,) = [item for kind, item in objects.items() if kind.startswith("Deployment ")]
     pod = workload["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -117,8 +124,8 @@ def provisioned(objects: Objects, name: str) -> dict[str, Any]:
     return content
 
 
-def test_grafana_knows_its_data_sources_and_folders() -> None:
-    objects = with_grafana(OWN)
+def test_grafana_knows_its_data_sources_and_folders(extra: str) -> None:
+    objects = with_grafana(observer_extra_directory=extra)
     sources = provisioned(objects, "datasources.yaml")["datasources"]
     assert [(item["uid"], item.get("isDefault", False)) for item in sources] == [
         ("thanos", True),
