@@ -10,7 +10,8 @@ version_added: 0.1.0
 author:
   - SCS Observability contributors (@SovereignCloudStack)
 description:
-  - Reads a directory of the operator beside the files of the role C(observer), and says what is deployed of both.
+  - Reads a directory of the operator beside the files of the role P(scs.observability.observer#role), and says what is
+    deployed of both.
   - The directory may have the folders C(rules) (for the observer's own Prometheus), C(ruler_rules) (for Thanos rule),
     C(scrape_configs) (objects of kind ScrapeConfig, or just their C(spec)), C(dashboards) and
     C(alertmanager_templates). The last two are only looked at by the names of their files.
