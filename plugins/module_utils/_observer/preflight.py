@@ -60,6 +60,8 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("deployments.apps", "statefulsets.apps", "daemonsets.apps"), _CHANGE),
     **dict.fromkeys(("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"), _CHANGE),
     "poddisruptionbudgets.policy": _CHANGE,
+    # When it was reconciled
+    "leases.coordination.k8s.io": _CHANGE,
     **dict.fromkeys(("ingresses.networking.k8s.io", "networkpolicies.networking.k8s.io"), _CHANGE),
     **dict.fromkeys(
         (
