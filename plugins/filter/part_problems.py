@@ -23,7 +23,7 @@ description:
   - Looks at the resources of all parts, and at the variables of the role P(scs.observability.observer#role) for the
     Thanos components and the gateway, and says everything that is wrong with them, before the first module is.
   - What is not given is not looked at. No text holds a secret.
-positional: _input, profile
+positional: _input, profile, volume_sizes
 options:
   _input:
     description: The variables by their names, such as C(observer_compact_retention_raw).
@@ -31,6 +31,10 @@ options:
     required: true
   profile:
     description: Resources (C(requests) and C(limits)) by part, one of the role's profiles, which says which parts there are.
+    type: dict
+    default: {}
+  volume_sizes:
+    description: Sizes of the volumes that are there already, as M(scs.observability.observer_preflight) returns them.
     type: dict
     default: {}
 """
@@ -53,10 +57,14 @@ _value:
 """
 
 
-def problems(asked: Mapping[str, Any], profile: Mapping[str, Any] | None = None) -> list[str]:
+def problems(
+    asked: Mapping[str, Any],
+    profile: Mapping[str, Any] | None = None,
+    volume_sizes: Mapping[str, str] | None = None,
+) -> list[str]:
     """Return what is wrong with the variables."""
     try:
-        return part_problems.problems(profile or {}, plain("part_problems", asked), datetime.now(UTC))
+        return part_problems.problems(profile or {}, plain("part_problems", asked), datetime.now(UTC), volume_sizes)
     except LibraryError as error:
         raise AnsibleFilterError(str(error)) from error
 

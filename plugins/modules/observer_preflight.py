@@ -190,6 +190,10 @@ facts:
       description: The storage class that volumes get.
       type: str
       sample: standard
+    volume_sizes:
+      description: The size of the volumes of each StatefulSet in the namespace, empty where it has none.
+      type: dict
+      sample: {thanos-receive: 10Gi}
     api_server_networks:
       description: From which networks API servers ask pods, when they run on nodes of the cluster.
       type: list

@@ -52,9 +52,17 @@ _IMAGES = ("alertmanager", "blackbox_exporter", "grafana", "oauth2_proxy", "web_
 _PROBLEM = re.compile(r"(?P<parameter>[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)(?P<rest>[^:\s]*): ")
 
 
-def problems(profile: Mapping[str, Any], variables: Mapping[str, Any], now: datetime) -> list[str]:
-    """Return one text per problem, which begins with the variable's name; what is not given is not looked at."""
-    found = [*footprint.problems(profile, variables), *_checked(variables)]
+def problems(
+    profile: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    now: datetime,
+    volume_sizes: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return one text per problem, which begins with the variable's name; what is not given is not looked at.
+
+    ``volume_sizes`` are those that StatefulSets have, by name.
+    """
+    found = [*footprint.problems(profile, variables), *_checked(variables), *_resized(variables, volume_sizes or {})]
     for name, component in thanos.COMPONENTS.items():
         found += _refused(partial(_thanos, component, now), name, variables, _OF_THANOS)
     found += _refused(_gateway, "gateway", variables, _OF_ALL)
@@ -91,6 +99,26 @@ def _checked(variables: Mapping[str, Any]) -> Iterator[str]:
                 check(variables[name], name)
         except InputError as error:
             yield str(error)
+
+
+def _resized(variables: Mapping[str, Any], volume_sizes: Mapping[str, str]) -> Iterator[str]:
+    """Sizes of volumes that are there and would have to become others, which Kubernetes refuses."""
+    for name, component in thanos.COMPONENTS.items():
+        there, variable = volume_sizes.get(component.default_name), f"observer_{name}_storage_size"
+        wanted = variables.get(variable) or component.storage_size
+        try:
+            names.volume_size(wanted or "1Gi", variable)
+        except InputError:
+            # Said with all else that is refused.
+            continue
+        if there is None or (there and wanted and names.quantity_number(there) == names.quantity_number(wanted)):
+            continue
+        if there or wanted:
+            yield (
+                f"{variable}: {component.default_name} has {there or 'no volume'}, which cannot become "
+                f"{wanted or 'none'} in place. Enlarge its claims (kubectl edit pvc), delete its StatefulSet with "
+                "--cascade=orphan, and run again; or keep the size"
+            )
 
 
 def _refused(read: Read, part: str, variables: Mapping[str, Any], called: Mapping[str, str]) -> list[str]:

@@ -177,6 +177,7 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         "pods": partial(client.list, "v1", "Pod", field_selector="status.phase!=Succeeded,status.phase!=Failed"),
         "storage classes": partial(client.list, "storage.k8s.io/v1", "StorageClass"),
         "the namespace": partial(client.get, "v1", "Namespace", namespace),
+        "volumes": partial(client.list, "apps/v1", "StatefulSet", namespace),
         "the clocks of nodes": partial(client.list, "coordination.k8s.io/v1", "Lease", "kube-node-lease"),
         "the cluster's DNS": partial(client.list, "discovery.k8s.io/v1", "EndpointSlice", label_selector=_DNS),
         "rights": partial(missing_rights, client, namespace),
@@ -202,6 +203,8 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         problems += rights_problems(seen["rights"], namespace)
     if known("the namespace"):
         problems += namespace_problems(seen["the namespace"], wanted.pods)
+    if known("volumes"):
+        report.facts["volume_sizes"] = volume_sizes(seen["volumes"])
     if known("storage classes") and wanted.volumes:
         report.facts["storage_class"] = wanted.storage_class or default_class(seen["storage classes"])
         problems += storage_problems(seen["storage classes"], wanted.storage_class)
@@ -361,6 +364,17 @@ def namespace_problems(namespace: Manifest | None, pods: Iterable[WantedPod]) ->
             advice=f"Label it {_LEVEL}=privileged, or take another one",
         )
     ]
+
+
+def volume_sizes(stateful_sets: Iterable[Manifest]) -> dict[str, str]:
+    """Return the size of the volumes that each StatefulSet asks for, empty where it has none."""
+    found = {}
+    for item in stateful_sets:
+        claims = item["spec"].get("volumeClaimTemplates") or [{}]
+        found[item["metadata"]["name"]] = (
+            claims[0].get("spec", {}).get("resources", {}).get("requests", {}).get("storage", "")
+        )
+    return found
 
 
 def default_class(classes: Iterable[Manifest]) -> str | None:

@@ -82,6 +82,25 @@ def test_one_resolution_that_is_too_short_says_nothing_of_the_others() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("there", "variable", "wanted", "told"),
+    [
+        ({"thanos-receive": "10Gi"}, "receive", "10Gi", False),
+        ({"thanos-receive": "10Gi"}, "receive", "10240Mi", False),
+        ({"thanos-receive": "10Gi"}, "receive", "", False),
+        ({}, "receive", "20Gi", False),
+        ({"thanos-receive": "10Gi"}, "receive", "20Gi", True),
+        ({"thanos-store": "1Gi"}, "store", "", True),
+        ({"thanos-store": ""}, "store", "1Gi", True),
+        ({"thanos-store": ""}, "store", "", False),
+    ],
+)
+def test_volumes_that_are_there_keep_their_size(there: dict[str, str], variable: str, wanted: str, told: bool) -> None:
+    name = f"observer_{variable}_storage_size"
+    found = problems(SMALL, {name: wanted}, NOW, there)
+    assert [text.partition(":")[0] for text in found] == [name] * told
+
+
 @pytest.mark.parametrize("given", ["", None])
 def test_what_is_empty_is_not_given(given: Any) -> None:
     assert variables(**{name.removeprefix("observer_"): given for name in DEFAULTS}) == []
