@@ -35,6 +35,11 @@ options:
   storage_class:
     description: The storage class that volumes are to have. When empty, the cluster must have a default one.
     type: str
+  prometheus_operator_state:
+    description: With V(external), what the Prometheus Operator defines must be there already.
+    type: str
+    choices: [present, external]
+    default: present
   pods:
     description:
       - The pods that are to run. Their requests are compared with what nodes can give (C(allocatable)) less what the
@@ -244,6 +249,7 @@ def main() -> None:
             "minimum_version": {"type": "str", "default": "1.31"},
             "volumes": {"type": "bool", "default": True},
             "storage_class": {"type": "str"},
+            "prometheus_operator_state": {"type": "str", "choices": ["present", "external"], "default": "present"},
             "pods": {
                 "type": "list",
                 "elements": "dict",

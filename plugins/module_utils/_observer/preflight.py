@@ -85,6 +85,16 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
 }
 
 
+# What an observer asks of the Prometheus Operator
+_OPERATED = (
+    *(
+        ("monitoring.coreos.com/v1", kind)
+        for kind in ("Alertmanager", "PodMonitor", "Probe", "Prometheus", "PrometheusRule", "ServiceMonitor")
+    ),
+    ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"),
+)
+
+
 class PreflightError(ObservabilityError):
     """Everything that stands in the way."""
 
@@ -100,6 +110,8 @@ class Wanted:
     pods: tuple[WantedPod, ...]
     node_selector: Mapping[str, str]
     tolerations: Sequence[Manifest]
+    # Whether the Prometheus Operator is somebody else's business
+    external_operator: bool = False
 
 
 @dataclass
@@ -159,6 +171,7 @@ def read_parameters(params: Mapping[str, Any], report: Report) -> Wanted:
         pods=tuple(pod for pod in pods if pod is not None),
         node_selector=placed.get("node_selector", {}),
         tolerations=placed.get("tolerations", ()),
+        external_operator=params.get("prometheus_operator_state") == "external",
     )
 
 
@@ -182,6 +195,8 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         "the cluster's DNS": partial(client.list, "discovery.k8s.io/v1", "EndpointSlice", label_selector=_DNS),
         "rights": partial(missing_rights, client, namespace),
     }
+    if wanted.external_operator:
+        reads["what an operator defines"] = partial(_missing_kinds, client)
     calls = [partial(_refused_or, call) for call in reads.values()]
     seen = dict(zip(reads, client.parallel(calls), strict=True))
     for what, answer in seen.items():
@@ -203,6 +218,8 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         problems += rights_problems(seen["rights"], namespace)
     if known("the namespace"):
         problems += namespace_problems(seen["the namespace"], wanted.pods)
+    if wanted.external_operator and known("what an operator defines"):
+        problems += operator_problems(seen["what an operator defines"])
     if known("volumes"):
         report.facts["volume_sizes"] = volume_sizes(seen["volumes"])
     if known("storage classes") and wanted.volumes:
@@ -230,6 +247,10 @@ def _refused_or(call: Callable[[], Any]) -> Any:
         return call()
     except ApiError as error:
         return error
+
+
+def _missing_kinds(client: KubernetesClient) -> list[str]:
+    return [f"{kind} of {version}" for version, kind in _OPERATED if not client.serves(version, kind)]
 
 
 def missing_rights(client: KubernetesClient, namespace: str) -> dict[tuple[str, str], list[str]]:
@@ -362,6 +383,18 @@ def namespace_problems(namespace: Manifest | None, pods: Iterable[WantedPod]) ->
             f"{name} enforces the Pod Security level {level}, and {', '.join(need)} needs access to nodes",
             parameter="namespace",
             advice=f"Label it {_LEVEL}=privileged, or take another one",
+        )
+    ]
+
+
+def operator_problems(missing: Sequence[str]) -> list[ObservabilityError]:
+    if not missing:
+        return []
+    return [
+        ObservabilityError(
+            f"is external, and the cluster does not know {', '.join(missing)}",
+            parameter="prometheus_operator_state",
+            advice="Install the Prometheus Operator first, or let it be present",
         )
     ]
 
