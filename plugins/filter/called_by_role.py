@@ -38,7 +38,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: >-
       {{ ["hostnames: 'a b' is not a host name"]
-         | scs.observability.called_by_role(part='gateway', known=['observer_gateway_hostnames', 'observer_namespace']) }}
+         | scs.observability.called_by_role(part='gateway', known=['observer_gateway_hostnames']) }}
 """
 
 RETURN = r"""

@@ -17,7 +17,7 @@ author:
 description:
   - Makes the list that M(scs.observability.observer_preflight) takes as
     O(scs.observability.observer_preflight#module:pods).
-  - Resources that cannot be are those of the profile; the filter P(scs.observability.part_problems#filter) tells of them.
+  - Resources that cannot be are those of the profile; P(scs.observability.part_problems#filter) tells of them.
 positional: _input
 options:
   _input:

@@ -30,7 +30,7 @@ options:
     type: dict
     required: true
   profile:
-    description: Resources (C(requests) and C(limits)) by part, one of the role's profiles, which says which parts there are.
+    description: Resources (C(requests) and C(limits)) by part, one of the role's profiles. It says which there are.
     type: dict
     default: {}
   volume_sizes:
@@ -45,7 +45,7 @@ EXAMPLES = r"""
     that: problems == []
     fail_msg: "{{ problems | join('\n') }}"
   vars:
-    problems: "{{ {'observer_receive_retention': '1h', 'observer_rule_replicas': 0} | scs.observability.part_problems }}"
+    problems: "{{ {'observer_rule_replicas': 0} | scs.observability.part_problems }}"
 """
 
 RETURN = r"""

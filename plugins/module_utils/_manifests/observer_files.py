@@ -42,8 +42,8 @@ def combine(shipped: Mapping[str, str], own: Mapping[str, str], rule_files: Mapp
 
     ``shipped`` are the role's files and ``own`` the operator's, texts by a path like rules/a.yml; ``rule_files`` are
     further ones for the ruler, by name. ``rules`` and ``scrape_configs`` of the result are objects, ``ruler_rules`` are
-    files of rules by name, ``dashboards`` and ``alertmanager_templates`` the operator's own files of those by name. What
-    is wrong is left out.
+    files of rules by name, ``dashboards`` and ``alertmanager_templates`` the operator's files of those by name. What is
+    wrong is left out.
     """
     misplaced = {path: fault for path in own if (fault := _misplaced(path))}
     problems = [f"{DIRECTORY}/{path}: {fault}" for path, fault in misplaced.items()]

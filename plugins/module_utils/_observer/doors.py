@@ -28,6 +28,7 @@ NAMESPACE = "scs-observability"
 # A key of a Secret, and a word in haproxy.cfg
 _USER = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,63}")
 _ANYBODY = "*"
+_NODE_PORT = re.compile(r"observer_\w+_node_port")
 _HOST_PORT = "observer_node_exporter_port"
 _NETWORKS = (
     "observer_web_trusted_proxies",
@@ -72,7 +73,7 @@ def problems(given: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return what observers of one inventory, by host, would take away from each other: namespace, bucket, ports of nodes.
+    """Return what observers of one inventory, by host, would take from each other: namespace, bucket, ports of nodes.
 
     Whether two are in one cluster is told by kubeconfig and context: two ways to the same cluster are not seen.
     """
@@ -87,7 +88,7 @@ def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
             for namespace, hosts in _shared(neighbours, lambda asked: asked.get("observer_namespace") or NAMESPACE)
         ]
         found += [
-            f"observer_node_exporter_port: {', '.join(hosts)} all have {port} on the nodes of one cluster. Give each its own"
+            f"observer_node_exporter_port: {', '.join(hosts)} all have {port} on nodes of a cluster. Give each its own"
             for port, hosts in _shared(neighbours, lambda asked: _number(asked.get(_HOST_PORT)) or node_exporter.PORT)
         ]
         found += _node_ports(neighbours) if len(neighbours) > 1 else []
@@ -113,11 +114,11 @@ def _shared(
 
 
 def _node_ports(observers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Problems of all variables observer_NAME_node_port, of which only those count whose NAME_service_type opens them."""
+    """Problems of all variables observer_*_node_port, of which those count whose service_type opens them."""
     users: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for host, asked in observers.items():
         # By name: whatever else there is may not have a value yet.
-        for name in sorted(name for name in asked if name.startswith("observer_") and name.endswith("_node_port")):
+        for name in sorted(name for name in asked if _NODE_PORT.fullmatch(name)):
             value = asked[name]
             if not value:
                 continue

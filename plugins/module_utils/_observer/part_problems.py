@@ -93,9 +93,11 @@ def _checked(variables: Mapping[str, Any]) -> Iterator[str]:
         **{f"observer_{part}_image": names.image_reference for part in _IMAGES},
         "observer_grafana_storage_size": names.volume_size,
     }
-    for name, check in checks.items():
+    # Names of Services have it in them.
+    required = {"observer_namespace": names.dns_label}
+    for name, check in {**checks, **required}.items():
         try:
-            if variables.get(name):
+            if variables.get(name) or (name in required and name in variables):
                 check(variables[name], name)
         except InputError as error:
             yield str(error)

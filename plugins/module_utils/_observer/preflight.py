@@ -197,19 +197,10 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
     }
     if wanted.external_operator:
         reads["what an operator defines"] = partial(_missing_kinds, client)
-    calls = [partial(_refused_or, call) for call in reads.values()]
-    seen = dict(zip(reads, client.parallel(calls), strict=True))
-    for what, answer in seen.items():
-        if not isinstance(answer, ApiError):
-            continue
-        if answer.status == 403:
-            # A right that deploying does not need.
-            report.warnings.append(f"{what} could not be looked at: {answer.reason}")
-        else:
-            report.problems.append(answer)
+    seen = _answers(client, reads, report)
 
     def known(*needed: str) -> bool:
-        return not any(isinstance(seen[what], ApiError) for what in needed)
+        return all(what in seen for what in needed)
 
     problems = report.problems
     problems += version_problems(server.version, wanted.minimum_version)
@@ -218,7 +209,7 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         problems += rights_problems(seen["rights"], namespace)
     if known("the namespace"):
         problems += namespace_problems(seen["the namespace"], wanted.pods)
-    if wanted.external_operator and known("what an operator defines"):
+    if known("what an operator defines"):
         problems += operator_problems(seen["what an operator defines"])
     if known("volumes"):
         report.facts["volume_sizes"] = volume_sizes(seen["volumes"])
@@ -240,6 +231,21 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         report.facts |= _room_facts(there, wanted.pods)
         report.facts["api_server_networks"] = api_server_networks(seen["nodes"])
         report.facts["other_observers"] = other_observers(seen["pods"], namespace)
+
+
+def _answers(client: KubernetesClient, reads: Mapping[str, Callable[[], Any]], report: Report) -> dict[str, Any]:
+    """Ask, and return what was answered."""
+    answers = client.parallel([partial(_refused_or, call) for call in reads.values()])
+    seen = dict(zip(reads, answers, strict=True))
+    for what, answer in seen.items():
+        if not isinstance(answer, ApiError):
+            continue
+        if answer.status == 403:
+            # A right that deploying does not need.
+            report.warnings.append(f"{what} could not be looked at: {answer.reason}")
+        else:
+            report.problems.append(answer)
+    return {what: answer for what, answer in seen.items() if not isinstance(answer, ApiError)}
 
 
 def _refused_or(call: Callable[[], Any]) -> Any:

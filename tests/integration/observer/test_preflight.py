@@ -72,7 +72,7 @@ def test_everything_that_is_wrong_with_a_cluster_is_told_at_once_and_nothing_whe
     words = [
         "Kubernetes v1.",
         "observer enforces the Pod Security level restricted",
-        "prometheus_operator_state: is external, and the cluster does not know Alertmanager of monitoring.coreos.com/v1",
+        "prometheus_operator_state: is external, and the cluster does not know Alertmanager of",
         "no storage class is the default one",
         "the clock of node n1 is",
         "the cluster's DNS has no ready pod",
