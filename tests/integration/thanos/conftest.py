@@ -203,7 +203,15 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
 
 
 @pytest.fixture(scope="module")
-def observer(tmp_path_factory: pytest.TempPathFactory, identities: Identities, s3: S3Server) -> Iterator[Observer]:
+def block_duration() -> str:
+    """How much receive puts into a block."""
+    return BLOCK_DURATION
+
+
+@pytest.fixture(scope="module")
+def observer(
+    tmp_path_factory: pytest.TempPathFactory, identities: Identities, s3: S3Server, block_duration: str
+) -> Iterator[Observer]:
     name = f"thanos-{next(_NUMBERS)}"
     node = Node(tmp_path_factory.mktemp("observer"))
     objstore = new_bucket(s3, name)
@@ -216,7 +224,7 @@ def observer(tmp_path_factory: pytest.TempPathFactory, identities: Identities, s
 
         manifests, receive_endpoints = component(
             component="receive",
-            extra_args=[f"--tsdb.min-block-duration={BLOCK_DURATION}", f"--tsdb.max-block-duration={BLOCK_DURATION}"],
+            extra_args=[f"--tsdb.min-block-duration={block_duration}", f"--tsdb.max-block-duration={block_duration}"],
             **objstore,
         )
         receive = run(manifests)

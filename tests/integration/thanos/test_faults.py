@@ -116,6 +116,12 @@ class Agent:
 
 
 @pytest.fixture(scope="module")
+def block_duration() -> str:
+    """Receive's own. With blocks of a minute it would prune every second minute, and not start in that (see pods)."""
+    return "2h"
+
+
+@pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A server that no other test uses."""
     with running_s3_server(tmp_path_factory.mktemp("s3")) as server:
@@ -213,13 +219,15 @@ def test_a_receive_that_is_killed_is_found_again(observer: Observer, writer: Age
 
 
 def test_a_bucket_that_is_away_costs_nothing_and_is_told(observer: Observer, writer: Agent, s3: S3Server) -> None:
-    before = failed_requests(observer)
     known = {block["ulid"] for block in blocks_of(observer, CLUSTER)}
     began = time.time()
     s3.stop()
-    away = lasting(BUCKET_AWAY, lambda: failed_requests(observer) > before)
-    wait_for(away, BUCKET_AWAY + UPLOADED, "receive counts what it cannot upload", every=1.0)
-    assert time.time() - newest(observer) < 30, "what agents write arrives all the same"
+    wait_for(lambda: newest(observer) > began, COMES_BACK, "a sample without a bucket")
+    # What it has in memory becomes a block, which must wait on the volume: it is rolled at the worst of times.
+    observer.receive.stop(signal.SIGTERM)
+    observer.receive.start()
+    away = lasting(BUCKET_AWAY, lambda: failed_requests(observer) > 0 and time.time() - newest(observer) < 10)
+    wait_for(away, BUCKET_AWAY + COMES_BACK, "receive counts what it cannot upload, and takes what agents write")
     returned = time.time()
     s3.start()
 
@@ -230,7 +238,7 @@ def test_a_bucket_that_is_away_costs_nothing_and_is_told(observer: Observer, wri
     wait_for(of_the_outage, UPLOADED, "a block of that time in the bucket", every=1.0)
     writer.measured.update(
         bucket_away=returned - began,
-        failed_requests=failed_requests(observer) - before,
+        failed_requests=failed_requests(observer),
         uploaded_after=time.time() - returned,
     )
 

@@ -108,6 +108,15 @@ def test_storage_classes(classes: list[dict[str, Any]], wanted: str, words: str)
     assert all(words in problem for problem in problems)
 
 
+def test_sizes_of_volumes() -> None:
+    claim = {"spec": {"resources": {"requests": {"storage": "10Gi"}}}}
+    sets = [
+        {"metadata": {"name": "receive"}, "spec": {"volumeClaimTemplates": [claim]}},
+        {"metadata": {"name": "store"}, "spec": {}},
+    ]
+    assert preflight.volume_sizes(sets) == {"receive": "10Gi", "store": ""}
+
+
 def test_of_two_default_classes_the_newer_counts() -> None:
     classes = [storage_class("new", created="2026-02-01T00:00:00Z"), storage_class("old"), PLAIN]
     assert preflight.default_class(classes) == "new"
