@@ -195,7 +195,7 @@ def _group_problems(oidc: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not any(oidc.get(key) for key in _GROUPS):
         yield (
             "viewer_groups",
-            "and the others are empty. Name groups; if everybody whom the provider knows is meant, '*'",
+            "and the others are empty. Name groups, or '*' for everybody whom the provider knows",
         )
     for key in _GROUPS:
         groups = oidc.get(key) or []
