@@ -193,7 +193,7 @@ def _group_problems(oidc: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if claim and isinstance(claim, str) and not _CLAIM.fullmatch(claim):
         yield "groups_claim", "must be a name, or names with dots between them, such as realm_access.roles"
     if not any(oidc.get(key) for key in _GROUPS):
-        yield "viewer_groups", "and the others are empty. Name groups; if everybody whom the provider knows is meant, '*'"
+        yield "viewer_groups", "and the others are empty. Name groups; if everybody whom the provider knows may, '*'"
     for key in _GROUPS:
         groups = oidc.get(key) or []
         if isinstance(groups, str) or not all(isinstance(group, str) and group for group in groups):
