@@ -41,6 +41,7 @@ OIDC = {
     "auth_url": "https://sso.example.org/auth",
     "token_url": "https://sso.example.org/token",
     "api_url": "https://sso.example.org/userinfo",
+    "viewer_groups": ["observers"],
     "ca": CA,
 }
 
