@@ -14,7 +14,7 @@ import ast
 import posixpath
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from antsibull_docs_parser.parser import Context, parse
 CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTION = "scs.observability"
 # Folders of docs/ that hold nothing else, and what Ansible calls the kind
+SECTIONS = ("pre_tasks", "tasks", "post_tasks")
 KINDS = {"role": "roles", "playbook": "playbooks", "module": "modules", "filter": "filters", "lookup": "lookups"}
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -200,9 +201,20 @@ def playbook_files() -> list[Path]:
 
 
 def entries(play: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The roles of a play, each as a mapping."""
+    """The roles of a play, each as a mapping, and those that its tasks include."""
     for role in play.get("roles", []):
         yield {"role": role} if isinstance(role, str) else role
+    for section in SECTIONS:
+        yield from included(play.get(section, []))
+
+
+def included(tasks: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The roles that tasks include, those in blocks too."""
+    for task in tasks:
+        if role := task.get("ansible.builtin.include_role"):
+            yield {"role": role["name"], "vars": task.get("vars", {})}
+        for inner in ("block", "rescue", "always"):
+            yield from included(task.get(inner, []))
 
 
 def imported(play: Mapping[str, Any]) -> str | None:
@@ -254,14 +266,19 @@ def steps(page: Page, play: Mapping[str, Any]) -> Iterator[str]:
     if other is not None:
         yield f"{name}: playbook {page.link('playbook', other)}"
         return
-    parts = []
-    for entry in entries(play):
-        role = str(entry["role"]).removeprefix(f"{COLLECTION}.")
-        given = [code(f"{key}: {plain(value)}") for key, value in entry.get("vars", {}).items()]
-        parts.append(f"role {page.link('role', role)}" + (f" with {', '.join(given)}" if given else ""))
-    for section in ("pre_tasks", "tasks", "post_tasks"):
-        parts += [f"task *{task['name']}*" for task in play.get(section, []) if "name" in task]
+    parts = [part(page, entry) for entry in entries({"roles": play.get("roles", [])})]
+    for section in SECTIONS:
+        for task in play.get(section, []):
+            roles = [part(page, entry) for entry in included([task])]
+            parts += roles or ([f"task *{task['name']}*"] if "name" in task else [])
     yield f"{name} (hosts {code(str(play.get('hosts', 'all')))}): {', '.join(parts)}"
+
+
+def part(page: Page, entry: Mapping[str, Any]) -> str:
+    """A role as a part of a step, with what it is given."""
+    role = str(entry["role"]).removeprefix(f"{COLLECTION}.")
+    given = [code(f"{key}: {plain(value)}") for key, value in entry.get("vars", {}).items()]
+    return f"role {page.link('role', role)}" + (f" with {', '.join(given)}" if given else "")
 
 
 def constants(path: Path) -> dict[str, str]:

@@ -22,7 +22,17 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = CHECKOUT / "docs" / "soak.md"
-COLUMNS = ("kills", "receive_away", "bucket_away", "failed_requests", "uploaded_after", "samples", "retried")
+COLUMNS = (
+    "kills",
+    "receive_away",
+    "bucket_away",
+    "failed_requests",
+    "uploaded_after",
+    "samples",
+    "retried",
+    "alert_told",
+    "alert_ended",
+)
 
 
 def row(results: dict[str, int], scale: float, passed: bool, seconds: float) -> str:
@@ -39,7 +49,8 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "pytest", "tests/integration/thanos/test_faults.py", "-v"]
+        tests = ("tests/integration/thanos/test_faults.py", "tests/integration/rules/test_bucket_away.py")
+        command = [sys.executable, "-m", "pytest", *tests, "-v"]
         environment = {"TEST_DURATION_SCALE": str(arguments.scale), "SOAK_RESULTS": str(results)}
         ended = subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **environment}, check=False)
         measured = json.loads(results.read_text()) if results.exists() else {}

@@ -28,8 +28,8 @@ positional: _input
 options:
   _input:
     description:
-      - The variables C(observer_alertmanager_*) of the role C(observer) that are about notifications, without that
-        prefix. Those that are missing have their default.
+      - The variables C(observer_alertmanager_*) of the role P(scs.observability.observer#role) that are about
+        notifications, without that prefix. Those that are missing have their default.
       - C(templates) and C(extra_templates) are the texts of files of templates by the names of the files.
     type: dict
     required: true

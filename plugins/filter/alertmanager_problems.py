@@ -16,15 +16,15 @@ version_added: 0.1.0
 author:
   - SCS Observability contributors (@SovereignCloudStack)
 description:
-  - Returns everything that is wrong, before anything is touched, each with the variable of the role C(observer) and
-    what to do about it.
+  - Returns everything that is wrong, before anything is touched, each with the variable of the role
+    P(scs.observability.observer#role) and what to do about it.
   - Nothing that may be a secret is in it, neither a URL nor a password or token.
 positional: _input
 options:
   _input:
     description:
-      - The variables C(observer_alertmanager_*) of the role C(observer) that are about notifications, without that
-        prefix. Those that are missing have their default.
+      - The variables C(observer_alertmanager_*) of the role P(scs.observability.observer#role) that are about
+        notifications, without that prefix. Those that are missing have their default.
     type: dict
     required: true
 """

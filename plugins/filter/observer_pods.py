@@ -6,9 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._observer import footprint
 
 DOCUMENTATION = r"""
@@ -20,6 +17,7 @@ author:
 description:
   - Makes the list that M(scs.observability.observer_preflight) takes as
     O(scs.observability.observer_preflight#module:pods).
+  - Resources that cannot be are those of the profile; P(scs.observability.part_problems#filter) tells of them.
 positional: _input
 options:
   _input:
@@ -56,11 +54,8 @@ _value:
 
 
 def observer_pods(profile: Mapping[str, Any], variables: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Return the pods of an observer. Raises AnsibleFilterError for resources that cannot be."""
-    try:
-        return footprint.pods(profile, variables or {})
-    except InputError as error:
-        raise AnsibleFilterError(str(error)) from error
+    """Return the pods of an observer."""
+    return footprint.pods(profile, variables or {})
 
 
 class FilterModule:

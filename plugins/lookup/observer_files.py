@@ -10,10 +10,12 @@ version_added: 0.1.0
 author:
   - SCS Observability contributors (@SovereignCloudStack)
 description:
-  - Reads a directory of the operator beside the files of the role C(observer), and says what is deployed of both.
+  - Reads a directory of the operator beside the files of the role P(scs.observability.observer#role), and says what is
+    deployed of both.
   - The directory may have the folders C(rules) (for the observer's own Prometheus), C(ruler_rules) (for Thanos rule),
     C(scrape_configs) (objects of kind ScrapeConfig, or just their C(spec)), C(dashboards) and
-    C(alertmanager_templates). The last two are only looked at by the names of their files.
+    C(alertmanager_templates). What is in the last two is looked at by P(scs.observability.grafana_problems#filter) and
+    P(scs.observability.alertmanager_problems#filter).
   - Files and folders whose names begin with a dot are left alone.
 options:
   _terms:
@@ -41,7 +43,8 @@ RETURN = r"""
 _raw:
   description:
     - One dictionary. C(problems) is a list with a line for each problem. C(rules) and C(scrape_configs) are lists of
-      objects for the Prometheus Operator, C(ruler_rules) are files of rules by name. What is wrong is left out.
+      objects for the Prometheus Operator, C(ruler_rules) are files of rules by name. C(dashboards) and
+      C(alertmanager_templates) are the directory's files of those, texts by name. What is wrong is left out.
   type: list
   elements: dict
 """
@@ -85,10 +88,7 @@ def files(directory: str, shipped: str, rule_files: Mapping[str, Any]) -> dict[s
 
 
 def read(directory: Path) -> tuple[dict[str, str], list[str]]:
-    """Return the texts of all files that are read, by their paths in the directory, and what could not be read.
-
-    Files of folders that others read have an empty text.
-    """
+    """Return the texts of all files by their paths in the directory, and what could not be read."""
     place = observer_files.DIRECTORY
     if not directory.is_dir():
         return {}, [f"{place}: {directory} is not a directory"]
@@ -98,7 +98,7 @@ def read(directory: Path) -> tuple[dict[str, str], list[str]]:
         if path.is_dir() or any(part.startswith(".") for part in inside.parts):
             continue
         try:
-            found[inside.as_posix()] = path.read_text("utf-8") if inside.parts[0] in observer_files.READ else ""
+            found[inside.as_posix()] = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
             wrong.append(f"{place}/{inside.as_posix()}: cannot be read: {reason}")

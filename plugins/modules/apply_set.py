@@ -13,8 +13,8 @@ author:
 description:
   - Applies Kubernetes objects that belong together (server-side), and removes those of the set that are not wanted any
     more. What is not different is not written.
-  - The parts of the observer that are not Thanos are sets, made of templates in the role C(observer). So can be what an
-    operator adds.
+  - The parts of the observer that are not Thanos are sets, made of templates in the role
+    P(scs.observability.observer#role). So can be what an operator adds.
   - Every object gets the namespace and the labels of the set. Pods are replaced when a ConfigMap or Secret of the set
     changes that they use.
 extends_documentation_fragment:

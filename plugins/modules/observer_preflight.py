@@ -35,6 +35,11 @@ options:
   storage_class:
     description: The storage class that volumes are to have. When empty, the cluster must have a default one.
     type: str
+  prometheus_operator_state:
+    description: With V(external), what the Prometheus Operator defines must be there already.
+    type: str
+    choices: [present, external]
+    default: present
   pods:
     description:
       - The pods that are to run. Their requests are compared with what nodes can give (C(allocatable)) less what the
@@ -190,6 +195,10 @@ facts:
       description: The storage class that volumes get.
       type: str
       sample: standard
+    volume_sizes:
+      description: The size of the volumes of each StatefulSet in the namespace, empty where it has none.
+      type: dict
+      sample: {thanos-receive: 10Gi}
     api_server_networks:
       description: From which networks API servers ask pods, when they run on nodes of the cluster.
       type: list
@@ -240,6 +249,7 @@ def main() -> None:
             "minimum_version": {"type": "str", "default": "1.31"},
             "volumes": {"type": "bool", "default": True},
             "storage_class": {"type": "str"},
+            "prometheus_operator_state": {"type": "str", "choices": ["present", "external"], "default": "present"},
             "pods": {
                 "type": "list",
                 "elements": "dict",

@@ -173,3 +173,12 @@ def running_api_server(folder: Path) -> Iterator[ApiServer]:
         context.load_cert_chain(str(admin_certificate), str(admin_key))
         wait_until(lambda: answers(f"{url}/readyz", context), server, log)
         yield ApiServer(url, folder, authority)
+
+
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[ApiServer]:
+    """An API server with what an observer wants to see of a cluster."""
+    with running_api_server(folder) as server:
+        add_node(server, "node-1", cpu="8", memory="16Gi", pods="110")
+        server.client().create(storage_class("standard", default=True))
+        yield server

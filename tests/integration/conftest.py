@@ -14,7 +14,7 @@ import kubernetes
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from tests.integration.api_server import ApiServer, add_node, running_api_server, storage_class
+from tests.integration.api_server import ApiServer, running_cluster
 from tests.integration.s3_server import S3Server, running_s3_server
 
 
@@ -28,10 +28,7 @@ def _models_are_read_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with running_api_server(tmp_path_factory.mktemp("apiserver")) as server:
-        # What an observer wants to see of a cluster.
-        add_node(server, "node-1", cpu="8", memory="16Gi", pods="110")
-        server.client().create(storage_class("standard", default=True))
+    with running_cluster(tmp_path_factory.mktemp("apiserver")) as server:
         yield server
 
 

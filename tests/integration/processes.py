@@ -78,8 +78,10 @@ def process(name: str, arguments: list[str], log: Path) -> Iterator[subprocess.P
             started.wait()
 
 
-def wait_until(condition: Callable[[], bool], running: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
+def wait_until(
+    condition: Callable[[], bool], running: subprocess.Popen[bytes], log: Path, timeout: float = START_TIMEOUT
+) -> None:
+    deadline = time.monotonic() + timeout
     while not condition():
         if running.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"{running.args!r} did not start:\n{log.read_text(errors='replace')[-3000:]}")

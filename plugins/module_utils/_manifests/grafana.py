@@ -31,6 +31,7 @@ _ENDPOINTS = ("auth_url", "token_url", "api_url")
 _REQUIRED = ("client_id", *_ENDPOINTS)
 _GROUPS = {"admin_groups": "Admin", "editor_groups": "Editor", "viewer_groups": "Viewer"}
 _DEFAULTS = {"name": "OpenID Connect", "scopes": "openid profile email", "groups_claim": "groups"}
+_EVERYBODY = "*"
 _KEYS = (*_REQUIRED, *_DEFAULTS, *_GROUPS, "ca")
 # A path into the token, as JMESPath has it without quotes
 _CLAIM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -129,8 +130,8 @@ def environment(oidc: Mapping[str, Any], client_secret: str, url: str, now: date
         "allow_sign_up": "true",
         "use_pkce": "true",
         "role_attribute_path": role_path(settings),
-        # With groups of viewers, whoever is in none of the groups stays outside.
-        "role_attribute_strict": str(bool(settings.get("viewer_groups"))).lower(),
+        # Whoever gets no role stays outside.
+        "role_attribute_strict": str(not _open(settings)).lower(),
     }
     return {**result, **{f"GF_AUTH_GENERIC_OAUTH_{key.upper()}": str(value) for key, value in login.items()}}
 
@@ -142,8 +143,14 @@ def role_path(oidc: Mapping[str, Any]) -> str:
         f"contains(not_null({claim}, `[]`), '{group}') && '{role}'"
         for key, role in _GROUPS.items()
         for group in oidc.get(key) or []
+        if group != _EVERYBODY
     ]
-    return " || ".join(parts if oidc.get("viewer_groups") else [*parts, "'Viewer'"])
+    return " || ".join([*parts, "'Viewer'"] if _open(oidc) else parts)
+
+
+def _open(oidc: Mapping[str, Any]) -> bool:
+    """Whether everybody whom the provider knows may look."""
+    return _EVERYBODY in (oidc.get("viewer_groups") or [])
 
 
 def login_problems(oidc: Any, client_secret: str, url: str, now: datetime) -> list[str]:
@@ -185,12 +192,19 @@ def _group_problems(oidc: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     claim = oidc.get("groups_claim")
     if claim and isinstance(claim, str) and not _CLAIM.fullmatch(claim):
         yield "groups_claim", "must be a name, or names with dots between them, such as realm_access.roles"
+    if not any(oidc.get(key) for key in _GROUPS):
+        yield (
+            "viewer_groups",
+            "and the others are empty. Name groups, or '*' for everybody whom the provider knows",
+        )
     for key in _GROUPS:
         groups = oidc.get(key) or []
         if isinstance(groups, str) or not all(isinstance(group, str) and group for group in groups):
             yield key, "must be a list of texts"
         elif any(re.search(r"['\\]", group) for group in groups):
             yield key, "must not contain quotes or backslashes"
+        elif key != "viewer_groups" and _EVERYBODY in groups:
+            yield key, "must not be everybody. Name groups"
 
 
 def _url_problems(value: Any, schemes: tuple[str, ...]) -> list[str]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules and scrape configs: the role's files and the operator's in; what is deployed, and all that is wrong, out.
 
-Dashboards and Alertmanager's templates are only looked at by their names here; Grafana and Alertmanager read them.
+Dashboards and Alertmanager's templates are only looked at by their names here; what is in them is looked at elsewhere.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ DIRECTORY = "observer_extra_directory"
 RULE_FILES = "observer_rule_files"
 
 RULES, RULER_RULES, SCRAPE_CONFIGS = "rules", "ruler_rules", "scrape_configs"
+DASHBOARDS, TEMPLATES = "dashboards", "alertmanager_templates"
 # The folders that an operator may have, and how names of files in them end
 FOLDERS: dict[str, tuple[str, ...]] = {
     RULES: (".yml", ".yaml"),
     RULER_RULES: (".yml", ".yaml"),
     SCRAPE_CONFIGS: (".yml", ".yaml"),
-    "dashboards": (".json",),
-    "alertmanager_templates": (".tmpl",),
+    DASHBOARDS: (".json",),
+    TEMPLATES: (".tmpl",),
 }
-READ = (RULES, RULER_RULES, SCRAPE_CONFIGS)
 
 _API_VERSION = "monitoring.coreos.com/v1"
 _SCRAPE_API_VERSION = "monitoring.coreos.com/v1alpha1"
@@ -42,7 +42,8 @@ def combine(shipped: Mapping[str, str], own: Mapping[str, str], rule_files: Mapp
 
     ``shipped`` are the role's files and ``own`` the operator's, texts by a path like rules/a.yml; ``rule_files`` are
     further ones for the ruler, by name. ``rules`` and ``scrape_configs`` of the result are objects, ``ruler_rules`` are
-    files of rules by name. What is wrong is left out.
+    files of rules by name, ``dashboards`` and ``alertmanager_templates`` the operator's files of those by name. What is
+    wrong is left out.
     """
     misplaced = {path: fault for path in own if (fault := _misplaced(path))}
     problems = [f"{DIRECTORY}/{path}: {fault}" for path, fault in misplaced.items()]
@@ -72,6 +73,10 @@ def combine(shipped: Mapping[str, str], own: Mapping[str, str], rule_files: Mapp
         "rules": [_prometheus_rule(name, content) for name, (_place, content) in sorted(of_prometheus.items())],
         "ruler_rules": {name: content for name, (_place, content) in sorted(of_ruler.items())},
         "scrape_configs": found,
+        **{
+            wanted: {name: text for path, text in own.items() for folder, name in [_parts(path)] if folder == wanted}
+            for wanted in (DASHBOARDS, TEMPLATES)
+        },
     }
 
 
@@ -151,7 +156,7 @@ def _scrape_configs(files: Mapping[str, str]) -> tuple[list[Manifest], list[str]
         try:
             documents = [document for document in yaml.safe_load_all(text) if document is not None]
         except yaml.YAMLError as error:
-            problems.append(f"{place}: is not YAML: {_where(error)}")
+            problems.append(f"{place}: is not YAML: {thanos_rule_files.where(error)}")
             continue
         if not documents:
             problems.append(f"{place}: is empty")
@@ -204,13 +209,6 @@ def _of_spec(spec: Any) -> Iterator[str]:
             f"{', '.join(snakes)} is in Prometheus' own notation. A ScrapeConfig of the Prometheus Operator has names "
             "like staticConfigs"
         )
-
-
-def _where(error: Exception) -> str:
-    """What is wrong with YAML and where, without a line of it, which may hold a secret."""
-    mark = getattr(error, "problem_mark", None)
-    problem = str(getattr(error, "problem", None) or "it cannot be read")
-    return f"line {mark.line + 1}: {problem}" if mark else problem
 
 
 def _yaml() -> Any:

@@ -14,6 +14,8 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component
 
 _IMAGES = ("prometheus", "kube_state_metrics", "node_exporter", "kaas_metric_importer")
+# Without a size there is no volume, without a retention the operator takes a day.
+_NEEDED = ("observer_prometheus_storage_size", "observer_prometheus_retention")
 # Blocks are two hours long, and are complete and uploaded one hour later.
 SHORTEST_RETENTION = 6 * 3600
 # What the write-ahead log may need beside the samples that count for the limit
@@ -35,7 +37,7 @@ def problems(asked: Mapping[str, Any]) -> list[str]:
     found: dict[str, str] = {}
     for name, check in checks:
         value = asked.get(name)
-        if value in (None, ""):
+        if value is None or (value == "" and name not in _NEEDED):
             continue
         try:
             check(value, name)

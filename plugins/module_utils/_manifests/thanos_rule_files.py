@@ -61,8 +61,15 @@ def faults(name: str, content: Any) -> list[InputError]:
         try:
             content = yaml.safe_load(content)
         except yaml.YAMLError as error:
-            return [_refused(f"{name} is not YAML: {' '.join(str(error).split())}")]
+            return [_refused(f"{name} is not YAML: {where(error)}")]
     return list(_of_file(name, content))
+
+
+def where(error: Exception) -> str:
+    """What is wrong with YAML and where, without a line of it, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or "it cannot be read")
+    return f"line {mark.line + 1}: {problem}" if mark else problem
 
 
 def told(fault: InputError) -> str:

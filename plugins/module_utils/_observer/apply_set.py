@@ -199,7 +199,8 @@ def refuse(settings: Settings, observed: Observed) -> None:
         for name, keys in settings.generated.items()
         if (live := observed.live.get(name)) is not None
         and not _is_ours(live)
-        and (lacking := sorted(set(keys) - set(live.get("data") or {})))
+        # An empty password would let everybody in.
+        and (lacking := sorted(key for key in set(keys) if not (live.get("data") or {}).get(key)))
     ]
     _refuse("generated_secrets", problems)
 

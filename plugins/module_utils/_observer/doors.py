@@ -21,12 +21,15 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_subdomain
 from ansible_collections.scs.observability.plugins.module_utils._identity.provided import Source, server_of
 from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
+from ansible_collections.scs.observability.plugins.module_utils._manifests import node_exporter
 
 # Unless another is given
 NAMESPACE = "scs-observability"
 # A key of a Secret, and a word in haproxy.cfg
 _USER = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,63}")
 _ANYBODY = "*"
+_NODE_PORT = re.compile(r"observer_\w+_node_port")
+_HOST_PORT = "observer_node_exporter_port"
 _NETWORKS = (
     "observer_web_trusted_proxies",
     "observer_web_load_balancer_source_ranges",
@@ -70,7 +73,7 @@ def problems(given: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return what observers of one inventory, by host, would take away from each other: namespace, bucket, node ports.
+    """Return what observers of one inventory, by host, would take from each other: namespace, bucket, ports of nodes.
 
     Whether two are in one cluster is told by kubeconfig and context: two ways to the same cluster are not seen.
     """
@@ -83,6 +86,10 @@ def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
         found += [
             f"observer_namespace: {', '.join(hosts)} are all in {namespace} of one cluster. Give each its own"
             for namespace, hosts in _shared(neighbours, lambda asked: asked.get("observer_namespace") or NAMESPACE)
+        ]
+        found += [
+            f"observer_node_exporter_port: {', '.join(hosts)} all have {port} on nodes of a cluster. Give each its own"
+            for port, hosts in _shared(neighbours, lambda asked: _number(asked.get(_HOST_PORT)) or node_exporter.PORT)
         ]
         found += _node_ports(neighbours) if len(neighbours) > 1 else []
     return found + [
@@ -107,11 +114,11 @@ def _shared(
 
 
 def _node_ports(observers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Problems of all variables NAME_node_port, of which only those count whose NAME_service_type opens them."""
+    """Problems of all variables observer_*_node_port, of which those count whose service_type opens them."""
     users: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for host, asked in observers.items():
         # By name: whatever else there is may not have a value yet.
-        for name in sorted(name for name in asked if name.endswith("_node_port")):
+        for name in sorted(name for name in asked if _NODE_PORT.fullmatch(name)):
             value = asked[name]
             if not value:
                 continue

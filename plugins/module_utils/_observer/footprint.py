@@ -11,6 +11,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.scs.observability.plugins.module_utils._core import names
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import quantity_number
 from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway, node_exporter
 from ansible_collections.scs.observability.plugins.module_utils._observer.thanos import COMPONENTS
@@ -23,6 +24,7 @@ BESIDE: dict[str, tuple[str, ...]] = {
 ON_EVERY_NODE: dict[str, dict[str, Any]] = {
     "node_exporter": {"every_node": True, "host_access": True, "host_ports": [node_exporter.PORT]},
 }
+_SIDECARS = {name for beside in BESIDE.values() for name in beside}
 # How many there are of it is said by the variable of another part.
 _COUNTED_AS = {"web_gateway": "web", "oauth2_proxy": "web"}
 # What has resources of its own, where a profile says nothing.
@@ -33,19 +35,17 @@ def pods(profile: Mapping[str, Any], variables: Mapping[str, Any]) -> list[dict[
     """Return the pods as observer_preflight takes them.
 
     ``profile`` maps parts to resources. Of ``variables``, observer_<part>_resources replace it,
-    observer_<part>_replicas say how many, and observer_<part>_enabled whether. Raises InputError for resources that
-    cannot be.
+    observer_<part>_replicas say how many, and observer_<part>_enabled whether. Resources that cannot be are those of
+    the profile here; problems() tells of them.
     """
     parts = {**_DEFAULTS, **profile}
-    sidecars = {name for beside in BESIDE.values() for name in beside}
     found = []
-    for part in sorted(set(parts) - sidecars):
+    for part in sorted(set(parts) - _SIDECARS):
         if not _is_asked_for(part, variables):
             continue
         requests: dict[str, float] = {}
         for container in (part, *BESIDE.get(part, ())):
-            parameter = f"observer_{container}_resources"
-            given = names.resources(variables.get(parameter) or parts.get(container) or {}, parameter)
+            given = _resources(container, variables)[0] or parts.get(container) or {}
             for what, amount in given.get("requests", {}).items():
                 requests[what] = requests.get(what, 0.0) + quantity_number(amount)
         replicas = variables.get(f"observer_{_COUNTED_AS.get(part, part)}_replicas")
@@ -63,6 +63,20 @@ def pods(profile: Mapping[str, Any], variables: Mapping[str, Any]) -> list[dict[
             }
         )
     return found
+
+
+def problems(profile: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the resources of parts, one text per variable, which it begins with."""
+    return [text for part in sorted({**_DEFAULTS, **profile}) if (text := _resources(part, variables)[1])]
+
+
+def _resources(part: str, variables: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """The resources that are given for a part, none when they cannot be; and then what is wrong."""
+    parameter = f"observer_{part}_resources"
+    try:
+        return names.resources(variables.get(parameter) or {}, parameter), ""
+    except InputError as error:
+        return {}, str(error)
 
 
 def _ports(part: str, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,8 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("deployments.apps", "statefulsets.apps", "daemonsets.apps"), _CHANGE),
     **dict.fromkeys(("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"), _CHANGE),
     "poddisruptionbudgets.policy": _CHANGE,
+    # When it was reconciled
+    "leases.coordination.k8s.io": _CHANGE,
     **dict.fromkeys(("ingresses.networking.k8s.io", "networkpolicies.networking.k8s.io"), _CHANGE),
     **dict.fromkeys(
         (
@@ -85,6 +87,16 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
 }
 
 
+# What an observer asks of the Prometheus Operator
+_OPERATED = (
+    *(
+        ("monitoring.coreos.com/v1", kind)
+        for kind in ("Alertmanager", "PodMonitor", "Probe", "Prometheus", "PrometheusRule", "ServiceMonitor")
+    ),
+    ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"),
+)
+
+
 class PreflightError(ObservabilityError):
     """Everything that stands in the way."""
 
@@ -100,6 +112,8 @@ class Wanted:
     pods: tuple[WantedPod, ...]
     node_selector: Mapping[str, str]
     tolerations: Sequence[Manifest]
+    # Whether the Prometheus Operator is somebody else's business
+    external_operator: bool = False
 
 
 @dataclass
@@ -159,6 +173,7 @@ def read_parameters(params: Mapping[str, Any], report: Report) -> Wanted:
         pods=tuple(pod for pod in pods if pod is not None),
         node_selector=placed.get("node_selector", {}),
         tolerations=placed.get("tolerations", ()),
+        external_operator=params.get("prometheus_operator_state") == "external",
     )
 
 
@@ -177,23 +192,17 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         "pods": partial(client.list, "v1", "Pod", field_selector="status.phase!=Succeeded,status.phase!=Failed"),
         "storage classes": partial(client.list, "storage.k8s.io/v1", "StorageClass"),
         "the namespace": partial(client.get, "v1", "Namespace", namespace),
+        "volumes": partial(client.list, "apps/v1", "StatefulSet", namespace),
         "the clocks of nodes": partial(client.list, "coordination.k8s.io/v1", "Lease", "kube-node-lease"),
         "the cluster's DNS": partial(client.list, "discovery.k8s.io/v1", "EndpointSlice", label_selector=_DNS),
         "rights": partial(missing_rights, client, namespace),
     }
-    calls = [partial(_refused_or, call) for call in reads.values()]
-    seen = dict(zip(reads, client.parallel(calls), strict=True))
-    for what, answer in seen.items():
-        if not isinstance(answer, ApiError):
-            continue
-        if answer.status == 403:
-            # A right that deploying does not need.
-            report.warnings.append(f"{what} could not be looked at: {answer.reason}")
-        else:
-            report.problems.append(answer)
+    if wanted.external_operator:
+        reads["what an operator defines"] = partial(_missing_kinds, client)
+    seen = _answers(client, reads, report)
 
     def known(*needed: str) -> bool:
-        return not any(isinstance(seen[what], ApiError) for what in needed)
+        return all(what in seen for what in needed)
 
     problems = report.problems
     problems += version_problems(server.version, wanted.minimum_version)
@@ -202,6 +211,10 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         problems += rights_problems(seen["rights"], namespace)
     if known("the namespace"):
         problems += namespace_problems(seen["the namespace"], wanted.pods)
+    if known("what an operator defines"):
+        problems += operator_problems(seen["what an operator defines"])
+    if known("volumes"):
+        report.facts["volume_sizes"] = volume_sizes(seen["volumes"])
     if known("storage classes") and wanted.volumes:
         report.facts["storage_class"] = wanted.storage_class or default_class(seen["storage classes"])
         problems += storage_problems(seen["storage classes"], wanted.storage_class)
@@ -222,11 +235,30 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         report.facts["other_observers"] = other_observers(seen["pods"], namespace)
 
 
+def _answers(client: KubernetesClient, reads: Mapping[str, Callable[[], Any]], report: Report) -> dict[str, Any]:
+    """Ask, and return what was answered."""
+    answers = client.parallel([partial(_refused_or, call) for call in reads.values()])
+    seen = dict(zip(reads, answers, strict=True))
+    for what, answer in seen.items():
+        if not isinstance(answer, ApiError):
+            continue
+        if answer.status == 403:
+            # A right that deploying does not need.
+            report.warnings.append(f"{what} could not be looked at: {answer.reason}")
+        else:
+            report.problems.append(answer)
+    return {what: answer for what, answer in seen.items() if not isinstance(answer, ApiError)}
+
+
 def _refused_or(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ApiError as error:
         return error
+
+
+def _missing_kinds(client: KubernetesClient) -> list[str]:
+    return [f"{kind} of {version}" for version, kind in _OPERATED if not client.serves(version, kind)]
 
 
 def missing_rights(client: KubernetesClient, namespace: str) -> dict[tuple[str, str], list[str]]:
@@ -361,6 +393,29 @@ def namespace_problems(namespace: Manifest | None, pods: Iterable[WantedPod]) ->
             advice=f"Label it {_LEVEL}=privileged, or take another one",
         )
     ]
+
+
+def operator_problems(missing: Sequence[str]) -> list[ObservabilityError]:
+    if not missing:
+        return []
+    return [
+        ObservabilityError(
+            f"is external, and the cluster does not know {', '.join(missing)}",
+            parameter="prometheus_operator_state",
+            advice="Install the Prometheus Operator first, or let it be present",
+        )
+    ]
+
+
+def volume_sizes(stateful_sets: Iterable[Manifest]) -> dict[str, str]:
+    """Return the size of the volumes that each StatefulSet asks for, empty where it has none."""
+    found = {}
+    for item in stateful_sets:
+        claims = item["spec"].get("volumeClaimTemplates") or [{}]
+        found[item["metadata"]["name"]] = (
+            claims[0].get("spec", {}).get("resources", {}).get("requests", {}).get("storage", "")
+        )
+    return found
 
 
 def default_class(classes: Iterable[Manifest]) -> str | None:

@@ -155,15 +155,15 @@ def test_a_secret_of_the_operators_own_is_left_alone(
     ensure: Ensure, other: kubernetes.client.ApiClient, namespace: str
 ) -> None:
     core = kubernetes.client.CoreV1Api(other)
-    own = {"metadata": {"name": "made"}, "stringData": {"one": "own"}}
+    own = {"metadata": {"name": "made"}, "stringData": {"one": "own", "empty": ""}}
     core.create_namespaced_secret(namespace, own)
     changes = ensure(namespace=namespace, generated_secrets={"made": ["one"]})["changes"]
     assert [change for change in changes if "Secret" in change] == []
-    with pytest.raises(InputError, match="which somebody else made, lacks two") as refusal:
-        ensure(namespace=namespace, generated_secrets={"made": ["one", "two"]})
+    with pytest.raises(InputError, match="which somebody else made, lacks empty, two") as refusal:
+        ensure(namespace=namespace, generated_secrets={"made": ["one", "two", "empty"]})
     assert refusal.value.parameter == "generated_secrets"
     ensure(namespace=namespace, state="absent", purge=True)
-    assert values(core, namespace, "made") == {"one": "own"}
+    assert values(core, namespace, "made") == {"one": "own", "empty": ""}
 
 
 def test_two_observers_in_a_cluster_do_not_take_each_others(

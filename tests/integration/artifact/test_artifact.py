@@ -6,13 +6,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
-from tests.integration.api_server import ApiServer
+from tests.integration.api_server import ApiServer, running_cluster
 from tests.integration.artifact.conftest import Core
+from tests.integration.processes import prometheus_operator_bundle
 from tests.integration.s3_server import S3Server
+
+
+@pytest.fixture(scope="module")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One that no other test uses: definitions of the Prometheus Operator are for all namespaces."""
+    with running_cluster(tmp_path_factory.mktemp("apiserver")) as server:
+        yield server
 
 
 def recap(output: str) -> dict[str, int]:
@@ -40,6 +50,7 @@ def test_the_installed_artifact_deploys_an_observer_and_changes_nothing_again(
         "observer_gateway_hostnames": ["metrics.example.org"],
         # There is no kubelet, so no pod ever runs.
         "observer_wait": False,
+        "observer_prometheus_operator_bundle": str(prometheus_operator_bundle()),
         "verification_kubeconfig": "{{ observer_kubeconfig }}",
         "verification_namespace": name,
     }
@@ -59,6 +70,11 @@ def test_the_installed_artifact_deploys_an_observer_and_changes_nothing_again(
         for item in client.list("apps/v1", kind, namespace=name)
     }
     assert workloads == {
+        "blackbox-exporter",
+        "grafana",
+        "kaas-metric-importer",
+        "kube-state-metrics",
+        "prometheus-operator",
         "remote-write-gateway",
         "thanos-bucket-web",
         "thanos-compact",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,8 @@ import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from tests.integration.api_server import ApiServer
+from tests.integration.api_server import ApiServer, running_cluster
+from tests.integration.processes import prometheus_operator_bundle
 from tests.integration.s3_server import S3Server
 from tests.pki import authority, make
 
@@ -30,6 +31,18 @@ class Run(NamedTuple):
 
 
 Playbook = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One that no other test uses: definitions of the Prometheus Operator are for all namespaces."""
+    with running_cluster(tmp_path_factory.mktemp("apiserver")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def admin(api_server: ApiServer) -> KubernetesClient:
+    return api_server.client()
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +72,7 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
             "observer_bucket_secret_key": s3.owner.secret_key,
             # There is no kubelet, so no pod ever runs.
             "observer_wait": False,
+            "observer_prometheus_operator_bundle": str(prometheus_operator_bundle()),
             **variables,
         }
         inventory = tmp_path / "hosts.yml"
@@ -104,7 +118,9 @@ def test_a_second_observer_neither_writes_into_the_bucket_of_the_first_nor_delet
     refused = playbook(second, observer_force=True)
     assert not refused.succeeded
     assert f"{first}/thanos-compact" in refused.output
-    assert [admin.list("apps/v1", kind, second) for kind in ("Deployment", "StatefulSet")] == [[], []]
+    # The operator comes first, as its definitions decide what the others look like. It touches no bucket.
+    made = [item for kind in ("Deployment", "StatefulSet") for item in admin.list("apps/v1", kind, second)]
+    assert [item["metadata"]["name"] for item in made] == ["prometheus-operator"]
 
     away = {"observer_state": "absent", "observer_purge": True}
     purged = playbook(second, **away, observer_force=True)

@@ -67,10 +67,12 @@ def test_everything_that_is_wrong_with_a_cluster_is_told_at_once_and_nothing_whe
     renew(client, "n1", 600)
     exporter = {"name": "exporter", "every_node": True, "host_access": True, "host_ports": [9]}
 
-    result = look(cluster, minimum_version="9.0", pods=[{**POD, "replicas": 3}, exporter])
+    wrong = {"minimum_version": "9.0", "prometheus_operator_state": "external"}
+    result = look(cluster, **wrong, pods=[{**POD, "replicas": 3}, exporter])
     words = [
         "Kubernetes v1.",
         "observer enforces the Pod Security level restricted",
+        "prometheus_operator_state: is external, and the cluster does not know Alertmanager of",
         "no storage class is the default one",
         "the clock of node n1 is",
         "the cluster's DNS has no ready pod",
@@ -106,7 +108,7 @@ def test_a_user_without_rights_is_told_all_that_is_missing_and_what_could_not_be
     assert "get, list, create, patch, delete clusterroles.rbac.authorization.k8s.io" in in_cluster
     assert "in namespace observer: get, list, create, patch, delete secrets" in in_namespace
     assert "get pods/log" in in_namespace
-    assert len(result["warnings"]) == 6
+    assert len(result["warnings"]) == 7
     assert all('user "nobody" is forbidden' in warning for warning in result["warnings"])
     assert set(result["facts"]) == {"context", "version", "clock_skew_seconds"}
 

@@ -230,14 +230,16 @@ def test_the_password_and_claims_of_identity_end_at_the_door(web: Web) -> None:
         "/%2D%2Fquit",
         "/-",
         "/debug/pprof/heap",
+        "/metrics",
+        "/%6detrics",
         "/api/v1/admin/tsdb/delete_series?match[]=up",
         "/api/v1/write",
         "/api/v1/otlp/v1/metrics",
         "/api/v1/blocks/mark?id=x&action=DELETION",
     ],
 )
-def test_administration_is_not_for_the_web(web: Web, path: str) -> None:
-    for service in set(HOSTNAMES) - {"grafana"}:
+def test_administration_and_metrics_are_not_for_the_web(web: Web, path: str) -> None:
+    for service in HOSTNAMES:
         assert web.ask(service, path, method="POST", user="admin").status == 403
 
 
@@ -248,7 +250,7 @@ def test_work_is(web: Web, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "site", "status"),
-    [("POST", "cross-site", 403), ("POST", "same-origin", 200), ("GET", "cross-site", 200)],
+    [("POST", "cross-site", 403), ("POST", "same-site", 403), ("POST", "same-origin", 200), ("GET", "cross-site", 200)],
 )
 def test_pages_of_others_change_nothing(web: Web, method: str, site: str, status: int) -> None:
     answer = web.ask("alertmanager", "/api/v2/silences", method=method, user="admin", Sec_Fetch_Site=site)
@@ -395,6 +397,8 @@ def test_a_person_of_the_group_logs_in_and_gets_to_where_it_wanted(login: Login)
     # Each name has a login of its own: the cookie that another page gets is worth nothing here.
     (name,) = [name for name in answer.cookies if not name.endswith("csrf")][:1]
     assert name.startswith("__Host-")
+    # Who leaves a group stays in for a day's work, not for a week.
+    assert "max-age=43200;" in f"{answer.headers['set-cookie'].lower()};"
 
 
 def test_a_person_of_another_group_stays_out(login: Login) -> None:

@@ -56,7 +56,7 @@ def test_only_parts_of_the_observer_are_known() -> None:
 
 def test_problems_of_one_and_of_all_observers_are_said_together() -> None:
     asked = {"observer_web_enabled": True, "observer_web_users": []}
-    found = web_problems(asked, {"o1": {}, "o2": {}})
+    found = web_problems(asked, {"o1": {}, "o2": {"observer_node_exporter_port": 19101}})
     assert [text.partition(":")[0] for text in found] == [
         "observer_web_hostnames",
         "observer_web_users",

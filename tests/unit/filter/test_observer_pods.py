@@ -3,9 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import pytest
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.scs.observability.plugins.filter.observer_pods import FilterModule
 
 observer_pods = FilterModule().filters()["observer_pods"]
@@ -14,8 +11,3 @@ observer_pods = FilterModule().filters()["observer_pods"]
 def test_pods_of_a_profile() -> None:
     pods = observer_pods({"grafana": {"requests": {"cpu": "50m"}}}, {"observer_grafana_replicas": 2})
     assert {"name": "grafana", "requests": {"cpu": "50m"}, "replicas": 2} in pods
-
-
-def test_what_is_wrong_names_the_variable() -> None:
-    with pytest.raises(AnsibleFilterError, match=r"^observer_query_resources: cores is neither requests nor limits"):
-        observer_pods({}, {"observer_query_resources": {"cores": 2}})

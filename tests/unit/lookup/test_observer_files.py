@@ -36,6 +36,7 @@ def test_the_operators_files_and_variable_are_beside_it(tmp_path: Path) -> None:
     assert found["problems"] == []
     assert "own" in {item["metadata"]["name"] for item in found["rules"]}
     assert found["ruler_rules"]["site.yml"] == RULES
+    assert (found["dashboards"], found["alertmanager_templates"]) == ({"a.json": "{}"}, {})
 
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -47,9 +48,12 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     write(tmp_path, **{"rules__good.yml": RULES})
     (tmp_path / "rules" / "latin.yml").write_bytes(b"\xe4")
     (tmp_path / "rules" / "gone.yml").symlink_to("nowhere")
+    (tmp_path / "dashboards").mkdir()
+    (tmp_path / "dashboards" / "latin.json").write_bytes(b"\xe4")
     found, wrong = read(tmp_path)
     assert list(found) == ["rules/good.yml"]
     assert wrong == [
+        "observer_extra_directory/dashboards/latin.json: cannot be read: it is not text in UTF-8",
         "observer_extra_directory/rules/gone.yml: cannot be read: No such file or directory",
         "observer_extra_directory/rules/latin.yml: cannot be read: it is not text in UTF-8",
     ]

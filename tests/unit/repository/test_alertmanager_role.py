@@ -50,6 +50,7 @@ def test_everything_that_can_be_asked_for(tmp_path: Path) -> None:
         observer_alertmanager_receivers=[{"name": "tickets", "type": "email", "to": "team@example.com"}],
         observer_alertmanager_dashboard_url="https://grafana.example.com/d/x?var-cluster={cluster}",
         observer_extra_directory=str(tmp_path),
+        observer_web_enabled=True,
         observer_web_hostnames={"alertmanager": "alerts.example.com"},
     )
     assert set(objects) == {*ALWAYS, "PodDisruptionBudget alertmanager"}

@@ -85,6 +85,10 @@ def faults(rule: Mapping[str, Any]) -> list[str]:
     return found
 
 
+# What counts clusters
+OF_MANY = {"KaaSMassLoss"}
+
+
 def clusters_mixed(expression: str) -> list[str]:
     """Aggregations and joins that do not keep clusters apart; ``on ()`` is a condition that holds for all of them."""
     text = re.sub(r"#.*", "", expression)
@@ -144,7 +148,7 @@ def test_its_texts_name_labels_that_it_has(path: Path, rule: dict[str, Any]) -> 
 
 @pytest.mark.parametrize(("path", "rule"), [item for item in ALERTS if item.values[0].parent.name == "ruler_rules"])
 def test_the_ruler_keeps_clusters_apart(path: Path, rule: dict[str, Any]) -> None:
-    assert clusters_mixed(rule["expr"]) == []
+    assert rule["alert"] in OF_MANY or clusters_mixed(rule["expr"]) == []
 
 
 @pytest.mark.parametrize(

@@ -6,82 +6,84 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 import yaml
 
-from ansible_collections.scs.observability.plugins.filter.default_image import default_image
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import OPTIONAL
-from ansible_collections.scs.observability.plugins.module_utils._manifests import grafana
+from tests import rendered
 from tests.pki import authority
 
-ROLE = Path(__file__).resolve().parents[3] / "roles" / "observer"
 CA = authority("provider").pem
 
 Objects = dict[str, dict[str, Any]]
 
 
-def rendered(template: str, **given: Any) -> Objects:
-    """The objects of a template by kind and name; variables have their defaults unless given."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"to_json": json.dumps, "bool": bool, "scs.observability.default_image": default_image}
-    environment.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
-    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-    profiles = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    text = environment.get_template(template).render({**defaults, **profiles, **given})
-    return {f"{item['kind']} {item['metadata']['name']}": item for item in yaml.safe_load_all(text)}
+def made(file: str, **given: Any) -> Objects:
+    """The objects of a set by kind and name; variables have their defaults unless given."""
+    (call,) = rendered.calls(file, **given)
+    return {f"{item['kind']} {item['metadata']['name']}": item for item in call.arguments["objects"]}
 
 
 def blackbox_exporter(**given: Any) -> Objects:
-    return rendered("blackbox_exporter.yml.j2", **given)
+    return made("blackbox_exporter.yml", **given)
 
 
-def with_grafana(own: dict[str, str] | None = None, **given: Any) -> Objects:
-    """As the task has it, with the variables that it makes."""
-    folders = {"scs": "SCS observability", **({"own": "Own"} if own else {})}
-    return rendered(
-        "grafana.yml.j2",
-        **{
-            "observer_grafana_dashboards": grafana.dashboards({"observer.json": "{}"}, own or {}),
-            "observer_grafana_folders": folders,
-            "observer_grafana_environment": {},
-            **given,
-        },
-    )
+def with_grafana(**given: Any) -> Objects:
+    return made("grafana.yml", **given)
 
 
-OIDC = {"client_id": "grafana", "ca": CA}
-OWN = {"billing.json": json.dumps({"title": "Billing", "uid": "billing"})}
+OIDC = {
+    "client_id": "grafana",
+    "viewer_groups": ["operators"],
+    "auth_url": "https://sso.example.org/auth",
+    "token_url": "https://sso.example.org/token",
+    "api_url": "https://sso.example.org/userinfo",
+    "ca": CA,
+}
+
+
+@pytest.fixture
+def extra(tmp_path: Path) -> str:
+    """A directory of the operator with a dashboard."""
+    (tmp_path / "dashboards").mkdir()
+    (tmp_path / "dashboards" / "billing.json").write_text(json.dumps({"title": "Billing", "uid": "billing"}))
+    return str(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "objects",
+    ("file", "given"),
     [
-        blackbox_exporter(),
-        blackbox_exporter(observer_endpoints_ca=CA, observer_endpoints=[{"url": "ICMP://host"}]),
-        with_grafana(),
-        with_grafana(OWN, observer_grafana_oidc=OIDC, observer_grafana_storage_size="5Gi"),
+        ("blackbox_exporter.yml", {}),
+        (
+            "blackbox_exporter.yml",
+            {"observer_endpoints_ca": CA, "observer_endpoints": [{"name": "host", "url": "ICMP://host"}]},
+        ),
+        ("grafana.yml", {}),
+        (
+            "grafana.yml",
+            {
+                "observer_grafana_url": "https://grafana.example.org",
+                "observer_grafana_oidc": OIDC,
+                "observer_grafana_oidc_client_secret": "swordfish",
+                "observer_grafana_storage_size": "5Gi",
+            },
+        ),
     ],
 )
-def test_what_is_mounted_is_there(objects: Objects) -> None:
+def test_what_is_mounted_is_there(file: str, given: dict[str, Any], extra: str) -> None:
+    objects = made(file, observer_extra_directory=extra, **given)
     (workload,) = [item for kind, item in objects.items() if kind.startswith("Deployment ")]
     pod = workload["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert {mount["name"] for mount in container["volumeMounts"]} == set(volumes)
-    made_elsewhere = {item["metadata"]["name"] for item in grafana.dashboards({"observer.json": "{}"}, OWN)}
     for volume in volumes.values():
         sources = [volume, *volume.get("projected", {}).get("sources", [])]
         config_maps = {source["configMap"]["name"] for source in sources if "configMap" in source}
-        assert config_maps - made_elsewhere <= {
-            key.partition(" ")[2] for key in objects if key.startswith("ConfigMap ")
-        }
+        assert config_maps <= {key.partition(" ")[2] for key in objects if key.startswith("ConfigMap ")}
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["resources"]["limits"]
     assert pod["automountServiceAccountToken"] is False
@@ -96,7 +98,8 @@ def test_what_is_mounted_is_there(objects: Objects) -> None:
     ],
 )
 def test_who_pings_needs_no_capability(urls: list[str], sysctls: Any) -> None:
-    objects = blackbox_exporter(observer_endpoints=[{"url": url} for url in urls])
+    catalogue = [{"name": f"endpoint-{number}", "url": url} for number, url in enumerate(urls)]
+    objects = blackbox_exporter(observer_endpoints=catalogue)
     pod = objects["Deployment blackbox-exporter"]["spec"]["template"]["spec"]
     assert pod["securityContext"].get("sysctls") == sysctls
     assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -122,8 +125,8 @@ def provisioned(objects: Objects, name: str) -> dict[str, Any]:
     return content
 
 
-def test_grafana_knows_its_data_sources_and_folders() -> None:
-    objects = with_grafana(OWN)
+def test_grafana_knows_its_data_sources_and_folders(extra: str) -> None:
+    objects = with_grafana(observer_extra_directory=extra)
     sources = provisioned(objects, "datasources.yaml")["datasources"]
     assert [(item["uid"], item.get("isDefault", False)) for item in sources] == [
         ("thanos", True),

@@ -102,6 +102,9 @@ FILES = {
     "  roles:\n    - role: scs.observability.tea\n      vars: {tea_state: present}\n    - scs.observability.bare\n",
     "playbooks/day.yml": "---\n- name: Begin\n  ansible.builtin.import_playbook: breakfast.yml\n"
     "- name: Go on\n  hosts: office\n  tasks:\n    - name: Work\n      ansible.builtin.debug:\n",
+    "playbooks/night.yml": "---\n- name: Sleep well\n  hosts: bedroom\n  tasks:\n    - name: Go to bed whatever comes\n"
+    "      block:\n        - name: Have tea\n          ansible.builtin.include_role: {name: scs.observability.tea}\n"
+    "          vars: {tea_state: absent}\n    - name: Dream\n      ansible.builtin.debug:\n",
     "plugins/modules/kettle.py": MODULE,
     "plugins/modules/__init__.py": "",
     "plugins/doc_fragments/fire.py": FRAGMENT,
@@ -160,7 +163,8 @@ class TestRole:
         assert "Default: `{{ inventory_hostname }}`" in row(page, "tea_drinker")
 
     def test_it_names_what_runs_it_and_what_it_runs(self, page: str) -> None:
-        assert "Run by [`breakfast`](../playbooks/breakfast.md), [`day`](../playbooks/day.md)." in page
+        playbooks = ", ".join(f"[`{name}`](../playbooks/{name}.md)" for name in ("breakfast", "day", "night"))
+        assert f"Run by {playbooks}." in page
         assert "Runs [`kettle`](../modules/kettle.md)." in page
 
     def test_a_role_may_have_nothing_to_say(self, reference: ModuleType) -> None:
@@ -181,6 +185,12 @@ class TestPlaybook:
         assert "1. Begin: playbook [`breakfast`](../playbooks/breakfast.md)\n2. Go on (hosts `office`)" in page
         assert "Hosts: `kitchen`, `office`" in page
         assert "Those of [`tea`](../roles/tea.md)" in page
+
+    def test_roles_that_tasks_include(self, reference: ModuleType) -> None:
+        page = reference.pages()["docs/playbooks/night.md"]
+        tea = "role [`tea`](../roles/tea.md) with `tea_state: absent`"
+        assert f"1. Sleep well (hosts `bedroom`): {tea}, task *Dream*" in page
+        assert "Those of [`tea`](../roles/tea.md)." in page
 
 
 class TestModule:

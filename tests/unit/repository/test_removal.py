@@ -43,4 +43,4 @@ def test_every_set_of_objects_is_removed_and_none_that_is_not_made() -> None:
 def test_the_operator_outlives_what_it_runs() -> None:
     order = [next((name for name in task if name.startswith("scs.")), "") for task in in_file(TASKS / "absent.yml")]
     modules = [name.rpartition(".")[2] for name in order if name]
-    assert modules == ["remote_write_gateway", "apply_set", "prometheus_operator", "thanos_component", "bucket"]
+    assert modules == ["remote_write_gateway", "apply_set", "thanos_component", "prometheus_operator", "bucket"]

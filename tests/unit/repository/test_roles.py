@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -104,7 +105,9 @@ class TestRole:
             if re.search(r"secret(?!$)|client_secret|secret_key|password|kubeconfig_content|private_key", name)
         }
         assert {name for name, option in options(role).items() if option.get("no_log")} == secret
-        assert {defaults(role)[name] for name in secret & set(defaults(role))} <= {""}
+        # That of the observer stands in for the same one of another role.
+        none = {"", "{{ observer_kubeconfig_content | default('') }}"}
+        assert {defaults(role)[name] for name in secret & set(defaults(role))} <= none
 
     def test_an_empty_answer_is_taken_where_a_text_or_a_list_is_wanted(self, role: str) -> None:
         # Surveys have types of their own for numbers, switches and choices, and send nothing empty there.
@@ -157,6 +160,14 @@ def test_playbooks_are_callable_by_their_full_name(path: Path) -> None:
         for role in play.get("roles", []):
             namespace, _ignored, name = role["role"].rpartition(".")
             assert (namespace, name in ROLES) == ("scs.observability", True)
+
+
+@pytest.mark.parametrize("name", ["kubeconfig", "kubeconfig_content", "context", "namespace"])
+def test_verification_looks_at_the_observer_of_the_host(name: str) -> None:
+    """Not at another one, because its name was said to the role observer alone."""
+    default = jinja2.Template(defaults("verification")[f"verification_{name}"])
+    assert default.render({f"observer_{name}": "other"}) == "other"
+    assert default.render() == default.render({f"observer_{name}": ""}) == defaults("observer")[f"observer_{name}"]
 
 
 @pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: str(path.relative_to(CHECKOUT)))

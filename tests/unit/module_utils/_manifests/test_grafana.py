@@ -26,6 +26,7 @@ def oidc(**changes: Any) -> dict[str, Any]:
         "auth_url": f"{issuer}/auth",
         "token_url": f"{issuer}/token",
         "api_url": f"{issuer}/userinfo",
+        "admin_groups": ["sre"],
         **changes,
     }
     return {key: value for key, value in given.items() if value is not None}
@@ -70,23 +71,25 @@ TEAMS = {"admin_groups": ["sre", "on call"], "editor_groups": ["dev"]}
         (TEAMS, {"groups": ["dev", "sre"]}, "Admin"),
         (TEAMS, {"groups": ["on call"]}, "Admin"),
         (TEAMS, {"groups": ["dev"]}, "Editor"),
-        (TEAMS, {"groups": ["other"]}, "Viewer"),
-        (TEAMS, {"groups": []}, "Viewer"),
-        (TEAMS, {}, "Viewer"),
-        ({}, {}, "Viewer"),
+        ({**TEAMS, "viewer_groups": ["*"]}, {"groups": ["other"]}, "Viewer"),
+        ({**TEAMS, "viewer_groups": ["*"]}, {"groups": ["dev"]}, "Editor"),
+        ({**TEAMS, "viewer_groups": ["*"]}, {}, "Viewer"),
         ({**TEAMS, "viewer_groups": ["staff"]}, {"groups": ["staff"]}, "Viewer"),
         ({**TEAMS, "viewer_groups": ["staff"]}, {"groups": ["sre"]}, "Admin"),
         # Not let in
+        (TEAMS, {"groups": ["other"]}, False),
+        (TEAMS, {"groups": []}, False),
+        (TEAMS, {}, False),
         ({**TEAMS, "viewer_groups": ["staff"]}, {"groups": ["other"]}, False),
         ({**TEAMS, "viewer_groups": ["staff"]}, {}, False),
         ({**TEAMS, "groups_claim": "realm_access.roles"}, {"realm_access": {"roles": ["dev"]}}, "Editor"),
-        ({**TEAMS, "groups_claim": "realm_access.roles"}, {"groups": ["dev"]}, "Viewer"),
+        ({**TEAMS, "groups_claim": "realm_access.roles"}, {"groups": ["dev"]}, False),
     ],
 )
 def test_groups_become_a_role(given: dict[str, Any], claims: dict[str, Any], role: Any) -> None:
     found = grafana.environment(oidc(**given), SECRET, URL, NOW)
     assert jmespath.search(found["GF_AUTH_GENERIC_OAUTH_ROLE_ATTRIBUTE_PATH"], claims) == role
-    assert found["GF_AUTH_GENERIC_OAUTH_ROLE_ATTRIBUTE_STRICT"] == str("viewer_groups" in given).lower()
+    assert found["GF_AUTH_GENERIC_OAUTH_ROLE_ATTRIBUTE_STRICT"] == str(given.get("viewer_groups") != ["*"]).lower()
 
 
 EXPIRED = authority("provider", start=NOW - timedelta(days=2), end=NOW - timedelta(days=1)).pem
@@ -104,6 +107,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"admin_groups": "sre"}, "admin_groups", "list of texts"),
     ({"editor_groups": [5]}, "editor_groups", "list of texts"),
     ({"viewer_groups": ["it's"]}, "viewer_groups", "quotes"),
+    ({"editor_groups": ["*"]}, "editor_groups", "must not be everybody"),
+    ({"admin_groups": []}, "viewer_groups", "everybody whom the provider knows"),
     ({"groups_claim": "https://example.org/groups"}, "groups_claim", "must be a name"),
     ({"scopes": ["openid"]}, "scopes", "must be a text"),
     ({"ca": "nothing"}, "ca", "no PEM certificate"),
@@ -135,7 +140,7 @@ def test_what_cannot_work_is_refused_by_its_key(changes: dict[str, Any], key: st
                 "observer_grafana_oidc_client_secret",
                 *(
                     f"observer_grafana_oidc.{key}"
-                    for key in ("client_id", "auth_url", "token_url", "api_url", "scopes")
+                    for key in ("client_id", "auth_url", "token_url", "api_url", "scopes", "viewer_groups")
                 ),
             ],
         ),

@@ -65,3 +65,9 @@ def test_all_problems_are_told_at_once() -> None:
 def test_what_is_there_by_default_and_what_is_not_given_is_fine() -> None:
     assert problems(yaml.safe_load(DEFAULTS.read_text())) == []
     assert problems({}) == []
+
+
+def test_a_retention_and_a_size_must_not_be_empty() -> None:
+    needed = ["observer_prometheus_retention", "observer_prometheus_storage_size"]
+    found = problems(dict.fromkeys([*needed, "observer_prometheus_image"], ""))
+    assert sorted(text.partition(":")[0] for text in found) == needed

@@ -218,13 +218,21 @@ def observer(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_observers_of_one_inventory_leave_each_other_alone(second: dict[str, Any], told: list[str]) -> None:
-    found = doors.collisions({"o1": observer(), "o2": observer(**second)})
+    found = doors.collisions({"o1": observer(), "o2": observer(**{"observer_node_exporter_port": 19101, **second})})
     assert [text.partition(". ")[0] for text in found] == told
 
 
 def test_a_namespace_that_is_not_given_is_one_too() -> None:
-    (problem,) = doors.collisions({"o1": {}, "o2": {}})
-    assert problem.startswith("observer_namespace: o1, o2 are all in scs-observability")
+    namespace, port = doors.collisions({"o1": {}, "o2": {}})
+    assert namespace.startswith("observer_namespace: o1, o2 are all in scs-observability")
+    assert port.startswith("observer_node_exporter_port: o1, o2 all have 19100")
+
+
+def test_ports_that_the_inventory_has_for_itself_are_not_ours() -> None:
+    one = {"observer_bucket_name": "one", "site_node_port": 30443}
+    two = {"observer_bucket_name": "two", "site_node_port": 30443, "observer_context": "two"}
+    assert doors.collisions({"o1": one, "o2": two}) == []
+    assert len(doors.collisions({"o1": one, "o2": {**two, "observer_context": ""}})) == 2
 
 
 class NotYet(dict[str, Any]):
@@ -240,4 +248,4 @@ class NotYet(dict[str, Any]):
 
 def test_only_what_matters_is_read_of_other_hosts() -> None:
     hosts = {host: NotYet(observer(), observer_later=None, observer_namespace=host) for host in ("o1", "o2")}
-    assert len(doors.collisions(hosts)) == 2
+    assert len(doors.collisions(hosts)) == 3

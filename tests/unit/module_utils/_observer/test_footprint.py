@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._observer import footprint
 from ansible_collections.scs.observability.plugins.module_utils._observer.capacity import WantedPod
 from ansible_collections.scs.observability.plugins.module_utils._observer.thanos import COMPONENTS
@@ -83,9 +82,21 @@ def test_thanos_and_the_gateway_have_defaults_of_their_own() -> None:
 
 
 def test_resources_that_cannot_be_are_named_as_the_role_calls_them() -> None:
-    with pytest.raises(InputError) as caught:
-        footprint.pods({}, {"observer_store_resources": {"requests": {"cpu": "lots"}}})
-    assert caught.value.parameter == "observer_store_resources.requests.cpu"
+    variables = {
+        "observer_grafana_resources": {"request": {}},
+        "observer_store_resources": {"requests": {"cpu": "lots"}},
+        "observer_query_resources": {"requests": {"cpu": "1"}},
+    }
+    assert [text.partition(": ")[0] for text in footprint.problems(PROFILES["small"], variables)] == [
+        "observer_grafana_resources",
+        "observer_store_resources.requests.cpu",
+    ]
+
+
+def test_pods_are_told_beside_resources_that_cannot_be() -> None:
+    """So that what else stands in the way is told, too."""
+    found = by_name({}, {"observer_store_resources": {"requests": {"cpu": "lots"}}})
+    assert found["store"] == by_name({}, {})["store"]
 
 
 @pytest.mark.parametrize("profile", PROFILES)

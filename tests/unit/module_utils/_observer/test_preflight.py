@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import resource_of
 from ansible_collections.scs.observability.plugins.module_utils._observer import preflight
 from ansible_collections.scs.observability.plugins.module_utils._observer.capacity import WantedPod
+from tests import deployed
+
+PLAYBOOKS = Path(__file__).resolve().parents[4] / "playbooks"
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
@@ -100,6 +106,15 @@ def test_storage_classes(classes: list[dict[str, Any]], wanted: str, words: str)
     problems = [str(problem) for problem in preflight.storage_problems(classes, wanted)]
     assert bool(problems) == bool(words)
     assert all(words in problem for problem in problems)
+
+
+def test_sizes_of_volumes() -> None:
+    claim = {"spec": {"resources": {"requests": {"storage": "10Gi"}}}}
+    sets = [
+        {"metadata": {"name": "receive"}, "spec": {"volumeClaimTemplates": [claim]}},
+        {"metadata": {"name": "store"}, "spec": {}},
+    ]
+    assert preflight.volume_sizes(sets) == {"receive": "10Gi", "store": ""}
 
 
 def test_of_two_default_classes_the_newer_counts() -> None:
@@ -206,3 +221,16 @@ def test_a_cluster_that_cannot_be_asked_hides_nothing_of_the_rest() -> None:
     told = caught.value.result()
     assert told["msg"].splitlines() == told["problems"] == result["problems"]
     assert (told["error"], told["facts"], told["warnings"]) == ("preflight_error", result["facts"], result["warnings"])
+
+
+def test_rights_are_those_for_every_kind_that_is_made() -> None:
+    (left,) = [
+        item
+        for play in yaml.safe_load((PLAYBOOKS / "reconcile.yml").read_text())
+        for task in play["tasks"]
+        for item in (task.get("scs.observability.apply_set") or {}).get("objects", [])
+    ]
+    made = [item.manifest for item in deployed.in_the_observer()] + [left]
+    kinds = {(item["apiVersion"], item["kind"]) for item in made}
+    needed = {f"{resource_of(*kind).plural}.{kind[0].rpartition('/')[0]}".rstrip(".") for kind in kinds}
+    assert needed - {*preflight.RIGHTS_IN_CLUSTER, *preflight.RIGHTS_IN_NAMESPACE} == set()
