@@ -238,3 +238,15 @@ def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:
     for task in (preflight, *preflight["block"]):
         alive |= set(task.get("vars", {}))
     assert {name for name in alive if name.startswith("observer_")} - set(options("observer")) <= set(made)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_switches_may_be_texts_in_conditions(role: str) -> None:
+    """With `-e name=true` a switch is a text, which is no condition for Ansible, and "false" is a true one."""
+    switches = [name for name, option in options(role).items() if option.get("type") == "bool"]
+    for path in task_files(role):
+        for task in tasks(load(path)):
+            conditions = task.get("when", [])
+            for condition in conditions if isinstance(conditions, list) else [conditions]:
+                bare = [name for name in switches if re.search(rf"\b{name}\b(?! \| bool)", str(condition))]
+                assert not bare, f"{path.name}: {task['name']}: {condition}"
