@@ -37,7 +37,6 @@ def with_grafana(**given: Any) -> Objects:
 
 OIDC = {
     "client_id": "grafana",
-    "viewer_groups": ["operators"],
     "auth_url": "https://sso.example.org/auth",
     "token_url": "https://sso.example.org/token",
     "api_url": "https://sso.example.org/userinfo",
