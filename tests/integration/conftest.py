@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from functools import lru_cache
 
-import botocore.loaders
 import kubernetes
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from tests.botocore_models import models_are_read_once
 from tests.integration.api_server import ApiServer, running_cluster
 from tests.integration.s3_server import S3Server, running_s3_server
 
-
-@pytest.fixture(scope="session", autouse=True)
-def _models_are_read_once() -> Iterator[None]:
-    """botocore reads its description of S3 for each client anew, which takes longer than most tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", lru_cache(botocore.loaders.create_loader))
-        yield
+__all__ = ["models_are_read_once"]
 
 
 @pytest.fixture(scope="session")

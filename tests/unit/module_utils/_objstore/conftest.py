@@ -12,6 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.botocore_models import models_are_read_once
+
+__all__ = ["models_are_read_once"]
+
 
 @dataclass(frozen=True)
 class Asked:
