@@ -30,10 +30,10 @@ from ansible_collections.scs.observability.plugins.module_utils._observer import
 from ansible_collections.scs.observability.plugins.module_utils._registration.overview import overview
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from tests.integration.api_server import ApiServer
-from tests.integration.thanos.conftest import NAMESPACE, Observer, identities, observer, write
+from tests.integration.thanos.conftest import NAMESPACE, Observer, block_duration, identities, observer, write
 from tests.integration.thanos.pods import Manifest, Pod
 
-__all__ = ["identities", "observer"]
+__all__ = ["block_duration", "identities", "observer"]
 
 CLUSTER = "kaas-1"
 KINDS = {"Deployment": "deployment", "StatefulSet": "stateful_set"}

@@ -40,7 +40,7 @@ from tests.integration.processes import answers, binary, free_port, process, wai
 CHECKOUT = Path(__file__).resolve().parents[3]
 NAMESPACE = "observer-a"
 SECRET = "not-to-be-seen"
-PARTS = ("kube_state_metrics", "prometheus")
+PARTS = ("exporters", "prometheus")
 
 PLAYBOOK = """
 - hosts: all
