@@ -44,7 +44,7 @@ def execute(command: Sequence[str], **environment: str) -> bool:
 
 
 def pytest(name: str, folder: str, *options: str) -> tuple[bool, Counter[str]]:
-    """Run pytest over one folder; coverage data goes to a file of its own, to be combined later if that was asked for."""
+    """Run pytest over one folder. What `coverage` combines goes to a file of its own, if that is asked for, too."""
     # Counting lines takes a third of the time.
     measured = "coverage" in sys.argv
     report = REPORTS / f"{name}.xml"
