@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+
+from ansible_collections.scs.observability.plugins.module_utils._core.names import did_you_mean
 
 DOCUMENTATION = r"""
 name: unknown_variables
@@ -48,13 +49,12 @@ _value:
 
 def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Return what to say of the names that are not known."""
-    there = sorted(known)
-    return [_text(name, get_close_matches(name, there, n=1)) for name in sorted(set(names) - set(there))]
-
-
-def _text(name: str, nearest: list[str]) -> str:
-    advice = f"Did you mean {nearest[0]}?" if nearest else "Give variables of your own another prefix"
-    return f"{name}: there is no such variable. {advice}"
+    there = set(known)
+    otherwise = "Give variables of your own another prefix"
+    return [
+        f"{name}: there is no such variable. {did_you_mean(name, there, otherwise)}"
+        for name in sorted(set(names) - there)
+    ]
 
 
 class FilterModule:

@@ -152,8 +152,19 @@ def duration_seconds(value: object, parameter: str) -> float:
     return seconds
 
 
+def nearest(value: object, known: Iterable[str]) -> str:
+    """Return the known name that was probably meant, empty when none is near."""
+    return next(iter(get_close_matches(str(value), list(known), n=1)), "")
+
+
+def did_you_mean(value: object, known: Iterable[str], otherwise: str) -> str:
+    """Ask whether the known name that is nearest was meant; say what is to be said otherwise when none is near."""
+    near = nearest(value, known)
+    return f"Did you mean {near}?" if near else otherwise
+
+
 def not_known(value: object, known: Iterable[str]) -> str:
     """Say that a name is none of the known ones, and which of them was probably meant."""
     names = sorted(known)
-    near = get_close_matches(str(value), names, n=1)
-    return f"{value!r} is not known; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}")
+    near = nearest(value, names)
+    return f"{value!r} is not known; " + (f"did you mean {near}?" if near else f"known are {', '.join(names)}")

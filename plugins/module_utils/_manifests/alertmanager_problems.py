@@ -9,7 +9,6 @@ names the variable down to the entry, and shows no value that may be a secret: t
 
 from __future__ import annotations
 
-import difflib
 import re
 import ssl
 import zoneinfo
@@ -173,9 +172,8 @@ class Problems:
         """Refuse keys that are not known, with the one that may have been meant."""
         for key in content:
             if key not in known:
-                near = difflib.get_close_matches(str(key), list(known), n=1)
                 where = f"{path}.{key}" if path else str(key)
-                self.add(where, "is not known", f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}")
+                self.add(where, "is not known", names.did_you_mean(key, known, f"Known are {', '.join(known)}"))
 
     def mappings(self, path: str, value: Any) -> list[tuple[str, Mapping[str, Any]]]:
         """Return the entries of a list of dictionaries, each with its path."""
@@ -191,9 +189,8 @@ class Problems:
         """Refuse names of what is not there."""
         for name in texts(value):
             if name not in known:
-                near = difflib.get_close_matches(str(name), list(known), n=1)
                 there = f"There are {', '.join(known)}" if known else "There is none"
-                self.add(path, f"{name!r} is no {what}", f"Did you mean {near[0]}?" if near else there)
+                self.add(path, f"{name!r} is no {what}", names.did_you_mean(name, known, there))
 
     def duration(self, path: str, value: Any, *, zero: bool = False) -> None:
         try:
@@ -261,11 +258,10 @@ def _receivers(found: Problems, data: Mapping[str, Any]) -> list[str]:
         _name(found, path, receiver.get("name"), known, reserved=NOBODY)
         kind = receiver.get("type")
         if kind not in RECEIVERS:
-            near = difflib.get_close_matches(str(kind), list(RECEIVERS), n=1)
             found.add(
                 f"{path}.type",
                 "is missing" if kind in (None, "") else f"{kind!r} is not a type of receivers",
-                f"Did you mean {near[0]}?" if near else f"Use one of {', '.join(RECEIVERS)}",
+                names.did_you_mean(kind, RECEIVERS, f"Use one of {', '.join(RECEIVERS)}"),
             )
             continue
         required, optional = RECEIVERS[str(kind)]
@@ -448,8 +444,7 @@ def _range_fault(value: Any, field: str, named: tuple[str, ...], low: int, high:
         elif re.fullmatch(r"-?[0-9]+", part) and field != "weekdays":
             ends.append(int(part))
         else:
-            near = difflib.get_close_matches(part, named, n=1)
-            return f"is not one of the {field}", f"Did you mean {near[0]}?" if near else example
+            return f"is not one of the {field}", names.did_you_mean(part, named, example)
     # Days of a month are also counted from its end.
     if len(ends) > 2 or any(
         not (low <= end <= high or (field == "days_of_month" and -high <= end <= -low)) for end in ends
@@ -472,10 +467,7 @@ def _location(found: Problems, path: str, value: Any) -> None:
     zones = _zones()
     # A controller without time zones cannot tell.
     if not is_text(value) or (zones and value not in zones):
-        near = difflib.get_close_matches(str(value), sorted(zones), n=1)
-        found.add(
-            path, f"{value!r} is not a time zone", f"Did you mean {near[0]}?" if near else "For example Europe/Berlin"
-        )
+        found.add(path, f"{value!r} is not a time zone", names.did_you_mean(value, zones, "For example Europe/Berlin"))
 
 
 def _routes(found: Problems, data: Mapping[str, Any], receivers: Sequence[str], intervals: Sequence[str]) -> None:
@@ -508,10 +500,8 @@ def _label_value(found: Problems, path: str, label: str, value: Any) -> None:
     if not is_text(value):
         found.add(path, f"{value!r} is not a text")
     elif choices and value not in choices:
-        near = difflib.get_close_matches(value, choices, n=1)
-        found.add(
-            path, f"{value!r} is no {label}", f"Did you mean {near[0]}?" if near else f"Use one of {', '.join(choices)}"
-        )
+        advice = names.did_you_mean(value, choices, f"Use one of {', '.join(choices)}")
+        found.add(path, f"{value!r} is no {label}", advice)
 
 
 def _route_settings(found: Problems, path: str, route: Mapping[str, Any], intervals: Sequence[str]) -> None:
