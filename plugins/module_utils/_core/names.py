@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
@@ -150,6 +151,15 @@ def duration_seconds(value: object, parameter: str) -> float:
     if seconds > _LONGEST:
         raise InputError(f"{value!r} is too long", parameter=parameter, advice="At most 292 years can be told")
     return seconds
+
+
+def is_address(value: str) -> bool:
+    """Tell whether a text is an IP address, of either version."""
+    try:
+        ip_address(value)
+    except ValueError:
+        return False
+    return True
 
 
 def nearest(value: object, known: Iterable[str]) -> str:

@@ -116,6 +116,11 @@ def labels_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     return dict(manifest["metadata"].get("labels") or {})
 
 
+def is_ours(manifest: Mapping[str, Any]) -> bool:
+    """Tell whether this collection has made the object, whichever module and observer."""
+    return labels_of(manifest).get(MANAGED_BY_LABEL) == MANAGED_BY
+
+
 def is_terminating(manifest: Mapping[str, Any]) -> bool:
     """Tell whether the object is being deleted (waiting for finalizers or its grace period)."""
     return bool(manifest["metadata"].get("deletionTimestamp"))

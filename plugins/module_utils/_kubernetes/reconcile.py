@@ -28,6 +28,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     Manifest,
     ObjectKey,
     identity,
+    is_ours,
     is_terminating,
     labels_of,
     mask,
@@ -193,7 +194,7 @@ def plan_namespace_removal(
     the plan is empty.
     """
     live = client.get("v1", "Namespace", namespace)
-    if live is None or is_terminating(live) or labels_of(live).get(MANAGED_BY_LABEL) != MANAGED_BY:
+    if live is None or is_terminating(live) or not is_ours(live):
         return Plan()
     gone = {(key.kind, key.name) for key in removed if key.namespace == namespace}
     try:
@@ -265,7 +266,7 @@ def _get(client: KubernetesClient, key: ObjectKey) -> Manifest | None:
 
 def _not_adopting(manifest: Manifest, live: Manifest | None) -> Manifest:
     """Return a Namespace without the labels that call it ours when somebody else made it: it stays when we go."""
-    if live is None or is_terminating(live) or labels_of(live).get(MANAGED_BY_LABEL) == MANAGED_BY:
+    if live is None or is_terminating(live) or is_ours(live):
         return manifest
     labels = {name: value for name, value in labels_of(manifest).items() if name not in _OUR_LABELS}
     return {**manifest, "metadata": {**manifest["metadata"], "labels": labels}}

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -21,6 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
     dns_label,
     duration_seconds,
+    is_address,
     not_known,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
@@ -378,9 +378,5 @@ def _question_of(module: Mapping[str, Any]) -> str:
 
 def _is_host(host: str) -> bool:
     if re.fullmatch(r"[0-9.]+|.*:.*", host):
-        try:
-            ip_address(host)
-        except ValueError:
-            return False
-        return True
+        return is_address(host)
     return len(host) <= 253 and _HOST.fullmatch(host) is not None

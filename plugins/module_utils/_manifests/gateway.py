@@ -8,7 +8,6 @@ Nothing of a request reaches receive before the request is complete, so that slo
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
     duration_seconds,
+    is_address,
     quantity_number,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images, workload
@@ -280,13 +280,11 @@ def _receive(settings: Settings) -> str:
     """Address and name of receive: resolved while running, so that it may come (back) after the gateway."""
     url = urlsplit(settings.receive_url)
     host, port = url.hostname or "", url.port or 443
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        # HAProxy's resolver does not go through search domains.
-        address = f"{host}.{settings.cluster_domain}" if host.endswith(".svc") else host
-        return f"{address}:{port} verifyhost {host} sni str({host}) resolvers cluster init-addr libc,none"
-    return f"{host}:{port} verifyhost {host}"
+    if is_address(host):
+        return f"{host}:{port} verifyhost {host}"
+    # HAProxy's resolver does not go through search domains.
+    address = f"{host}.{settings.cluster_domain}" if host.endswith(".svc") else host
+    return f"{address}:{port} verifyhost {host} sni str({host}) resolvers cluster init-addr libc,none"
 
 
 _CONFIGURATION = """\

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_subdomain
+from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_subdomain, is_address
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
     leaf_secret,
@@ -25,8 +24,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
+    is_ours,
     labels_of,
     resource_of,
 )
@@ -198,7 +196,7 @@ def refuse(settings: Settings, observed: Observed) -> None:
         f"the Secret {settings.namespace}/{name}, which somebody else made, lacks {', '.join(lacking)}"
         for name, keys in settings.generated.items()
         if (live := observed.live.get(name)) is not None
-        and not _is_ours(live)
+        and not is_ours(live)
         # An empty password would let everybody in.
         and (lacking := sorted(key for key in set(keys) if not (live.get("data") or {}).get(key)))
     ]
@@ -223,7 +221,7 @@ def objects(settings: Settings, observed: Observed, now: datetime) -> tuple[list
     made += [_signed(item, settings, observed, now) for item in settings.certificates]
     generated = [_generated(secret, keys, settings, observed) for secret, keys in settings.generated.items()]
     # One that the operator has made is used and left alone.
-    foreign = {item for item, live in observed.live.items() if live is not None and not _is_ours(live)}
+    foreign = {item for item, live in observed.live.items() if live is not None and not is_ours(live)}
     left = [secret for secret in generated if secret["metadata"]["name"] not in foreign]
     new = [secret for secret in left if observed.live.get(secret["metadata"]["name"]) is None]
     completed = object_set.with_checksums([*completed, *made, *generated])[: len(completed)]
@@ -231,15 +229,11 @@ def objects(settings: Settings, observed: Observed, now: datetime) -> tuple[list
     return [workload.namespace(namespace), *wanted], new
 
 
-def _is_ours(manifest: Mapping[str, Any]) -> bool:
-    return labels_of(manifest).get(MANAGED_BY_LABEL) == MANAGED_BY
-
-
 def _signed(wanted: Certificate, settings: Settings, observed: Observed, now: datetime) -> Manifest:
     if observed.authority is None:
         raise ValueError("there is nothing to sign with")
     services = [name for service in wanted.services for name in service_names(service, settings.namespace)]
-    addresses = [host for host in wanted.hostnames if _is_address(host)]
+    addresses = [host for host in wanted.hostnames if is_address(host)]
     return leaf_secret(
         observed.live.get(wanted.secret),
         wanted.secret,
@@ -262,11 +256,3 @@ def _generated(name: str, keys: Sequence[str], settings: Settings, observed: Obs
     secret = workload.secret(name, settings.namespace, labels, {})
     secret["data"] = {key: live.get(key) or workload.encoded(secrets.token_urlsafe(_TOKEN_BYTES)) for key in keys}
     return secret
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

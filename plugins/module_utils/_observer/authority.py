@@ -40,7 +40,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     MANAGED_BY,
     MANAGED_BY_LABEL,
     identity,
-    labels_of,
+    is_ours,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
     apply_plan,
@@ -169,7 +169,7 @@ def plan_of(client: KubernetesClient, observed: Observed, secret: Manifest, *, f
     if observed.secret is None:
         return namespace + plan_objects(client, [secret], create_only=[key])
     # It was created, not applied, so to the API server its fields are those of another manager even if it is ours.
-    ours = labels_of(observed.secret).get(MANAGED_BY_LABEL) == MANAGED_BY
+    ours = is_ours(observed.secret)
     return namespace + plan_objects(client, [secret], force=force or ours)
 
 

@@ -14,7 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_subdomain, duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._core.names import (
+    dns_subdomain,
+    duration_seconds,
+    is_address,
+)
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
     INTERNAL_GATEWAY,
@@ -214,7 +218,7 @@ def objects(
 
 
 def _signed_here(settings: Settings, hostnames: Sequence[str], observed: Observed, now: datetime) -> Manifest:
-    addresses = [value for value in hostnames if _is_address(value)]
+    addresses = [value for value in hostnames if is_address(value)]
     names = [settings.name, settings.host, f"{settings.host}.{settings.cluster_domain}"]
     return leaf_secret(
         observed.server,
@@ -224,7 +228,7 @@ def _signed_here(settings: Settings, hostnames: Sequence[str], observed: Observe
         observed.authorities[INTERNAL],
         common_name=settings.name,
         now=now,
-        dns_names=[*names, *(value for value in hostnames if not _is_address(value))],
+        dns_names=[*names, *(value for value in hostnames if not is_address(value))],
         ip_addresses=addresses,
         server=True,
     )
@@ -272,7 +276,7 @@ def _address(params: Mapping[str, Any], service_type: str) -> Address:
         if value and service_type != "LoadBalancer":
             raise InputError("needs service_type LoadBalancer", parameter=name)
     ip = said["load_balancer_ip"] or ""
-    if ip and not _is_address(ip):
+    if ip and not is_address(ip):
         raise InputError(f"{ip!r} is not an IP address", parameter="load_balancer_ip")
     ranges = tuple(said["load_balancer_source_ranges"] or ())
     for value in ranges:
@@ -327,15 +331,7 @@ def _hostname(value: str, parameter: str) -> str:
 
 
 def _hostname_or_address(value: str, parameter: str) -> str:
-    return value if _is_address(value) else _hostname(value, parameter)
-
-
-def _is_address(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
+    return value if is_address(value) else _hostname(value, parameter)
 
 
 def _is_network(value: str) -> bool:

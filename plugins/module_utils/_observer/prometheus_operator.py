@@ -13,10 +13,9 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core import names
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import IncompatibleError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes import objects
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
     ObjectKey,
     is_terminating,
     labels_of,
@@ -345,7 +344,6 @@ def _users(client: KubernetesClient, definition: Mapping[str, Any], namespace: s
     others = [
         f"{kind} {item['metadata']['namespace']}/{item['metadata']['name']}"
         for item in items
-        if not is_terminating(item)
-        and not (item["metadata"]["namespace"] == namespace and labels_of(item).get(MANAGED_BY_LABEL) == MANAGED_BY)
+        if not is_terminating(item) and not (item["metadata"]["namespace"] == namespace and objects.is_ours(item))
     ]
     return others[:_SHOWN] + ([f"{len(others) - _SHOWN} more"] if len(others) > _SHOWN else [])

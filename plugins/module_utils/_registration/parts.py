@@ -12,10 +12,9 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     INSTANCE_LABEL,
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
     ObjectKey,
     identity,
+    is_ours,
     labels_of,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -78,7 +77,7 @@ class Installed:
 
 def installed(binding: Mapping[str, Any] | None) -> Installed | None:
     """Read it from the agent's cluster role binding, of which a cluster has one, whatever else differs."""
-    if binding is None or labels_of(binding).get(MANAGED_BY_LABEL) != MANAGED_BY:
+    if binding is None or not is_ours(binding):
         return None
     annotations = binding["metadata"].get("annotations") or {}
     subjects = binding.get("subjects") or [{}]
@@ -114,7 +113,7 @@ def objects(settings: Settings, live_namespace: Mapping[str, Any] | None, observ
     A namespace that somebody else made is used as it is: with our label on it, it would be removed some day.
     """
     result: list[Manifest] = []
-    if live_namespace is None or labels_of(live_namespace).get(MANAGED_BY_LABEL) == MANAGED_BY:
+    if live_namespace is None or is_ours(live_namespace):
         namespace = workload.namespace(settings.namespace)
         namespace["metadata"]["labels"].update(_POD_SECURITY)
         result.append(namespace)
