@@ -18,6 +18,7 @@ GENERATED_LABEL = "observability.scs.community/generated"
 _TEMPLATED = ("DaemonSet", "Deployment", "StatefulSet")
 # What the Prometheus Operator makes pods of has their settings in its own specification.
 _OPERATED = ("Alertmanager", "Prometheus")
+_WITH_PODS = (*_TEMPLATED, *_OPERATED)
 _PLACEMENT = {
     "node_selector": "nodeSelector",
     "tolerations": "tolerations",
@@ -55,12 +56,19 @@ def complete(
         _label(spec["template"].setdefault("metadata", {}), all_labels)
     for claim in _claims(result):
         _label(claim.setdefault("metadata", {}), all_labels)
-    pods = spec if result["kind"] in _OPERATED else spec["template"]["spec"] if result["kind"] in _TEMPLATED else None
-    if pods is not None and result["kind"] != "DaemonSet":
+    if result["kind"] in _WITH_PODS and result["kind"] != "DaemonSet":
+        pod = _pod(result)
         for argument, field in _PLACEMENT.items():
             if placement.get(argument):
-                pods.setdefault(field, placement[argument])
+                pod.setdefault(field, placement[argument])
     return result
+
+
+def _pod(manifest: Manifest) -> Manifest:
+    """Where the settings of its pods are."""
+    spec: Manifest = manifest["spec"]
+    pod: Manifest = spec if manifest["kind"] in _OPERATED else spec["template"]["spec"]
+    return pod
 
 
 def _label(metadata: Manifest, all_labels: Mapping[str, str]) -> None:
@@ -76,27 +84,25 @@ def _claims(manifest: Manifest) -> Iterator[Manifest]:
         yield spec["storage"]["volumeClaimTemplate"]
 
 
-def with_checksums(manifests: Sequence[Mapping[str, Any]]) -> list[Manifest]:
+def with_checksums(manifests: Sequence[Mapping[str, Any]], secrets: Sequence[Mapping[str, Any]] = ()) -> list[Manifest]:
     """Return the objects, annotated so that pods are replaced when a file or variable of theirs changes.
 
-    What counts are the ConfigMaps and Secrets of the set that a pod refers to.
+    What counts are the ConfigMaps and Secrets of the set that a pod refers to, and ``secrets`` beside them.
     """
     contents = {
         (item["kind"], item["metadata"]["name"]): {key: item.get(key) for key in ("data", "stringData", "binaryData")}
-        for item in manifests
+        for item in (*manifests, *secrets)
         if item["kind"] in ("ConfigMap", "Secret")
     }
-    with_pods = (*_TEMPLATED, *_OPERATED)
-    return [_with_checksum(item, contents) if item["kind"] in with_pods else dict(item) for item in manifests]
+    return [_with_checksum(item, contents) if item["kind"] in _WITH_PODS else dict(item) for item in manifests]
 
 
 def _with_checksum(manifest: Mapping[str, Any], contents: Mapping[tuple[str, str], Any]) -> Manifest:
     result: Manifest = copy.deepcopy(dict(manifest))
     spec = result["spec"]
-    pod = spec if result["kind"] in _OPERATED else spec["template"]["spec"]
-    used = sorted(set(references(pod)) & set(contents))
+    used = sorted(set(references(_pod(result))) & set(contents))
     if used:
-        metadata = spec.setdefault("podMetadata", {}) if pod is spec else spec["template"]["metadata"]
+        metadata = spec.setdefault("podMetadata", {}) if result["kind"] in _OPERATED else spec["template"]["metadata"]
         checksum = workload.checksum([[*key, contents[key]] for key in used])
         metadata["annotations"] = {**(metadata.get("annotations") or {}), _CHECKSUM: checksum}
     return result

@@ -220,13 +220,15 @@ def objects(settings: Settings, observed: Observed, now: datetime) -> tuple[list
     made = [workload.secret(secret, namespace, labels, values) for secret, values in settings.secrets.items()]
     made += [_signed(item, settings, observed, now) for item in settings.certificates]
     generated = [_generated(secret, keys, settings, observed) for secret, keys in settings.generated.items()]
-    # One that the operator has made is used and left alone.
-    foreign = {item for item, live in observed.live.items() if live is not None and not is_ours(live)}
-    left = [secret for secret in generated if secret["metadata"]["name"] not in foreign]
-    new = [secret for secret in left if observed.live.get(secret["metadata"]["name"]) is None]
-    completed = object_set.with_checksums([*completed, *made, *generated])[: len(completed)]
-    wanted = [*completed, *made, *(secret for secret in left if secret not in new)]
-    return [workload.namespace(namespace), *wanted], new
+    wanted, new = [*completed, *made], []
+    for secret in generated:
+        live = observed.live.get(secret["metadata"]["name"])
+        if live is None:
+            new.append(secret)
+        # One that the operator has made is used and left alone.
+        elif is_ours(live):
+            wanted.append(secret)
+    return [workload.namespace(namespace), *object_set.with_checksums(wanted, generated)], new
 
 
 def _signed(wanted: Certificate, settings: Settings, observed: Observed, now: datetime) -> Manifest:

@@ -22,9 +22,8 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
 from ansible_collections.scs.observability.plugins.module_utils._identity.provided import Source, server_of
 from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
 from ansible_collections.scs.observability.plugins.module_utils._manifests import node_exporter
+from ansible_collections.scs.observability.plugins.module_utils._observer.parameters import DEFAULT_NAMESPACE
 
-# Unless another is given
-NAMESPACE = "scs-observability"
 # A key of a Secret, and a word in haproxy.cfg
 _USER = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,63}")
 _ANYBODY = "*"
@@ -85,7 +84,9 @@ def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for neighbours in clusters.values():
         found += [
             f"observer_namespace: {', '.join(hosts)} are all in {namespace} of one cluster. Give each its own"
-            for namespace, hosts in _shared(neighbours, lambda asked: asked.get("observer_namespace") or NAMESPACE)
+            for namespace, hosts in _shared(
+                neighbours, lambda asked: asked.get("observer_namespace") or DEFAULT_NAMESPACE
+            )
         ]
         found += [
             f"observer_node_exporter_port: {', '.join(hosts)} all have {port} on nodes of a cluster. Give each its own"

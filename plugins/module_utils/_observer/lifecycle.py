@@ -77,15 +77,15 @@ SET_KINDS = (
 # Where the cluster has the Prometheus Operator. Elsewhere, whoever has rights in one namespace may not even ask for it.
 SERVICE_MONITOR = ("monitoring.coreos.com/v1", "ServiceMonitor")
 VOLUMES = ("v1", "PersistentVolumeClaim")
-_WORKLOADS = ("Alertmanager", "DaemonSet", "Deployment", "Prometheus", "StatefulSet")
-# Those that one call waits for, if told so, whichever call made them.
-_WAITED_FOR = (
+# What has pods, or has them made: one call may wait for all of these, whichever call made them.
+_WORKLOADS = (
     ("apps/v1", "DaemonSet"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
     ("monitoring.coreos.com/v1", "Alertmanager"),
     ("monitoring.coreos.com/v1", "Prometheus"),
 )
+_WITH_PODS = frozenset(kind for _api_version, kind in _WORKLOADS)
 _EXTENSIONS = frozenset({"cert-manager.io", "gateway.networking.k8s.io", "monitoring.coreos.com"})
 _OPERATOR = "prometheus-operator"
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
@@ -134,7 +134,7 @@ def prepare(
     )
     if not force:
         _refuse_others(plan, owner)
-    workloads = tuple(identity(item) for item in wanted if item["kind"] in _WORKLOADS)
+    workloads = tuple(identity(item) for item in wanted if item["kind"] in _WITH_PODS)
     return Deployment(
         plan,
         workloads,
@@ -202,8 +202,8 @@ def remove(
         plan += _plan_last_of_observer(client, namespace, plan)
     if check_mode:
         return plan
-    workloads = Plan(tuple(change for change in plan.changes if change.kind in _WORKLOADS))
-    rest = Plan(tuple(change for change in plan.changes if change.kind not in _WORKLOADS))
+    workloads = Plan(tuple(change for change in plan.changes if change.kind in _WITH_PODS))
+    rest = Plan(tuple(change for change in plan.changes if change.kind not in _WITH_PODS))
     deadline = time.monotonic() + timeout + grace_period(workloads)
     apply_plan(client, workloads)
     if wait:
@@ -248,7 +248,7 @@ def _unready(client: KubernetesClient, deployment: Deployment) -> list[Mapping[s
     """The observer's other workloads that are not ready."""
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
     listed = client.parallel(
-        [partial(client.list, *kind, deployment.namespace, label_selector=ours) for kind in served(client, _WAITED_FOR)]
+        [partial(client.list, *kind, deployment.namespace, label_selector=ours) for kind in served(client, _WORKLOADS)]
     )
     return [
         item

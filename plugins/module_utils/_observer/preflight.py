@@ -23,7 +23,12 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import conditions_of, is_terminating
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
+    KINDS,
+    conditions_of,
+    is_terminating,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator
 from ansible_collections.scs.observability.plugins.module_utils._manifests.network_policies import api_server_networks
 from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
 from ansible_collections.scs.observability.plugins.module_utils._observer import capacity, parameters
@@ -63,21 +68,7 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
     # When it was reconciled
     "leases.coordination.k8s.io": _CHANGE,
     **dict.fromkeys(("ingresses.networking.k8s.io", "networkpolicies.networking.k8s.io"), _CHANGE),
-    **dict.fromkeys(
-        (
-            f"{plural}.monitoring.coreos.com"
-            for plural in (
-                "alertmanagers",
-                "podmonitors",
-                "probes",
-                "prometheuses",
-                "prometheusrules",
-                "scrapeconfigs",
-                "servicemonitors",
-            )
-        ),
-        _CHANGE,
-    ),
+    **dict.fromkeys(prometheus_operator.NEEDED, _CHANGE),
     "pods": _READ,
     "pods/log": ("get",),
     "pods/proxy": ("get",),
@@ -88,12 +79,10 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
 
 
 # What an observer asks of the Prometheus Operator
-_OPERATED = (
-    *(
-        ("monitoring.coreos.com/v1", kind)
-        for kind in ("Alertmanager", "PodMonitor", "Probe", "Prometheus", "PrometheusRule", "ServiceMonitor")
-    ),
-    ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"),
+_OPERATED = tuple(
+    (api_version, kind)
+    for (api_version, kind), resource in KINDS.items()
+    if f"{resource.plural}.{api_version.partition('/')[0]}" in prometheus_operator.NEEDED
 )
 
 
