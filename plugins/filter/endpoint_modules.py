@@ -21,17 +21,9 @@ description:
   - Returns the modules that come with this collection, the operator's own in their place or beside them, and one for
     each question to a DNS server, which the exporter takes from its configuration alone.
   - Fails with all problems of the catalogue at once, those that P(scs.observability.endpoint_problems#filter) returns.
+extends_documentation_fragment:
+  - scs.observability.endpoints
 positional: _input
-options:
-  _input:
-    description: The catalogue, as O(scs.observability.observer#role:main:observer_endpoints) has it.
-    type: list
-    elements: dict
-    required: true
-  modules:
-    description: The operator's own modules of the exporter, by name.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

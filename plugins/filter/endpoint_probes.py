@@ -20,17 +20,9 @@ author:
 description:
   - Makes an object of the kind Probe of the Prometheus Operator for each endpoint.
   - Fails with all problems of the catalogue at once, those that P(scs.observability.endpoint_problems#filter) returns.
+extends_documentation_fragment:
+  - scs.observability.endpoints
 positional: _input
-options:
-  _input:
-    description: The catalogue, as O(scs.observability.observer#role:main:observer_endpoints) has it.
-    type: list
-    elements: dict
-    required: true
-  modules:
-    description: The operator's own modules of the exporter, by name.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

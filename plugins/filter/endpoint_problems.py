@@ -19,17 +19,10 @@ description:
   - Looks for bad URLs, credentials in them, unknown modules and keys, names or endpoints that are there twice, and
     intervals that cannot work.
   - Nothing of a URL is repeated, as it may hold a secret.
+extends_documentation_fragment:
+  - scs.observability.endpoints
 positional: _input
 options:
-  _input:
-    description: The catalogue, as O(scs.observability.observer#role:main:observer_endpoints) has it.
-    type: list
-    elements: dict
-    required: true
-  modules:
-    description: The operator's own modules of the exporter, by name.
-    type: dict
-    default: {}
   ca:
     description: Certificates (PEM) of authorities to trust, beside the public ones.
     type: str

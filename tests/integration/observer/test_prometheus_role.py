@@ -28,14 +28,21 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey, identity
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
-from ansible_collections.scs.observability.plugins.module_utils._manifests import images, kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, prometheus_operator
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
     Proof,
     Registration,
 )
 from tests.integration.api_server import ApiServer, running_api_server
-from tests.integration.processes import answers, binary, free_port, process, wait_until
+from tests.integration.processes import (
+    answers,
+    binary,
+    free_port,
+    process,
+    prometheus_operator_bundle,
+    wait_until,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 NAMESPACE = "observer-a"
@@ -58,26 +65,12 @@ PLAYBOOK = """
 """
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML as the bundle is written: a lone "=" is a text there."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: node.value)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "scs-observability-lab"
-    bundle = cache / f"prometheus-operator-{images.PROMETHEUS_OPERATOR.rpartition(':')[2]}-bundle.yaml"
-    if not bundle.is_file():
-        pytest.fail(f"{bundle} is missing: `make lab` fetches it")
+    content = prometheus_operator_bundle().read_bytes()
+    definitions = list(prometheus_operator.bundle_of(content).definitions.values())
     with running_api_server(tmp_path_factory.mktemp("apiserver")) as running:
         client = running.client()
-        definitions = [
-            item
-            for item in yaml.load_all(bundle.read_text(), _Loader)
-            if item and item["kind"] == "CustomResourceDefinition"
-        ]
         client.parallel([partial(client.apply, item) for item in definitions])
         wait_ready(client, [identity(item) for item in definitions], 60)
         yield running
