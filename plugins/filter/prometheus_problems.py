@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_problems
+from ansible_collections.scs.observability.plugins.plugin_utils._plain import plain
 
 DOCUMENTATION = r"""
 name: prometheus_problems
@@ -46,9 +45,7 @@ _value:
 
 def problems(asked: Mapping[str, Any]) -> list[str]:
     """Return what is wrong; AnsibleFilterError when something else than variables is given."""
-    if not isinstance(asked, Mapping):
-        raise AnsibleFilterError("prometheus_problems takes a dictionary of variables by their names")
-    return prometheus_problems.problems(asked)
+    return prometheus_problems.problems(plain("prometheus_problems", asked))
 
 
 class FilterModule:
