@@ -21,6 +21,7 @@ except ImportError:
     HAS_YAML = False
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, LibraryError
+from ansible_collections.scs.observability.plugins.module_utils._core.yaml_loader import safe_loader
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -273,7 +274,7 @@ def _parse(text: str, parameter: str, name: str) -> dict[str, Any]:
     if not HAS_YAML:
         raise LibraryError("PyYAML", "to read a kubeconfig")
     try:
-        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        config = yaml.load(text, Loader=safe_loader())  # noqa: S506
     except yaml.YAMLError as error:
         # Only the place: the error itself quotes the text, which holds credentials.
         mark = getattr(error, "problem_mark", None)

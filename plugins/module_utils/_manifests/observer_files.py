@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, LibraryError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_subdomain, not_known
+from ansible_collections.scs.observability.plugins.module_utils._core.yaml_loader import safe_loader
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_rule_files
 
 Manifest = dict[str, Any]
@@ -111,7 +112,7 @@ def _without(name: str, text: str) -> str:
 
 
 def _prometheus_rule(name: str, content: Any) -> Manifest:
-    parsed = _yaml().safe_load(content) if isinstance(content, str) else content
+    parsed = _yaml().load(content, Loader=safe_loader()) if isinstance(content, str) else content
     return {
         "apiVersion": _API_VERSION,
         "kind": "PrometheusRule",
@@ -154,7 +155,7 @@ def _scrape_configs(files: Mapping[str, str]) -> tuple[list[Manifest], list[str]
         name, place = _parts(path)[1], f"{DIRECTORY}/{path}"
         yaml = _yaml()
         try:
-            documents = [document for document in yaml.safe_load_all(text) if document is not None]
+            documents = [document for document in yaml.load_all(text, Loader=safe_loader()) if document is not None]
         except yaml.YAMLError as error:
             problems.append(f"{place}: is not YAML: {thanos_rule_files.where(error)}")
             continue

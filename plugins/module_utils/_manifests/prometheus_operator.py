@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.yaml_loader import safe_loader
 from ansible_collections.scs.observability.plugins.module_utils._manifests import rbac, workload
 
 Manifest = dict[str, Any]
@@ -99,9 +100,7 @@ def bundle_of(content: bytes) -> Bundle:
     """Read a released bundle; InputError for what is none."""
     import yaml  # noqa: PLC0415 - not needed while the definitions are as they should be
 
-    base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class Loader(base):  # type: ignore[misc]
+    class Loader(safe_loader()):  # type: ignore[misc]
         """Plain = is a text, as it is to Kubernetes: among the operators that a matcher may have."""
 
     Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))

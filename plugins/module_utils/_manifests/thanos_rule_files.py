@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, LibraryError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration
+from ansible_collections.scs.observability.plugins.module_utils._core.yaml_loader import safe_loader
 
 # A ConfigMap holds 1 MiB.
 LARGEST = 1000 * 1024
@@ -59,7 +60,7 @@ def faults(name: str, content: Any) -> list[InputError]:
         return [_refused(f"{name!r} is not the name of a file of rules", "Use a name like kaas.yml, without a path")]
     if isinstance(content, str):
         try:
-            content = yaml.safe_load(content)
+            content = yaml.load(content, Loader=safe_loader())  # noqa: S506
         except yaml.YAMLError as error:
             return [_refused(f"{name} is not YAML: {where(error)}")]
     return list(_of_file(name, content))
@@ -83,7 +84,7 @@ def expressions(name: str, text: str) -> list[tuple[str, str]]:
 
     return [
         (_place(f"{name}, group {group['name']}", number, rule), str(rule["expr"]))
-        for group in yaml.safe_load(text)["groups"]
+        for group in yaml.load(text, Loader=safe_loader())["groups"]  # noqa: S506
         for number, rule in enumerate(group.get("rules") or [], 1)
     ]
 
