@@ -132,8 +132,9 @@ def in_parallel(parts: Iterable[Callable[[], None]]) -> None:
     An interruption starts no more parts, and waits for those that run: a signal from the terminal ends them, too.
     """
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-        futures = [pool.submit(part) for part in parts]
         try:
+            # An interruption comes while parts are still being handed over, too
+            futures = [pool.submit(part) for part in parts]
             wait(futures)
         except BaseException:
             pool.shutdown(cancel_futures=True)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,3 +112,22 @@ def test_an_interruption_starts_nothing_more() -> None:
     process.send_signal(signal.SIGINT)
     output, _ignored = process.communicate(timeout=30)
     assert int(output.split()[-1]) <= 3
+
+
+def test_an_interruption_while_parts_are_handed_over_starts_nothing_more() -> None:
+    started: list[int] = []
+    interrupted = threading.Event()
+
+    def part() -> None:
+        started.append(1)
+        interrupted.wait(30)
+
+    def parts() -> Iterator[Callable[[], None]]:
+        yield from [part] * 9
+        # Those that run end only after the others had their time to be cancelled
+        threading.Timer(0.5, interrupted.set).start()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(parts())
+    assert len(started) <= 3
