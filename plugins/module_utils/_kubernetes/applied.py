@@ -42,7 +42,9 @@ def _applied_fields(live: Mapping[str, Any], api_version: str) -> Mapping[str, A
     entries = [
         entry.get("fieldsV1") or {}
         for entry in live["metadata"].get("managedFields") or []
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
+        if entry.get("manager") == FIELD_MANAGER
+        and entry.get("operation") == "Apply"
+        and not entry.get("subresource")
         # In another version fields may have other names.
         and entry.get("apiVersion") == api_version
     ]

@@ -469,7 +469,7 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
                 settings.image,
                 args=arguments(component, settings),
                 ports=component.all_ports,
-                env=[{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                env=[{"name": "POD_NAME", "valueFrom": {"fieldRef": workload.field("metadata.name")}}],
                 mounts=mounts,
                 startup=workload.http_probe("/-/ready", "http", period_seconds=1, failure_threshold=START_SECONDS),
                 readiness=workload.http_probe("/-/ready", "http", period_seconds=5, failure_threshold=3),
