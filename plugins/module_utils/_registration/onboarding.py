@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -35,6 +36,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
+from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import SharedWatch, Watch
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts, proof
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
@@ -48,6 +50,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     Settings,
     agent_namespace,
+    namespace,
     require_kubeconfig,
     seconds,
 )
@@ -61,17 +64,66 @@ ROUNDS = 5
 
 
 @dataclass(frozen=True)
-class Observed:
-    """Both worlds before anything is done. ``observer`` is whose the agent will be, ``start`` is None when no proof is
-    asked for.
+class ObserverSide:
+    """What an observer has for every cluster: looked at once, however many come on board in a run.
+
+    ``owner`` is whose the agents will be. ``foundation`` is what registrations rest on (definition, namespace,
+    authorities); the first cluster that is written has it made. May be used by several threads.
     """
 
-    observer: str
+    client: KubernetesClient
+    owner: str
+    registered: tuple[Registration, ...]
+    authorities: Mapping[str, KeyPair]
+    foundation: Plan
+    api: QueryApi
+    watch: Watch
+    _laid: list[bool] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(
+        cls, client: KubernetesClient, params: Mapping[str, Any], now: datetime, *, clusters: Sequence[str] = ()
+    ) -> ObserverSide:
+        """Look at the observer. Nothing is written. Raises InputError, ApiError.
+
+        The samples of ``clusters`` are asked for together.
+        """
+        where = namespace(params, "observer_namespace")
+        api = QueryApi(client, where, params.get("query_frontend") or DEFAULT_SERVICE)
+        owner = f"{uid_of(client, 'observer_kubeconfig')}/{where}"
+        registered = [Registration.of(item) for item in client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
+        try:
+            authorities, missing = observe_or_create(client, where, [TENANTS, INTERNAL], now)
+        except InputError as error:
+            error.parameter = "observer_namespace"
+            raise
+        created_only = [*missing]
+        if client.get("v1", "Namespace", where) is None:
+            created_only.append(workload.namespace(where))
+        foundation = plan_objects(
+            client,
+            [kaas_cluster.definition(), *created_only],
+            force=bool(params.get("force")),
+            create_only=[identity(item) for item in created_only],
+        )
+        watch = SharedWatch(api, clusters) if clusters else Watch(api)
+        return cls(client, owner, tuple(registered), authorities, foundation, api, watch)
+
+    def lay_foundation(self, *, force: bool) -> None:
+        """Have it made, if it is not yet."""
+        with self._lock:
+            if not self._laid:
+                apply_plan(self.client, self.foundation, force=force)
+                self._laid.append(True)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Both worlds before anything is done. ``start`` is None when no proof is asked for."""
+
     cluster_uid: str
     registration: Registration | None
-    authorities: Mapping[str, KeyPair]
-    missing_authorities: tuple[Manifest, ...]
-    observer_namespace: Manifest | None
     namespace: Manifest | None
     identity_secret: Manifest | None
     start: proof.Start | None
@@ -92,8 +144,16 @@ class Intended:
         return self.observer + self.status + self.kaas
 
 
-def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring a cluster on board as the module's parameters say, and return the module's result."""
+def register(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    side: ObserverSide | None = None,
+    kaas: KubernetesClient | None = None,
+) -> dict[str, Any]:
+    """Bring a cluster on board as the module's parameters say, and return the module's result.
+
+    With the observer's ``side``, which several clusters share, its foundation is not in the result.
+    """
     started = time.monotonic()
     settings = Settings.of(params)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
@@ -102,16 +162,16 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     prove = params.get("proof") is not False and wait
 
     require_kubeconfig(params)
-    observer = KubernetesClient.from_parameters(params, "observer_")
-    kaas = KubernetesClient.from_parameters(params)
-    api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
     now = datetime.now(UTC)
+    observer = side.client if side else KubernetesClient.from_parameters(params, "observer_")
+    kaas = kaas or KubernetesClient.from_parameters(params)
+    side, shared = side or ObserverSide.of(observer, params, now), side is not None
 
-    settings, observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now, force=force)
-    intended = intend(observer, kaas, settings, observed, now, proven=prove, force=force)
+    settings, observed = observe(side, kaas, settings, prove=prove and not check_mode, force=force)
+    intended = intend(side, kaas, settings, observed, now, proven=prove, force=force)
     registration = intended.registration
     result: dict[str, Any] = {
-        **intended.plan.result(),
+        **(intended.plan if shared else side.foundation + intended.plan).result(),
         "name": settings.name,
         "phase": registration.phase,
         "cluster_uid": registration.cluster_uid,
@@ -124,7 +184,8 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if check_mode:
         return result
 
-    carry_out(observer, kaas, intended, observed.registration, force=force)
+    side.lay_foundation(force=force)
+    carry_out(side.client, kaas, intended, observed.registration, force=force)
     agent_keys, other_keys = parts.workloads(intended.manifests)
     deadline = time.monotonic() + wait_timeout
 
@@ -138,9 +199,10 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         if intended.kaas.changed and start.newest is not None:
             # What the former agent sent while it was being replaced proves nothing of this one.
             wait_for(agent_keys)
-            start = proof.observe_start(api, settings.name)
+            start = proof.observe_start(Watch(side.api), settings.name)
         evidence = proof.Proof(
-            api=api,
+            api=side.api,
+            watch=side.watch,
             kaas=kaas,
             wanted=parts.agent_of(settings),
             jobs=registration.jobs,
@@ -164,30 +226,21 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     elif wait:
         for wait_for_it in ready:
             wait_for_it()
-    result["phase"] = conclude(observer, registration, observed.registration, force=force)
+    result["phase"] = conclude(side.client, registration, observed.registration, force=force)
     return result
 
 
 def observe(
-    observer: KubernetesClient,
-    kaas: KubernetesClient,
-    settings: Settings,
-    api: QueryApi | None,
-    now: datetime,
-    *,
-    force: bool,
+    side: ObserverSide, kaas: KubernetesClient, settings: Settings, *, prove: bool, force: bool
 ) -> tuple[Settings, Observed]:
     """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
 
     The settings come back with the namespace that the agent has or gets.
     """
     cluster_uid, installed = look_at_agent(kaas)
-    observer_uid = uid_of(observer, "observer_kubeconfig")
-    owner = f"{observer_uid}/{settings.observer_namespace}"
-    registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
-    registration = refuse_other_cluster(settings.name, cluster_uid, registered)
+    registration = refuse_other_cluster(settings.name, cluster_uid, side.registered)
     refuse_other_observer(registration, settings.observer_namespace)
-    refuse_other_agent(installed, settings.name, owner, force=force)
+    refuse_other_agent(installed, settings.name, side.owner, force=force)
     settings = replace(
         settings,
         namespace=agent_namespace(
@@ -196,13 +249,8 @@ def observe(
             [registration.namespace if registration else "", installed.namespace if installed else ""],
         ),
     )
-    refuse_place_of_observer(cluster_uid, settings.namespace, owner)
-    try:
-        authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
-    except InputError as error:
-        error.parameter = "observer_namespace"
-        raise
-    namespace, secret = kaas.parallel(
+    refuse_place_of_observer(cluster_uid, settings.namespace, side.owner)
+    live_namespace, secret = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
             partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
@@ -211,15 +259,11 @@ def observe(
     # In maintenance a cluster may be silent: that is what it is for.
     phase = settings.phase or (registration.phase if registration else "")
     return settings, Observed(
-        observer=owner,
         cluster_uid=cluster_uid,
         registration=registration,
-        authorities=authorities,
-        missing_authorities=tuple(missing),
-        observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
-        namespace=namespace,
+        namespace=live_namespace,
         identity_secret=secret,
-        start=proof.observe_start(api, settings.name) if api is not None and phase != "maintenance" else None,
+        start=proof.observe_start(side.watch, settings.name) if prove and phase != "maintenance" else None,
     )
 
 
@@ -258,7 +302,7 @@ def refuse_place_of_observer(cluster_uid: str, namespace: str, owner: str) -> No
 
 
 def intend(
-    observer: KubernetesClient,
+    side: ObserverSide,
     kaas: KubernetesClient,
     settings: Settings,
     observed: Observed,
@@ -274,23 +318,14 @@ def intend(
         agent.IDENTITY_SECRET,
         settings.namespace,
         parts.identity_labels(settings),
-        tenants=observed.authorities[TENANTS],
-        internal_certificate=settings.remote_write_ca or observed.authorities[INTERNAL].certificate,
+        tenants=side.authorities[TENANTS],
+        internal_certificate=settings.remote_write_ca or side.authorities[INTERNAL].certificate,
         cluster=settings.name,
         now=now,
     )
     registration = wanted_registration(settings, observed.cluster_uid, before, secret, proven=proven)
-    manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
-
-    created_only: list[Manifest] = list(observed.missing_authorities)
-    if observed.observer_namespace is None:
-        created_only.append(workload.namespace(settings.observer_namespace))
-    observer_plan = plan_objects(
-        observer,
-        [kaas_cluster.definition(), registration.manifest(), *created_only],
-        force=force,
-        create_only=[identity(item) for item in created_only],
-    )
+    manifests = (*parts.objects(settings, observed.namespace, side.owner), secret)
+    observer_plan = plan_objects(side.client, [registration.manifest()], force=force)
     kaas_plan = plan_objects(
         kaas,
         manifests,

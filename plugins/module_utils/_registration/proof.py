@@ -16,9 +16,8 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import (
-    freshness,
+    Watch,
     missing_jobs,
-    newest_sample,
     observer_time,
 )
 
@@ -68,9 +67,9 @@ class LogReader(Protocol):
     ) -> str: ...
 
 
-def observe_start(api: QueryApi, cluster: str) -> Start:
+def observe_start(watch: Watch, cluster: str) -> Start:
     """Raises QueryError: without the query path nothing can be proven, so nothing is begun."""
-    return Start(observer_time(api), newest_sample(api, cluster))
+    return Start(*watch.time_and_newest(cluster))
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ class Proof:
     """
 
     api: QueryApi
+    watch: Watch
     kaas: LogReader
     wanted: agent.Agent
     jobs: Sequence[str]
@@ -127,7 +127,7 @@ class Proof:
                 readiness.result()
             newest, failure = None, None
             try:
-                newest = newest_sample(self.api, self.wanted.instance)
+                newest = self.watch.newest(self.wanted.instance)
             except QueryError as error:
                 failure = error
             if newest is not None and newest > self.start.floor:
@@ -149,7 +149,7 @@ class Proof:
                     deadline = self.clock() + patience
             late = deadline is not None and self.clock() >= deadline
             try:
-                samples = freshness(self.api, self.wanted.instance).clusters.get(self.wanted.instance)
+                samples = self.watch.samples(self.wanted.instance)
             except QueryError:
                 if late:
                     raise
