@@ -60,20 +60,29 @@ class Leaving:
     warnings: tuple[str, ...] = ()
 
 
-def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Take a cluster out as the module's parameters say, and return the module's result."""
+def deregister(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    observer: KubernetesClient | None = None,
+    kaas: KubernetesClient | None = None,
+) -> dict[str, Any]:
+    """Take a cluster out as the module's parameters say, and return the module's result.
+
+    Clients of both sides may be given, which several clusters share.
+    """
     name = cluster_name(params)
     given, observer_namespace = namespace(params, "namespace", ""), namespace(params, "observer_namespace")
     timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
 
     require_kubeconfig(params)
-    observer = KubernetesClient.from_parameters(params, "observer_")
+    observer = observer or KubernetesClient.from_parameters(params, "observer_")
+    client = kaas or KubernetesClient.from_parameters(params)
     record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
     registration = Registration.of(record) if record else None
     refuse_other_observer(registration, observer_namespace)
     owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
-    leaving = look_at_cluster(params, name, given, registration, owner, force=force)
+    leaving = look_at_cluster(client, name, given, registration, owner, force=force)
     record_plan = removal_of_record(record)
     plan = leaving.plan + record_plan
     result = {
@@ -101,7 +110,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def look_at_cluster(
-    params: Mapping[str, Any], name: str, given: str, registration: Registration | None, owner: str, *, force: bool
+    client: KubernetesClient, name: str, given: str, registration: Registration | None, owner: str, *, force: bool
 ) -> Leaving:
     """Plan the removal in the KaaS cluster.
 
@@ -110,7 +119,6 @@ def look_at_cluster(
     """
     registered = registration.namespace if registration else ""
     kaas_namespace = agent_namespace(name, given, [registered])
-    client = KubernetesClient.from_parameters(params)
     obstacle: ApiError | InputError | None
     try:
         uid, installed = look_at_agent(client)

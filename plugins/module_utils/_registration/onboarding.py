@@ -63,7 +63,7 @@ DEFAULT_WAIT_TIMEOUT = 300
 ROUNDS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ObserverSide:
     """What an observer has for every cluster: looked at once, however many come on board in a run.
 
@@ -109,6 +109,11 @@ class ObserverSide:
         )
         watch = SharedWatch(api, clusters) if clusters else Watch(api)
         return cls(client, owner, tuple(registered), authorities, foundation, api, watch)
+
+    @property
+    def is_laid(self) -> bool:
+        """Whether the foundation was made in this run."""
+        return bool(self._laid)
 
     def lay_foundation(self, *, force: bool) -> None:
         """Have it made, if it is not yet."""
