@@ -240,7 +240,7 @@ clusters:
   type: list
   elements: dict
   sample:
-    - {name: shop-prod, changed: false, failed: false, msg: "", phase: active, series: 2713}
+    - {name: shop-prod, changed: false, failed: false, msg: "active, 2713 series, …", phase: active, series: 2713}
     - {name: shop-staging, changed: false, failed: true, msg: "https://192.0.2.7:6443 did not …"}
 summary:
   description: How many clusters there were, changed and failed, and how many seconds all of it took.

@@ -76,7 +76,7 @@ class _Cluster:
 
     def outcome(self) -> dict[str, Any]:
         """What the module returns of it; the diff of all clusters is shown together."""
-        found = {"changed": False, "msg": "", **self.result, **(self.error or {})}
+        found = {"changed": False, "msg": _told(self.result), **self.result, **(self.error or {})}
         found.pop("diff", None)
         return {**found, "name": self.name, "failed": self.error is not None}
 
@@ -243,3 +243,13 @@ def _messages(failed: Iterable[_Cluster]) -> str:
     for cluster in failed:
         about.setdefault((cluster.error or {})["msg"], []).append(cluster.name or "without a name")
     return "\n".join(f"{', '.join(dict.fromkeys(names))}: {text}" for text, names in about.items())
+
+
+def _told(result: Mapping[str, Any]) -> str:
+    """In a few words what came of a cluster that did not fail."""
+    told = str(result.get("phase") or "")
+    if result.get("seconds") is not None:
+        told += f", {result['series']} series, the first new sample after {result['seconds']:.1f} s"
+    if result.get("missing_jobs"):
+        told += f", missing: {', '.join(missing['job'] for missing in result['missing_jobs'])}"
+    return told
