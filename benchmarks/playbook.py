@@ -47,11 +47,11 @@ class Run:
         return found
 
 
-def run(playbook: str, *options: str) -> Run:
+def run(playbook: str, *options: str, inventory: Path = INVENTORY) -> Run:
     """Run a playbook by path or FQCN; a failure ends the benchmark with what Ansible said."""
     started = time.monotonic()
     result = subprocess.run(
-        ["ansible-playbook", "--inventory", str(INVENTORY), playbook, *options],
+        ["ansible-playbook", "--inventory", str(inventory), playbook, *options],
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
         capture_output=True,
         text=True,
