@@ -21,12 +21,15 @@ INVENTORY = HERE.parent / "inventories" / "lab"
 
 @dataclass(frozen=True)
 class Task:
-    """A task of a role or play: its own name, seconds over all hosts, the result of each host, and its file's name."""
+    """A task of a role or play: its own name, seconds over all hosts, the result of each host, its file's name, and when
+    it ended, in seconds since 1970.
+    """
 
     name: str
     seconds: float
     results: dict[str, Any]
     file: str
+    end: float
 
     @property
     def action(self) -> str:
@@ -72,4 +75,10 @@ def _task(document: dict[str, Any]) -> Task:
     duration = document["task"]["duration"]
     start, end = (datetime.fromisoformat(duration[name]) for name in ("start", "end"))
     file = Path(document["task"]["path"].rpartition(":")[0]).stem
-    return Task(document["task"]["name"].split(" : ")[-1], (end - start).total_seconds(), document["hosts"], file)
+    return Task(
+        document["task"]["name"].split(" : ")[-1],
+        (end - start).total_seconds(),
+        document["hosts"],
+        file,
+        end.timestamp(),
+    )
