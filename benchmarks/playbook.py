@@ -21,8 +21,8 @@ INVENTORY = HERE.parent / "inventories" / "lab"
 
 @dataclass(frozen=True)
 class Task:
-    """A task of a role or play: its own name, seconds over all hosts, the result of each host, its file's name, and when
-    it ended, in seconds since 1970.
+    """A task of a role or play: its own name, seconds over all hosts, the result of each host, its file's name, and its
+    end in seconds since 1970.
     """
 
     name: str
@@ -75,10 +75,5 @@ def _task(document: dict[str, Any]) -> Task:
     duration = document["task"]["duration"]
     start, end = (datetime.fromisoformat(duration[name]) for name in ("start", "end"))
     file = Path(document["task"]["path"].rpartition(":")[0]).stem
-    return Task(
-        document["task"]["name"].split(" : ")[-1],
-        (end - start).total_seconds(),
-        document["hosts"],
-        file,
-        end.timestamp(),
-    )
+    name = document["task"]["name"].split(" : ")[-1]
+    return Task(name, (end - start).total_seconds(), document["hosts"], file, end.timestamp())
