@@ -13,6 +13,7 @@ gateway for each number. Needs the programs of the lab, and no cluster.
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -125,6 +126,8 @@ def measure(clusters: Sequence[fleet.Cluster], identities: Identities, clients: 
         opened, door_opened = usage(of_receive), usage(of_door)
         rounds = [send() for _number in range(ROUNDS)]
         after, door_after = usage(of_receive), usage(of_door)
+        # At its end it would upload every block.
+        receive.stop(signal.SIGKILL)
     refused = sum(sent.samples for done in (opening, *rounds) for sent in done if sent.status != 200)
     if refused:
         sys.exit(f"{refused} samples of {len(clusters)} clusters were not taken")
