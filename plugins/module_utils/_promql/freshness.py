@@ -89,6 +89,11 @@ def newest_sample(api: QueryApi, cluster: str) -> float | None:
     return answer.samples[0].value if answer.samples else None
 
 
+def has_samples_ahead(api: QueryApi, cluster: str) -> bool:
+    """Whether there are samples of a time that is still to come, as far as receive lets them in (10 minutes)."""
+    return bool(api.query(f'count(last_over_time(up{{cluster="{cluster}"}}[10m] offset -10m))').samples)
+
+
 def observer_time(api: QueryApi) -> float:
     """The observer's clock."""
     return _scalar(api.query("time()"))
