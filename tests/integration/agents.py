@@ -128,8 +128,9 @@ class Agent:
             else None
         )
 
-    def scrape_no_more(self) -> None:
-        self.configuration.write_text(yaml.safe_dump({**self.content, "scrape_configs": []}))
+    def scrape(self, jobs: Sequence[Mapping[str, Any]]) -> None:
+        """Have other targets from now on."""
+        self.configuration.write_text(yaml.safe_dump({**self.content, "scrape_configs": list(jobs)}))
         self.running.send_signal(signal.SIGHUP)
 
 

@@ -155,7 +155,7 @@ def test_a_bucket_that_is_away_costs_nothing_and_is_told(observer: Observer, wri
 
 
 def test_agent_and_store_agree(observer: Observer, writer: Agent) -> None:
-    writer.scrape_no_more()
+    writer.scrape([])
     # A target that does not answer once ends its series with markers, which are sent and are no samples.
     markers = value(observer, f"resets(up{SELECTED}[3h])") * SERIES
 
