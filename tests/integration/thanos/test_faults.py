@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Receive is killed and the bucket goes away while a real agent writes: nothing is lost.
+"""Receive is killed, gateway and bucket go away while a real agent writes: nothing is lost, nothing is there twice.
 
 The tests build on one another.
 TEST_DURATION_SCALE makes outages longer and more of them (`make soak`); what was measured is written to SOAK_RESULTS.
@@ -32,7 +32,7 @@ from tests.integration.thanos.test_receive_goes import UPLOADED, blocks_of
 
 SCALE = float(os.environ.get("TEST_DURATION_SCALE") or "1")
 KILLS = max(2, round(SCALE / 4))
-RECEIVE_AWAY = 5.0 * min(SCALE, 12.0)
+RECEIVE_AWAY = GATEWAY_AWAY = 5.0 * min(SCALE, 36.0)
 BUCKET_AWAY = 10.0 * SCALE
 # An agent that was refused for long comes back within its longest pause.
 COMES_BACK = 90.0
@@ -127,6 +127,16 @@ def test_a_receive_that_is_killed_is_found_again(observer: Observer, writer: Age
         observer.receive.start()
     wait_for(lambda: time.time() - newest(observer) < 10, COMES_BACK, "samples of now")
     writer.measured.update(kills=KILLS, receive_away=RECEIVE_AWAY)
+
+
+def test_a_gateway_that_is_away_is_found_again(observer: Observer, writer: Agent) -> None:
+    before = writer.retried()
+    observer.gateway.stop(signal.SIGUSR1)
+    noticed = lasting(GATEWAY_AWAY, lambda: writer.retried() > before)
+    wait_for(noticed, GATEWAY_AWAY + COMES_BACK, "the agent tries again")
+    observer.gateway.start()
+    wait_for(lambda: time.time() - newest(observer) < 10, COMES_BACK, "samples of now")
+    writer.measured["gateway_away"] = GATEWAY_AWAY
 
 
 def test_a_bucket_that_is_away_costs_nothing_and_is_told(observer: Observer, writer: Agent, s3: S3Server) -> None:
