@@ -163,7 +163,9 @@ options:
         description: Other numbers of series for some clusters, by name. They hold instead of O(limits.series).
         type: dict
       metrics_url:
-        description: A Prometheus that scrapes this receive, such as V(http://prometheus.scs-observability.svc:9090).
+        description:
+          - A Prometheus that scrapes this receive. The observer's own unless given, which is the Service
+            C(prometheus) in O(namespace).
         type: str
       request_series:
         description:

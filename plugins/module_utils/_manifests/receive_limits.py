@@ -47,8 +47,8 @@ class Limits:
         return bool(self.series or any(self.clusters.values()))
 
 
-def limits_of(given: Mapping[str, Any], parameter: str = "limits") -> Limits:
-    """Read the parameter; InputError lists all that is wrong with it."""
+def limits_of(given: Mapping[str, Any], namespace: str) -> Limits:
+    """Read the parameter; InputError lists all that is wrong with it. ``namespace`` is the observer's."""
     problems: list[str] = []
 
     def number(name: str, value: object, least: int = 1) -> int:
@@ -82,21 +82,15 @@ def limits_of(given: Mapping[str, Any], parameter: str = "limits") -> Limits:
     limits = Limits(
         series=number("series", given.get("series")),
         clusters=clusters,
-        metrics_url=given.get("metrics_url") or "",
+        metrics_url=given.get("metrics_url") or f"http://prometheus.{namespace}.svc:9090",
         request_series=number("request_series", given.get("request_series"), SENT_AT_ONCE),
         request_samples=number("request_samples", given.get("request_samples"), SENT_AT_ONCE),
         request_bytes=size,
     )
-    if limits.metrics_url and not is_http_url(limits.metrics_url):
+    if not is_http_url(limits.metrics_url):
         problems.append("metrics_url: is not an http or https URL without credentials")
-    if limits.counts_series and not limits.metrics_url:
-        problems.append("metrics_url: is needed to know how many series a cluster has")
     if problems:
-        raise InputError(
-            "; ".join(problems),
-            parameter=parameter,
-            advice="For example series: 200000 with metrics_url: http://prometheus.scs-observability.svc:9090",
-        )
+        raise InputError("; ".join(problems), parameter="limits", advice="For example {series: 200000}")
     return limits
 
 
@@ -112,7 +106,7 @@ def configuration(limits: Limits) -> str:
         "head_series_limit": limits.series,
     }
     write = {
-        "global": {"meta_monitoring_url": limits.metrics_url} if limits.metrics_url else {},
+        "global": {"meta_monitoring_url": limits.metrics_url} if limits.counts_series else {},
         "default": {name: value for name, value in default.items() if value},
         "tenants": {name: {"head_series_limit": value} for name, value in sorted(limits.clusters.items())},
     }

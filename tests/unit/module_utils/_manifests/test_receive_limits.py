@@ -22,10 +22,10 @@ def test_what_is_given_is_what_thanos_reads() -> None:
         {
             "series": "200000",
             "clusters": {"shop-prod": 500000, "lab": 0},
-            "metrics_url": PROMETHEUS,
             "request_samples": 5000,
             "request_bytes": "8Mi",
-        }
+        },
+        "observer",
     )
     assert yaml.safe_load(receive_limits.configuration(limits)) == {
         "write": {
@@ -43,14 +43,14 @@ def test_what_is_given_is_what_thanos_reads() -> None:
     "given", [{}, {"series": 0, "metrics_url": PROMETHEUS}, {"series": None, "clusters": None, "request_bytes": ""}]
 )
 def test_without_a_limit_there_is_no_file(given: dict[str, Any]) -> None:
-    settings = Settings("thanos-receive", "observer", limits=limits_of(given))
+    settings = Settings("thanos-receive", "observer", limits=limits_of(given, "observer"))
     (workload,) = [item for item in thanos_component.objects(COMPONENT, settings) if item["kind"] == "StatefulSet"]
     arguments = workload["spec"]["template"]["spec"]["containers"][0]["args"]
     assert not [argument for argument in arguments if "limits" in argument]
 
 
 def test_a_limit_is_a_file_that_receive_is_told_of() -> None:
-    settings = Settings("thanos-receive", "observer", limits=limits_of({"series": 10, "metrics_url": PROMETHEUS}))
+    settings = Settings("thanos-receive", "observer", limits=limits_of({"series": 10}, "observer"))
     manifests = thanos_component.objects(COMPONENT, settings)
     (workload,) = [item for item in manifests if item["kind"] == "StatefulSet"]
     (argument,) = [
@@ -59,7 +59,8 @@ def test_a_limit_is_a_file_that_receive_is_told_of() -> None:
         if argument.startswith("--receive.limits-config-file=")
     ]
     (files,) = [item["data"] for item in manifests if item["kind"] == "ConfigMap"]
-    assert argument.rpartition("/")[2] in files
+    # The observer's own Prometheus counts
+    assert PROMETHEUS in files[argument.rpartition("/")[2]]
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
@@ -72,7 +73,8 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
                 "request_samples": 1999,
                 "request_bytes": "5Ki",
                 "metrics_url": "prometheus:9090",
-            }
+            },
+            "observer",
         )
     assert refused.value.parameter == "limits"
     for text in (
@@ -84,9 +86,3 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         "metrics_url: is not an http or https URL",
     ):
         assert text in refused.value.message
-
-
-def test_series_can_be_limited_only_by_somebody_who_counts_them() -> None:
-    for given in ({"series": 5}, {"clusters": {"shop": 5}}):
-        with pytest.raises(InputError, match="metrics_url: is needed"):
-            limits_of(given)
