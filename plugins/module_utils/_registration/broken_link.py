@@ -140,7 +140,13 @@ _SIGNS = (
         "Look at the gateway's log for the reason: another authority, expired, or too many connections of this cluster",
     ),
     _Sign(
-        r"HTTP status (401|403)\b",
+        r"HTTP status 503\b.*the certificate has expired",
+        "certificate",
+        "the gateway finds the agent's certificate expired",
+        _REPEAT,
+    ),
+    _Sign(
+        r"HTTP status (401|403)\b|HTTP status 503\b.*not registered",
         "certificate",
         "the gateway does not let this certificate write",
         _REPEAT,
@@ -164,10 +170,10 @@ _SIGNS = (
         _SYNCHRONISE,
     ),
     _Sign(
-        r"HTTP status 429\b.*(tenant|limit of|series|samples|write request)",
+        r"HTTP status 429\b.*series limit",
         "receive",
-        "the cluster is beyond its limits in receive",
-        "Have it collect less (profile, scrape_interval), or raise its limits",
+        "the cluster has more series than it may have",
+        "Have it collect less (profile), or raise its limit (observer_receive_limits)",
     ),
     _Sign(
         r"HTTP status 429\b",
@@ -176,16 +182,22 @@ _SIGNS = (
         "Look whether another agent writes under the same name, or raise the gateway's limits",
     ),
     _Sign(
+        r"HTTP status 413\b.*(write request too large|too many timeseries|too many samples)",
+        "receive",
+        "a request is larger than receive takes of one cluster",
+        "Raise the limits of requests in receive (observer_receive_limits)",
+    ),
+    _Sign(
+        r"HTTP status 413\b|HTTP status 400\b.*the message announces",
+        "gateway",
+        "a message is larger than the gateway lets through",
+        "Raise the gateway's limits on bodies and messages",
+    ),
+    _Sign(
         r"HTTP status (400|409|422|500)\b",
         "receive",
         "receive does not take the samples",
         _LOOK_AT_RECEIVE,
-    ),
-    _Sign(
-        r"HTTP status 413\b",
-        "gateway",
-        "a message is larger than the gateway lets through",
-        "Raise the gateway's limits on bodies and messages",
     ),
     _Sign(
         r"HTTP status (502|503|504)\b",

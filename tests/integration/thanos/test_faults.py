@@ -67,6 +67,7 @@ def writer(observer: Observer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     pair = issue(
         observer.identities.authorities["tenants"], CLUSTER, observer.identities.now, client=True, server=False
     )
+    observer.identities.register(CLUSTER, pair)
     internal = observer.identities.authorities["internal"].certificate
     url = f"https://127.0.0.1:{observer.gateway.ports['https']}/api/v1/receive"
     write = agents.remote_write(url, **agents.identity(folder, pair, internal), server_name=GATEWAY_NAME)
