@@ -299,7 +299,7 @@ def _is_of(line: str, url: str) -> bool:
 def unready_components(workloads: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Of an observer's workloads, which of gateway, receive and query is not ready or not there, and why."""
     found = {str((item["metadata"].get("labels") or {}).get(_COMPONENT)): item for item in workloads}
-    reasons = {}
+    reasons: dict[str, str] = {}
     for link, components in _COMPONENTS.items():
         for component in components:
             item = found.get(component)
