@@ -187,9 +187,13 @@ def test_a_sample_from_the_future_harms_nobody(world: World) -> None:
     assert write_at(observer, "ahead", "up", 9 * 60) == 200
     wait_for(lambda: has_samples_ahead(world.api, "ahead"), VISIBLE, "the sample that is ahead is seen")
     # Neither itself nor another cluster is kept from writing.
-    for cluster in ("ahead", "neighbour"):
-        assert write_at(observer, cluster, "of_now", 0) == 200
-        observer.wait_for_series(f'of_now{{cluster="{cluster}"}}')
+    clusters = {"ahead", "neighbour"}
+    assert {write_at(observer, cluster, "of_now", 0) for cluster in clusters} == {200}
+
+    def seen() -> bool:
+        return {series["cluster"] for series in observer.series("of_now")} == clusters
+
+    wait_for(seen, VISIBLE, "samples of now of both")
 
 
 def state_of(world: World, cluster: str, later: float = 0.0) -> str:
@@ -202,14 +206,16 @@ def state_of(world: World, cluster: str, later: float = 0.0) -> str:
 
 
 def test_what_is_seen_of_agents_that_die_and_of_agents_without_targets(world: World) -> None:
-    with agents.target(agents.moments(1)) as port, world.agent("mortal", targets=[port]) as mortal:
+    with (
+        agents.target(agents.moments(1)) as port,
+        world.agent("mortal", targets=[port]) as mortal,
+        world.agent("idle", targets=[free_port()]) as idle,
+    ):
         wait_for(lambda: state_of(world, "mortal") == "ok", SAID, "a cluster that is well")
         mortal.running.kill()
         mortal.running.wait()
         assert state_of(world, "mortal") == "ok", "a lost scrape is no failure"
         assert state_of(world, "mortal", later=121.0) == "silent"
-    dead = free_port()
-    with world.agent("idle", targets=[dead]) as idle:
         # It writes that it is up itself.
         wait_for(lambda: state_of(world, "idle") == "down", SAID, "its agent writes, but nothing is up")
         assert idle.running.poll() is None
