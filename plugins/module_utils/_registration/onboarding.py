@@ -246,6 +246,7 @@ def _register(
             api=side.api,
             watch=side.watch,
             kaas=kaas,
+            observer=observer,
             wanted=parts.agent_of(settings),
             jobs=registration.jobs,
             interval=settings.interval_seconds,
