@@ -24,7 +24,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clie
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
-from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import ObserverSide, register
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
+    ObserverSide,
+    register,
+    remember_failure,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     cluster_name,
     require_kubeconfig,
@@ -91,7 +95,7 @@ def manage_all(params: Mapping[str, Any], check_mode: bool, spec: Spec) -> dict[
         cluster.attempt(_check)
     _refuse_twice(clusters, lambda cluster: cluster.name, "the name is given more than once, for {others} clusters")
     sides = _look_at_observers(clusters)
-    _each(clusters, _look)
+    _each(clusters, partial(_look, check_mode=check_mode))
     _refuse_twice(
         clusters, lambda cluster: cluster.uid, "the kubeconfigs of {names} lead to the same cluster, with UID {key}"
     )
@@ -178,15 +182,20 @@ def _look_at_observers(clusters: Sequence[_Cluster]) -> list[ObserverSide]:
     return sides
 
 
-def _look(cluster: _Cluster) -> None:
+def _look(cluster: _Cluster, *, check_mode: bool) -> None:
     """Find out which cluster it is. One that leaves may not answer: that is for its removal to judge."""
+    if cluster.side is None:
+        raise ValueError("its observer was not looked at")
     # One connection each: a handshake is dearer than to wait for an answer, beside so many others.
     cluster.client = KubernetesClient(Connection.from_parameters(cluster.params), workers=1)
     try:
         cluster.uid = uid_of(cluster.client)
-    except ObservabilityError:
-        if not cluster.leaves:
-            raise
+    except ObservabilityError as error:
+        if cluster.leaves:
+            return
+        if not check_mode:
+            remember_failure(cluster.side.client, cluster.name, cluster.side.namespace, error)
+        raise
 
 
 def _operate(cluster: _Cluster, *, check_mode: bool) -> None:

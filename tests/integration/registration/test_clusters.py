@@ -121,6 +121,12 @@ def test_a_cluster_that_fails_stops_no_other_and_is_told_at_the_end(fleet: Fleet
     # The next run finishes it.
     assert [found["changed"] for found in fleet.call()["clusters"]] == [False, True, False]
 
+    fleet.fail(clusters=fleet.with_changes(1, kubeconfig=broken))
+    record = fleet.observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, "bank")
+    assert record
+    assert record["status"]["failure"]["link"] == "cluster"
+    assert gone in record["status"]["failure"]["message"]
+
 
 def test_bad_input_of_one_cluster_is_its_own_failure(fleet: Fleet) -> None:
     error = fleet.fail(clusters=fleet.with_changes(0, sla="-"))
