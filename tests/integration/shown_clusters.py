@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,9 +55,9 @@ class ShownClusters:
 def shown_clusters(server: ApiServer, numbers: Sequence[int]) -> Iterator[ShownClusters]:
     """Clusters with these numbers, as long as the block lasts. They are new, unless the server was shown before."""
     admin = server.client()
-    for number in numbers:
-        for name in NAMESPACES:
-            admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"c{number}-{name}"}})
+    names = [f"c{number}-{name}" for number in numbers for name in NAMESPACES]
+    made = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
+    admin.parallel([partial(admin.apply, namespace) for namespace in made])
     certificate, key = server.authority.pair("shown", "shown-clusters", server=True)
     user_certificate, user_key = server.authority.pair("shown-user", "shown", ("system:masters",))
     port, log = free_port(), server.folder / "shown-clusters.log"
