@@ -37,6 +37,8 @@ from tests.integration import remote_write
 
 # What Prometheus sends at most in a request
 SAMPLES_PER_REQUEST = 2000
+ATTEMPTS = 20
+RETRY_SECONDS = 0.5
 # Writes to the API server at once
 AT_ONCE = 8
 
@@ -53,11 +55,12 @@ _METRICS = (
 
 
 class Sent(NamedTuple):
-    """A request that was answered: its status, the seconds that it took, and its samples."""
+    """A request that was answered: its last status, the seconds until then, its samples, and how often it was sent."""
 
     status: int
     seconds: float
     samples: int
+    attempts: int
 
 
 @dataclass
@@ -103,8 +106,13 @@ class Cluster:
         if self._pool is None:
             raise ValueError("it is not connected")
         started = time.perf_counter()
-        answer = self._pool.request("POST", "/api/v1/receive", body=body, headers=remote_write.HEADERS)
-        return Sent(answer.status, time.perf_counter() - started, len(series))
+        for attempt in range(1, ATTEMPTS + 1):
+            answer = self._pool.request("POST", "/api/v1/receive", body=body, headers=remote_write.HEADERS)
+            # As agents do
+            if answer.status < 500 and answer.status != 429:
+                break
+            time.sleep(RETRY_SECONDS)
+        return Sent(answer.status, time.perf_counter() - started, len(series), attempt)
 
     def close(self) -> None:
         if self._pool is not None:
