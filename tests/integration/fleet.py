@@ -106,13 +106,14 @@ class Cluster:
         if self._pool is None:
             raise ValueError("it is not connected")
         started = time.perf_counter()
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts = 0
+        while True:
+            attempts += 1
             answer = self._pool.request("POST", "/api/v1/receive", body=body, headers=remote_write.HEADERS)
             # As agents do
-            if answer.status < 500 and answer.status != 429:
-                break
+            if attempts == ATTEMPTS or (answer.status < 500 and answer.status != 429):
+                return Sent(answer.status, time.perf_counter() - started, len(series), attempts)
             time.sleep(RETRY_SECONDS)
-        return Sent(answer.status, time.perf_counter() - started, len(series), attempt)
 
     def close(self) -> None:
         if self._pool is not None:
