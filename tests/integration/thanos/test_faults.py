@@ -134,6 +134,7 @@ def writer(observer: Observer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     pair = issue(
         observer.identities.authorities["tenants"], CLUSTER, observer.identities.now, client=True, server=False
     )
+    observer.identities.register(CLUSTER, pair)
     (folder / "tls.crt").write_text(pair.certificate)
     (folder / "tls.key").write_text(pair.key)
     url = f"https://127.0.0.1:{observer.gateway.ports['https']}/api/v1/receive"
