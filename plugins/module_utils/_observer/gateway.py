@@ -180,7 +180,7 @@ def _ensure_absent(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any
 def settings_of(params: Mapping[str, Any]) -> Settings:
     """Read the module's parameters; InputError names the one that cannot work."""
     service_type, node_port = parameters.service(params)
-    limits = {name: _limit(params, name) for name in LIMITS}
+    limits: dict[str, Any] = {name: _limit(params, name) for name in LIMITS}
     settings = Settings(
         name=parameters.name(params, DEFAULT_NAME),
         namespace=parameters.namespace(params),
