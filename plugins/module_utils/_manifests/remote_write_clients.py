@@ -20,7 +20,7 @@ NAME = "remote-write-clients"
 # Without this key it is not all of them that was read. No cluster can be called so.
 COMPLETE = "_complete"
 # Seconds between two looks of a gateway
-INTERVAL = 2
+INTERVAL = 1
 ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 # In the map, beside the certificates, once they have been read
 READ = "read"
@@ -129,7 +129,9 @@ end
 local function update(data)
   local wanted, found = {}, {active = 0, suspended = 0}
   for cluster, state, fingerprints in data:gmatch('"([a-z0-9-]+)":"(%l+) ([a-f0-9 ]+)"') do
-    if found[state] then
+    -- What is not the name of a cluster does not become a tenant.
+    local is_name = #cluster <= 63 and not cluster:find("^-") and not cluster:find("-$$")
+    if is_name and found[state] then
       found[state] = found[state] + 1
       for fingerprint in fingerprints:gmatch("%x+") do
         wanted[fingerprint] = state .. "/" .. cluster

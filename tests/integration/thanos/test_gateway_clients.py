@@ -162,6 +162,20 @@ def test_a_certificate_is_good_for_its_own_name_only(doors: Doors) -> None:
     assert statuses(doors.pools(certificate), "for_other") == [403]
 
 
+def test_what_is_not_the_name_of_a_cluster_does_not_become_a_tenant(doors: Doors) -> None:
+    names = ("-kaas", "kaas-", "a" * 64, "kaas.example", "kaas_1", "Kaas")
+    certificates = {name: doors.certificate(name) for name in names}
+    for name, certificate in certificates.items():
+        doors.admit(name, certificate)
+    longest = doors.certificate("a" * 63)
+    doors.admit("a" * 63, longest)
+    seconds_until(doors.pools(longest), 200)
+    found = [statuses(doors.pools(certificate), "odd_name") for certificate in certificates.values()]
+    for name in names:
+        doors.clients.write(name, None)
+    assert found == [[403]] * len(names)
+
+
 def test_a_certificate_that_was_just_made_is_not_refused_for_good(doors: Doors) -> None:
     """An agent may use its certificate before each gateway has read that it is registered."""
     authority = doors.identities.authorities["tenants"]
