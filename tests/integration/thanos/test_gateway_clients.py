@@ -337,7 +337,6 @@ def test_it_believes_nobody_but_the_api_server(doors: Doors, lone: Pod, what: st
         assert health(lone, "/readyz") == 503
         program.write_text(good[0])
         ca.write_text(good[1])
-        lone.process.terminate()
-        lone.process.wait()
+        lone.stop()
         with pytest.raises(pytest.fail.Exception, match="ended with"):
             started.result()
