@@ -110,19 +110,23 @@ local MAP = "$map"
 local last, clients, counts = nil, {}, {active = 0, suspended = 0}
 local read_at, failures, failing = 0, 0, false
 
+local function demand(condition, problem)
+  return condition or error(problem, 0)
+end
+
 local function read()
   -- The kubelet renews it.
-  local file = assert(io.open(TOKEN_FILE))
+  local file = demand(io.open(TOKEN_FILE))
   local token = file:read("a")
   file:close()
   local host = HOST:find(":") and "[" .. HOST .. "]" or HOST
   local answer = core.httpclient():get{
     url = URL, dst = host .. ":" .. PORT, timeout = 2000, headers = {authorization = {"Bearer " .. token}},
   }
-  assert(answer.status == 200, "the API server answers with status " .. tostring(answer.status))
+  demand(answer.status == 200, "the API server answers with status " .. tostring(answer.status))
   -- Neither names nor values have braces: what has no end was not read to its end.
   local data = (answer.body or ""):match('"data":(%b{})')
-  assert(data and data:find('"$complete":', 1, true), "the ConfigMap is not complete")
+  demand(data and data:find('"$complete":', 1, true), "the ConfigMap is not complete")
   return data
 end
 

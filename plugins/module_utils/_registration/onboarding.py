@@ -434,7 +434,8 @@ def carry_out(
     if before is None or preliminary.status() != before.status():
         observer.apply_status(preliminary.status_manifest(), force=force)
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
-    remote_write_clients.admit(observer, registration.observer, registration)
+    if before is None or intended.clients.changed:
+        remote_write_clients.admit(observer, registration.observer, registration)
     if before is not None and before.certificate not in (None, registration.certificate):
         # An agent that came with it too early would lose what it sends then.
         time.sleep(ADMITTED_SECONDS)
