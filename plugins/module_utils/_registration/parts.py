@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
+
+with suppress(ImportError):  # reported where kubeconfigs are read, before anything gets here
+    import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
@@ -23,7 +27,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     node_exporter,
     workload,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests.agent import Agent
+from ansible_collections.scs.observability.plugins.module_utils._manifests.agent import Agent, Target
 from ansible_collections.scs.observability.plugins.module_utils._manifests.kube_state_metrics import KubeStateMetrics
 from ansible_collections.scs.observability.plugins.module_utils._manifests.node_exporter import NodeExporter
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings
@@ -60,18 +64,32 @@ class Installed:
 
     name: str
     namespace: str
-    observer: str = ""
+    observers: tuple[str, ...] = ()
 
     def other_observer(self, owner: str) -> InputError | None:
-        """What speaks against touching it: it says that another observer than ``owner`` has it."""
-        if self.observer in ("", owner):
+        """What speaks against touching it: it says that others than ``owner`` have it."""
+        if not self.observers or owner in self.observers:
             return None
+        found = ", ".join(self.observers)
         return InputError(
-            f"the cluster has the agent of another observer: {self.name!r} of {self.observer}, in the namespace "
+            f"the cluster has the agent of another observer: {self.name!r} of {found}, in the namespace "
             f"{self.namespace!r}; this observer is {owner}",
             parameter="kubeconfig",
             advice="Take the cluster off board there (state: absent)",
-            details={"found_observer": self.observer, "observer": owner},
+            details={"found_observer": found, "observer": owner},
+        )
+
+    def left_out(self, owner: str, company: Collection[str]) -> InputError | None:
+        """What speaks against it that it belongs to ``owner`` and ``company`` alone: it has others now."""
+        others = [observer for observer in self.observers if observer != owner and observer not in company]
+        if not others or (owner not in self.observers and not company):
+            return self.other_observer(owner)
+        found = ", ".join(others)
+        return InputError(
+            f"the agent {self.name!r} of this cluster writes to an observer that is not named: {found}",
+            parameter="additional_observers",
+            advice="Name it, or take the cluster off board there (state: absent)",
+            details={"found_observer": found, "observer": owner},
         )
 
 
@@ -84,11 +102,76 @@ def installed(binding: Mapping[str, Any] | None) -> Installed | None:
     return Installed(
         name=labels_of(binding).get(INSTANCE_LABEL, ""),
         namespace=subjects[0].get("namespace", ""),
-        observer=annotations.get(agent.OBSERVER_ANNOTATION, ""),
+        observers=tuple(filter(None, annotations.get(agent.OBSERVER_ANNOTATION, "").split(agent.OBSERVER_SEPARATOR))),
     )
 
 
-def agent_of(settings: Settings, observer: str = "") -> Agent:
+def written_to(
+    found: Installed | None, secrets: Sequence[Mapping[str, Any] | None], config_map: Mapping[str, Any] | None
+) -> list[Target]:
+    """The observers that an agent writes to: by its Secrets (those in IDENTITY_SECRETS) whose each is, by its
+    configuration where it is.
+    """
+    urls = {item.get("name"): item.get("url", "") for item in loaded(config_map).get("remote_write") or ()}
+    result = []
+    for place, secret in enumerate(secrets):
+        if secret is not None:
+            annotations = secret["metadata"].get("annotations") or {}
+            # One that was made before Secrets said whose they are is of the only observer there was.
+            owner = annotations.get(agent.OBSERVER_ANNOTATION) or "".join((found.observers if found else ())[:1])
+            target = Target(place, "", owner, secret["metadata"].get("creationTimestamp", ""))
+            result.append(replace(target, url=str(urls.get(target.name) or "")))
+    return result
+
+
+def placed(
+    targets: Sequence[Target], owner: str, company: Collection[str], url: str
+) -> tuple[Target, tuple[Target, ...]]:
+    """What of ``targets`` is that of ``owner``, a new one if it has none, and which others stay: those of ``company``.
+
+    Raises InputError when there are more than an agent has places for.
+    """
+    others = tuple(target for target in targets if target.observer in company and target.observer != owner)
+    own = next((target for target in targets if target.observer in (owner, "") and target not in others), None)
+    if own is None:
+        taken = {target.place for target in others}
+        place = next((place for place in range(len(agent.IDENTITY_SECRETS)) if place not in taken), None)
+        if place is None:
+            raise InputError(
+                f"an agent writes to at most {len(agent.IDENTITY_SECRETS)} observers",
+                parameter="additional_observers",
+                advice="Take the cluster off board at one of them first (state: absent)",
+            )
+        # What is there is another's, which goes.
+        since = next((target.since for target in targets if target.place == place), "")
+        own = Target(place, url, owner, since)
+    return replace(own, url=url, observer=owner), tuple(target for target in others if target.url)
+
+
+def loaded(config_map: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The agent's configuration as it is; empty when there is none that can be read."""
+    text = ((config_map or {}).get("data") or {}).get(agent.CONFIGURATION_FILE, "")
+    with suppress(yaml.YAMLError):
+        content = yaml.safe_load(text)
+        if isinstance(content, dict):
+            return content
+    return {}
+
+
+def objects_without(found: Installed, leaving: Target, config_map: Mapping[str, Any] | None) -> list[Manifest]:
+    """What changes but for Secrets when an agent is to write no more to one of its observers, and goes on otherwise."""
+    content = loaded(config_map)
+    observers = [observer for observer in found.observers if observer != leaving.observer]
+    result = [agent.binding(found.name, found.namespace, observers)]
+    if content:
+        kept = [item for item in content.get("remote_write") or () if item.get("name") != leaving.name]
+        result.append(agent.config_map(found.name, found.namespace, {**content, "remote_write": kept}))
+    return result
+
+
+def agent_of(settings: Settings, own: Target | None = None, others: tuple[Target, ...] = ()) -> Agent:
+    """The agent as it is wanted; whom it writes to does not matter for its labels and for where its log is."""
+    own = own or Target(0, settings.remote_write_url)
     return Agent(
         instance=settings.name,
         namespace=settings.namespace,
@@ -98,7 +181,10 @@ def agent_of(settings: Settings, observer: str = "") -> Agent:
         kubelet_insecure_skip_verify=settings.kubelet_insecure_skip_verify,
         image=settings.images["agent"],
         resources=settings.resources["agent"],
-        observer=observer,
+        observer=own.observer,
+        place=own.place,
+        since=own.since,
+        others=others,
     )
 
 
@@ -107,8 +193,10 @@ def identity_labels(settings: Settings) -> dict[str, str]:
     return agent_of(settings).labels
 
 
-def objects(settings: Settings, live_namespace: Mapping[str, Any] | None, observer: str) -> list[Manifest]:
-    """Everything in the KaaS cluster but the Secret with the certificate.
+def objects(
+    settings: Settings, live_namespace: Mapping[str, Any] | None, own: Target, others: tuple[Target, ...] = ()
+) -> list[Manifest]:
+    """Everything in the KaaS cluster but the Secrets with certificates.
 
     A namespace that somebody else made is used as it is: with our label on it, it would be removed some day.
     """
@@ -119,7 +207,7 @@ def objects(settings: Settings, live_namespace: Mapping[str, Any] | None, observ
         result.append(namespace)
     return [
         *result,
-        *agent.objects(agent_of(settings, observer)),
+        *agent.objects(agent_of(settings, own, others)),
         *kube_state_metrics.objects(
             KubeStateMetrics(
                 instance=settings.name,
