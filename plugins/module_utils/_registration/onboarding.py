@@ -45,6 +45,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     refuse_other_observer,
     timestamp,
 )
+from ansible_collections.scs.observability.plugins.module_utils._registration.reload import apply_and_reload
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     Settings,
     agent_namespace,
@@ -62,17 +63,18 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Observed:
-    """Both worlds before anything is done. ``observer`` is whose the agent will be, ``start`` is None when no proof is
-    asked for.
+    """Both worlds before anything is done. ``target`` is this observer as the agent will write to it, ``others`` whom
+    it writes to as well, ``start`` is None when no proof is asked for.
     """
 
-    observer: str
     cluster_uid: str
     registration: Registration | None
     authorities: Mapping[str, KeyPair]
     missing_authorities: tuple[Manifest, ...]
     observer_namespace: Manifest | None
     namespace: Manifest | None
+    target: agent.Target
+    others: tuple[agent.Target, ...]
     identity_secret: Manifest | None
     start: proof.Start | None
 
@@ -92,8 +94,12 @@ class Intended:
         return self.observer + self.status + self.kaas
 
 
-def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring a cluster on board as the module's parameters say, and return the module's result."""
+def register(params: Mapping[str, Any], check_mode: bool, company: parts.Company | None = None) -> dict[str, Any]:
+    """Bring a cluster on board of one observer as the module's parameters say, and return the module's result.
+
+    ``company`` are other observers that its agent belongs to (see observers.register, which goes through all).
+    """
+    company = company or parts.Company()
     started = time.monotonic()
     settings = Settings.of(params)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
@@ -107,8 +113,11 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
     now = datetime.now(UTC)
 
-    settings, observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now, force=force)
+    settings, observed = observe(
+        observer, kaas, settings, api if prove and not check_mode else None, now, company=company, force=force
+    )
     intended = intend(observer, kaas, settings, observed, now, proven=prove, force=force)
+    company.plans.append((intended.observer + intended.status, intended.kaas))
     registration = intended.registration
     result: dict[str, Any] = {
         **intended.plan.result(),
@@ -120,11 +129,12 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "series": None,
         "missing_jobs": [],
         "timings": {},
+        "queue": observed.target.name,
     }
     if check_mode:
         return result
 
-    carry_out(observer, kaas, intended, observed.registration, force=force)
+    carry_out(observer, kaas, intended, observed.registration, force=force, wait=wait)
     agent_keys, other_keys = parts.workloads(intended.manifests)
     deadline = time.monotonic() + wait_timeout
 
@@ -175,6 +185,7 @@ def observe(
     api: QueryApi | None,
     now: datetime,
     *,
+    company: parts.Company,
     force: bool,
 ) -> tuple[Settings, Observed]:
     """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
@@ -187,7 +198,7 @@ def observe(
     registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     registration = refuse_other_cluster(settings.name, cluster_uid, registered)
     refuse_other_observer(registration, settings.observer_namespace)
-    refuse_other_agent(installed, settings.name, owner, force=force)
+    refuse_other_agent(installed, settings.name, owner, company, force=force)
     settings = replace(
         settings,
         namespace=agent_namespace(
@@ -202,23 +213,27 @@ def observe(
     except InputError as error:
         error.parameter = "observer_namespace"
         raise
-    namespace, secret = kaas.parallel(
+    namespace, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
-            partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
+            partial(kaas.get, "v1", "ConfigMap", agent.NAME, settings.namespace),
+            *(partial(kaas.get, "v1", "Secret", name, settings.namespace) for name in agent.IDENTITY_SECRETS),
         ]
     )
+    targets = parts.written_to(installed, secrets, config_map)
+    target, others = parts.placed(targets, owner, company, settings.remote_write_url)
     # In maintenance a cluster may be silent: that is what it is for.
     phase = settings.phase or (registration.phase if registration else "")
     return settings, Observed(
-        observer=owner,
         cluster_uid=cluster_uid,
         registration=registration,
         authorities=authorities,
         missing_authorities=tuple(missing),
         observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
         namespace=namespace,
-        identity_secret=secret,
+        target=target,
+        others=others,
+        identity_secret=secrets[target.place],
         start=proof.observe_start(api, settings.name) if api is not None and phase != "maintenance" else None,
     )
 
@@ -228,13 +243,15 @@ def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
     return uid_of(kaas), parts.installed(kaas.get(*parts.BINDING))
 
 
-def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str, *, force: bool) -> None:
+def refuse_other_agent(
+    installed: parts.Installed | None, name: str, owner: str, company: parts.Company, *, force: bool
+) -> None:
     """A cluster has one agent. One of another observer is taken over with ``force`` alone, one of another name never:
     its selectors cannot be changed.
     """
     if installed is None:
         return
-    error = installed.other_observer(owner)
+    error = installed.left_out(owner, company)
     if error is not None and not force:
         error.advice = f"{error.advice}, or take it over with force: true: the other one then hears nothing more of it"
         raise error
@@ -271,7 +288,7 @@ def intend(
     before = observed.registration
     secret = agent_secret(
         observed.identity_secret,
-        agent.IDENTITY_SECRET,
+        observed.target.secret,
         settings.namespace,
         parts.identity_labels(settings),
         tenants=observed.authorities[TENANTS],
@@ -279,8 +296,9 @@ def intend(
         cluster=settings.name,
         now=now,
     )
+    secret["metadata"]["annotations"][agent.OBSERVER_ANNOTATION] = observed.target.observer
     registration = wanted_registration(settings, observed.cluster_uid, before, secret, proven=proven)
-    manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
+    manifests = (*parts.objects(settings, observed.namespace, observed.target, observed.others), secret)
 
     created_only: list[Manifest] = list(observed.missing_authorities)
     if observed.observer_namespace is None:
@@ -297,6 +315,7 @@ def intend(
         owner=workload.owner(settings.name),
         owner_namespace=settings.namespace,
         prune_kinds=parts.KINDS,
+        keep=partial(parts.is_secret_of, observed.others),
         force=force,
     )
     return Intended(registration, manifests, observer_plan, status_plan(before, registration), kaas_plan)
@@ -360,6 +379,7 @@ def carry_out(
     before: Registration | None,
     *,
     force: bool,
+    wait: bool,
 ) -> None:
     """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet."""
     registration = intended.registration
@@ -373,7 +393,7 @@ def carry_out(
     apply_plan(observer, Plan(changes), force=force)
     if before is None or intended.status.changed:
         observer.apply_status(registration.status_manifest(), force=force)
-    apply_plan(kaas, intended.kaas, force=force)
+    apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)
 
 
 def conclude(

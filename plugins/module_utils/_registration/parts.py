@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 with suppress(ImportError):  # reported where kubeconfigs are read, before anything gets here
     import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
+from ansible_collections.scs.observability.plugins.module_utils._core.yaml_loader import safe_loader
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     INSTANCE_LABEL,
     ObjectKey,
@@ -79,10 +81,12 @@ class Installed:
             details={"found_observer": found, "observer": owner},
         )
 
-    def left_out(self, owner: str, company: Collection[str]) -> InputError | None:
+    def left_out(self, owner: str, company: Company) -> InputError | None:
         """What speaks against it that it belongs to ``owner`` and ``company`` alone: it has others now."""
-        others = [observer for observer in self.observers if observer != owner and observer not in company]
-        if not others or (owner not in self.observers and not company):
+        others = [observer for observer in self.observers if observer != owner and observer not in company.observers]
+        if not others:
+            return None
+        if owner not in self.observers and not company.observers:
             return self.other_observer(owner)
         found = ", ".join(others)
         return InputError(
@@ -106,6 +110,20 @@ def installed(binding: Mapping[str, Any] | None) -> Installed | None:
     )
 
 
+@dataclass(frozen=True)
+class Company:
+    """The other observers that a cluster's agent belongs to, for a run at one of them (each as in OBSERVER_ANNOTATION).
+
+    It goes on writing to ``observers`` but for ``leaving``. Check mode takes ``presumed`` for done by runs at others
+    before. Each run adds to ``plans`` what it changes at its observer and in the KaaS cluster.
+    """
+
+    observers: frozenset[str] = frozenset()
+    leaving: str = ""
+    presumed: tuple[Target, ...] = ()
+    plans: list[tuple[Plan, Plan]] = field(default_factory=list, compare=False)
+
+
 def written_to(
     found: Installed | None, secrets: Sequence[Mapping[str, Any] | None], config_map: Mapping[str, Any] | None
 ) -> list[Target]:
@@ -124,15 +142,13 @@ def written_to(
     return result
 
 
-def placed(
-    targets: Sequence[Target], owner: str, company: Collection[str], url: str
-) -> tuple[Target, tuple[Target, ...]]:
-    """What of ``targets`` is that of ``owner``, a new one if it has none, and which others stay: those of ``company``.
+def placed(targets: Sequence[Target], owner: str, company: Company, url: str) -> tuple[Target, tuple[Target, ...]]:
+    """What of ``targets`` is that of ``owner``, a new one if it has none, and which others stay.
 
     Raises InputError when there are more than an agent has places for.
     """
-    others = tuple(target for target in targets if target.observer in company and target.observer != owner)
-    own = next((target for target in targets if target.observer in (owner, "") and target not in others), None)
+    others = [target for target in (*targets, *company.presumed) if target.observer in company.observers]
+    own = next((target for target in targets if target.observer in (owner, "")), None)
     if own is None:
         taken = {target.place for target in others}
         place = next((place for place in range(len(agent.IDENTITY_SECRETS)) if place not in taken), None)
@@ -143,16 +159,22 @@ def placed(
                 advice="Take the cluster off board at one of them first (state: absent)",
             )
         # What is there is another's, which goes.
-        since = next((target.since for target in targets if target.place == place), "")
-        own = Target(place, url, owner, since)
-    return replace(own, url=url, observer=owner), tuple(target for target in others if target.url)
+        own = Target(place, url, since=next((target.since for target in targets if target.place == place), ""))
+    # Where one writes is not known when its part of the configuration is gone; a run at it brings it back.
+    stay = tuple(target for target in others if target.url and target.observer != company.leaving)
+    return replace(own, url=url, observer=owner), stay
+
+
+def is_secret_of(targets: Collection[Target], manifest: Mapping[str, Any]) -> bool:
+    """Tell whether an object is the Secret with the certificate of one of ``targets``."""
+    return manifest["kind"] == "Secret" and manifest["metadata"]["name"] in {target.secret for target in targets}
 
 
 def loaded(config_map: Mapping[str, Any] | None) -> dict[str, Any]:
     """The agent's configuration as it is; empty when there is none that can be read."""
     text = ((config_map or {}).get("data") or {}).get(agent.CONFIGURATION_FILE, "")
     with suppress(yaml.YAMLError):
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=safe_loader())  # noqa: S506
         if isinstance(content, dict):
             return content
     return {}
