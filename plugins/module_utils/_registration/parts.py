@@ -81,6 +81,14 @@ class Installed:
             details={"found_observer": found, "observer": owner},
         )
 
+    def without(self, owner: str, company: Company) -> tuple[str, ...]:
+        """Whose it is when ``owner`` has left, after those who did before."""
+        return tuple(observer for observer in self.observers if observer not in (owner, *company.leaving))
+
+    def is_of(self, observers: Collection[str]) -> bool:
+        """Tell whether all whose it is are among ``observers``."""
+        return bool(self.observers) and set(self.observers) <= set(observers)
+
     def left_out(self, owner: str, company: Company) -> InputError | None:
         """What speaks against it that it belongs to ``owner`` and ``company`` alone: it has others now."""
         others = [observer for observer in self.observers if observer != owner and observer not in company.observers]
@@ -114,12 +122,12 @@ def installed(binding: Mapping[str, Any] | None) -> Installed | None:
 class Company:
     """The other observers that a cluster's agent belongs to, for a run at one of them (each as in OBSERVER_ANNOTATION).
 
-    It goes on writing to ``observers`` but for ``leaving``. Check mode takes ``presumed`` for done by runs at others
-    before. Each run adds to ``plans`` what it changes at its observer and in the KaaS cluster.
+    It goes on writing to ``observers`` but for those that are ``leaving``, or have left by runs before. Check mode
+    takes ``presumed`` for done by such. Each run adds to ``plans`` what it changes at its observer and in the cluster.
     """
 
     observers: frozenset[str] = frozenset()
-    leaving: str = ""
+    leaving: frozenset[str] = frozenset()
     presumed: tuple[Target, ...] = ()
     plans: list[tuple[Plan, Plan]] = field(default_factory=list, compare=False)
 
@@ -147,7 +155,10 @@ def placed(targets: Sequence[Target], owner: str, company: Company, url: str) ->
 
     Raises InputError when there are more than an agent has places for.
     """
-    others = [target for target in (*targets, *company.presumed) if target.observer in company.observers]
+    since = {target.observer: target.since for target in targets}
+    presumed = [replace(target, since=since.get(target.observer, "")) for target in company.presumed]
+    known = {target.observer: target for target in (*targets, *presumed)}
+    others = [target for target in known.values() if target.observer in company.observers]
     own = next((target for target in targets if target.observer in (owner, "")), None)
     if own is None:
         taken = {target.place for target in others}
@@ -161,7 +172,7 @@ def placed(targets: Sequence[Target], owner: str, company: Company, url: str) ->
         # What is there is another's, which goes.
         own = Target(place, url, since=next((target.since for target in targets if target.place == place), ""))
     # Where one writes is not known when its part of the configuration is gone; a run at it brings it back.
-    stay = tuple(target for target in others if target.url and target.observer != company.leaving)
+    stay = tuple(target for target in others if target.url and target.observer not in company.leaving)
     return replace(own, url=url, observer=owner), stay
 
 
@@ -180,13 +191,15 @@ def loaded(config_map: Mapping[str, Any] | None) -> dict[str, Any]:
     return {}
 
 
-def objects_without(found: Installed, leaving: Target, config_map: Mapping[str, Any] | None) -> list[Manifest]:
-    """What changes but for Secrets when an agent is to write no more to one of its observers, and goes on otherwise."""
+def objects_without(
+    found: Installed, owner: str, stay: Collection[Target], config_map: Mapping[str, Any] | None
+) -> list[Manifest]:
+    """What changes but for Secrets when an agent is to write no more to ``owner``, and goes on to those that stay."""
+    result = [agent.binding(found.name, found.namespace, [item for item in found.observers if item != owner])]
     content = loaded(config_map)
-    observers = [observer for observer in found.observers if observer != leaving.observer]
-    result = [agent.binding(found.name, found.namespace, observers)]
     if content:
-        kept = [item for item in content.get("remote_write") or () if item.get("name") != leaving.name]
+        names = {target.name for target in stay}
+        kept = [item for item in content.get("remote_write") or () if item.get("name") in names]
         result.append(agent.config_map(found.name, found.namespace, {**content, "remote_write": kept}))
     return result
 

@@ -1,0 +1,315 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster on board of several observers, whose one agent writes to all of them, and on its way from one to another.
+
+Each observer gets a run of its own, which leaves what the agent has of the others. After each step the agent writes
+wherever it did, or more; what it leaves it leaves last. So a run that was interrupted is simply repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import OBSERVER
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
+    InputError,
+    InputErrors,
+    ObservabilityError,
+    Problems,
+)
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
+from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._registration import offboarding, onboarding, parts
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
+from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
+    Settings,
+    namespace,
+    require_kubeconfig,
+)
+
+FIELDS = (*OBSERVER, "observer_namespace", "query_frontend", "remote_write_url", "remote_write_ca")
+# Of a registration, what holds at a further observer as well unless it is given
+CARRIED = ("customer", "sla", "contact", "labels", "overrides")
+
+ADVICE = "If that observer is lost for good, force: true moves the cluster without it"
+
+
+@dataclass(frozen=True)
+class Observer:
+    """One of the observers of a call: the parameters of a call for it alone, and where they stand (empty for those at
+    the top). ``owner`` is who it is (see OBSERVER_ANNOTATION), ``registration`` what it knows of the cluster.
+    """
+
+    params: Mapping[str, Any]
+    where: str = ""
+    owner: str = ""
+    registration: Registration | None = None
+
+    def look(self) -> Observer:
+        """Ask it who it is and what it knows. Raises InputError and ApiError."""
+        with self.named():
+            client = KubernetesClient.from_parameters(self.params, "observer_")
+            owner = f"{uid_of(client, 'observer_kubeconfig')}/{namespace(self.params, 'observer_namespace')}"
+            record = client.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, self.params["name"])
+        return replace(self, owner=owner, registration=Registration.of(record) if record else None)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """What is said of its parameters says which of the observers is meant."""
+        try:
+            yield
+        except InputErrors as error:
+            for problem in error.errors:
+                self._rename(problem)
+            raise InputErrors(error.errors) from error
+        except ObservabilityError as error:
+            self._rename(error)
+            raise
+
+    def _rename(self, error: ObservabilityError) -> None:
+        if self.where and (error.parameter or "").split(".")[0] in FIELDS:
+            error.parameter = f"{self.where}.{error.parameter}"
+
+
+def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Bring a cluster on board of all observers that are named, off the one that it moves from, and return the
+    module's result: that of the first observer, with what changes at all of them.
+    """
+    if not params.get("additional_observers") and not params.get("move_from"):
+        return onboarding.register(params, check_mode)
+    require_kubeconfig(params)
+    _refuse_what_is_wrong(params)
+    kaas = KubernetesClient.from_parameters(params)
+    _uid, installed = onboarding.look_at_agent(kaas)
+    writes_to = frozenset(installed.observers if installed else ())
+    wanted = [observer.look() for observer in _named(params)]
+    _refuse_twice(wanted)
+    former, warnings = _former(params, wanted, writes_to)
+    leaving = _leaving(params, former, wanted, writes_to)
+    wanted = _carried(wanted, former)
+
+    plans: list[tuple[str, Plan, Plan]] = []
+    results = _run(wanted, leaving, plans, check_mode=True)
+    if not check_mode:
+        plans.clear()
+        results = _run(wanted, leaving, plans, check_mode=False)
+    result = {**results[0], "left": [], "left_reason": "", "warnings": warnings}
+    owners = frozenset(observer.owner for observer in wanted)
+    if former is not None:
+        # In check mode the agent does not write to others yet; the runs above have planned that it leaves.
+        company = parts.Company(owners | leaving if check_mode else owners)
+        with former.named():
+            gone = offboarding.deregister({**former.params, "erase": None}, check_mode, company)
+        plans += [(former.owner, *both) for both in company.plans]
+        result.update({name: gone[name] for name in ("left", "left_reason")})
+        result["warnings"] = [*warnings, *gone["warnings"]]
+    elif not check_mode:
+        plans += [(owner, Plan(), offboarding.leave(kaas, params, owner)) for owner in sorted(leaving)]
+    result["observers"] = [
+        {"observer": observer.owner, **{key: each[key] for key in _TOLD}}
+        for observer, each in zip(wanted, results, strict=True)
+    ]
+    return {**result, **combined(plans)}
+
+
+_TOLD = ("queue", "phase", "certificate", "seconds", "series", "missing_jobs")
+
+
+def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Take a cluster off all observers that are named; where its agent has others, it goes on writing to them."""
+    if not params.get("additional_observers"):
+        return offboarding.deregister(params, check_mode)
+    named = [observer.look() for observer in _named(params)]
+    _refuse_twice(named)
+    plans: list[tuple[str, Plan, Plan]] = []
+    results = []
+    left: frozenset[str] = frozenset()
+    for observer in named:
+        company = parts.Company(leaving=left)
+        with observer.named():
+            results.append(offboarding.deregister(observer.params, check_mode, company))
+        plans += [(observer.owner, *both) for both in company.plans]
+        left |= {observer.owner}
+    result = dict(results[0])
+    result["warnings"] = list(dict.fromkeys(text for each in results for text in each["warnings"]))
+    return {**result, **combined(plans)}
+
+
+def _named(params: Mapping[str, Any]) -> list[Observer]:
+    """The observers that a cluster is to be on board of, the first is that of the parameters themselves."""
+    further = [
+        Observer(_for(params, given), f"additional_observers[{number}]")
+        for number, given in enumerate(params.get("additional_observers") or ())
+    ]
+    return [Observer(params), *further]
+
+
+def _for(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {**params, **{name: given.get(name) or None for name in FIELDS}}
+
+
+def _refuse_what_is_wrong(params: Mapping[str, Any]) -> None:
+    """All that is wrong with the parameters of all observers, before any of them is asked."""
+    problems = Problems()
+
+    def reading(observer: Observer) -> Callable[[], Settings]:
+        def read() -> Settings:
+            with observer.named():
+                return Settings.of(observer.params)
+
+        return read
+
+    for observer in _named(params):
+        problems.of(reading(observer))
+    # What is wrong with the cluster is wrong for each of them.
+    unique = {str(error): error for error in problems.found}
+    problems.found = list(unique.values())
+    problems.refuse()
+
+
+def _refuse_twice(observers: Sequence[Observer]) -> None:
+    for number, observer in enumerate(observers):
+        if any(observer.owner == other.owner for other in observers[:number]):
+            raise InputError(
+                f"is an observer that is named before: {observer.owner}",
+                parameter=f"{observer.where}.observer_kubeconfig",
+                advice="Name each observer once",
+            )
+
+
+def _former(
+    params: Mapping[str, Any], wanted: Sequence[Observer], writes_to: frozenset[str]
+) -> tuple[Observer | None, list[str]]:
+    """The observer that the cluster moves from; None when there is none, or it does not answer.
+
+    Raises ApiError when one that the agent still writes to does not answer, unless ``force``.
+    """
+    if not params.get("move_from"):
+        return None, []
+    given = Observer(_for(params, params["move_from"]), "move_from")
+    try:
+        former = given.look()
+    except ApiError as error:
+        if error.status is not None and error.status < 500:
+            raise
+        strangers = sorted(writes_to - {observer.owner for observer in wanted})
+        if strangers and not params.get("force"):
+            error.advice = f"{error.advice}. {ADVICE}" if error.advice else ADVICE
+            raise
+        return None, [f"the observer that the cluster moves from does not answer, its registration is left: {error}"]
+    if any(former.owner == observer.owner for observer in wanted):
+        raise InputError(
+            f"is an observer that the cluster is to be on board of: {former.owner}",
+            parameter="move_from.observer_kubeconfig",
+            advice="Name the observer that it leaves",
+        )
+    return former, []
+
+
+def _leaving(
+    params: Mapping[str, Any], former: Observer | None, wanted: Sequence[Observer], writes_to: frozenset[str]
+) -> frozenset[str]:
+    """Whom the agent is to write to no more once all others have proven that they are written to."""
+    if former is not None:
+        return frozenset({former.owner})
+    if params.get("move_from"):
+        # It cannot tell who it is.
+        return writes_to - {observer.owner for observer in wanted}
+    return frozenset()
+
+
+def _carried(wanted: Sequence[Observer], former: Observer | None) -> list[Observer]:
+    """With what is registered of the cluster elsewhere, for those that do not know it yet."""
+    known = next((found for item in (*wanted, former) if item and (found := item.registration)), None)
+    if known is None:
+        return list(wanted)
+    if known.phase == "maintenance" and any(observer.registration is None for observer in wanted):
+        raise InputError(
+            "a cluster in maintenance may be silent, and a further observer would take that for a failure",
+            parameter="phase",
+            advice="End the maintenance first (phase: active)",
+        )
+    return [
+        replace(observer, params={**observer.params, **_missing(observer.params, known)})
+        if observer.registration is None
+        else observer
+        for observer in wanted
+    ]
+
+
+def _missing(params: Mapping[str, Any], known: Registration) -> dict[str, Any]:
+    return {name: getattr(known, name) or None for name in CARRIED if params.get(name) is None}
+
+
+def _run(
+    wanted: Sequence[Observer], leaving: frozenset[str], plans: list[tuple[str, Plan, Plan]], *, check_mode: bool
+) -> list[dict[str, Any]]:
+    """On board of one after the other."""
+    owners = frozenset(observer.owner for observer in wanted)
+    results: list[dict[str, Any]] = []
+    presumed: list[agent.Target] = []
+    for observer in wanted:
+        company = parts.Company(
+            observers=(owners | leaving) - {observer.owner},
+            leaving=leaving if check_mode else frozenset(),
+            presumed=tuple(presumed),
+        )
+        with observer.named():
+            result = onboarding.register(observer.params, check_mode, company)
+        results.append(result)
+        plans += [(observer.owner, *both) for both in company.plans]
+        if check_mode:
+            url = str(observer.params["remote_write_url"])
+            presumed.append(agent.Target(agent.place_of(result["queue"]), url, observer.owner))
+    return results
+
+
+def combined(plans: Sequence[tuple[str, Plan, Plan]]) -> dict[str, Any]:
+    """The part of a result that plans give, of runs at several observers (who, what changes there and in the cluster).
+
+    What changes in the cluster by more than one of them is told once, as what comes of all.
+    """
+    changes: list[str] = []
+    diff = {"before_header": "live", "before": "", "after_header": "planned", "after": ""}
+    changed = False
+
+    def tell(plan: Plan, whose: str) -> None:
+        nonlocal changed
+        changed = changed or plan.changed
+        changes.extend(f"{line}{whose}" for line in plan.summary())
+        told = plan.diff()
+        for side in ("before", "after"):
+            diff[side] += told[side]
+
+    tell(folded([kaas for _owner, _observer, kaas in plans]), "")
+    for owner in dict.fromkeys(owner for owner, _observer, _kaas in plans):
+        tell(folded([plan for other, plan, _kaas in plans if other == owner]), f" at {owner}")
+    return {"changed": changed, "changes": changes, "diff": diff}
+
+
+def folded(plans: Sequence[Plan]) -> Plan:
+    """What comes of plans that are carried out one after the other, object by object."""
+    first: dict[str, Change] = {}
+    last: dict[str, Change] = {}
+    for change in (change for plan in plans for change in plan.changes):
+        first.setdefault(change.title, change)
+        last[change.title] = change
+    result = []
+    for title, start in first.items():
+        end = last[title]
+        before = None if start.action == "create" else start.before
+        after = None if end.action == "delete" else end.after
+        if before is None and after is None:
+            continue
+        if before is not None and before == after:
+            continue
+        action = "create" if before is None else "delete" if after is None else "update"
+        result.append(replace(end, action=action, before=before, after=after))
+    return Plan(tuple(result))
