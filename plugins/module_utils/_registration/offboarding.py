@@ -33,7 +33,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     scrape_jobs,
     workload,
 )
-from ansible_collections.scs.observability.plugins.module_utils._registration import parts
+from ansible_collections.scs.observability.plugins.module_utils._registration import parts, remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
     look_at_agent,
@@ -72,7 +72,7 @@ class Leaving:
 def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Company | None = None) -> dict[str, Any]:
     """Take a cluster off one observer as the module's parameters say, and return the module's result.
 
-    ``company`` are other observers that its agent belongs to (see observers.deregister, which goes through all).
+    ``company`` are other observers that its agent belongs to (observers.deregister goes through all of them).
     """
     company = company or parts.Company()
     name = cluster_name(params)
@@ -88,8 +88,9 @@ def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Compa
     owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
     leaving = look_at_cluster(params, name, given, registration, owner, company=company, force=force)
     record_plan = removal_of_record(record)
-    plan = leaving.plan + record_plan
-    company.plans.append((record_plan, leaving.plan))
+    revocation = remote_write_clients.revocation(observer, observer_namespace, name)
+    plan = leaving.plan + revocation + record_plan
+    company.runs.append(parts.Run(revocation + record_plan, leaving.plan))
     result = {
         **plan.result(),
         "name": name,
@@ -114,6 +115,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Compa
                 if c.action == "delete"
             ]
             wait_gone(leaving.client, [*gone, *leaving.pods], timeout)
+    remote_write_clients.revoke(observer, observer_namespace, name)
     apply_plan(observer, record_plan)
     return result
 
@@ -145,7 +147,7 @@ def look_at_cluster(
         obstacle = obstacle or (installed.other_observer(owner) if installed else None)
         if obstacle is None:
             if installed is not None and installed.name == name and installed.without(owner, company):
-                return removal_of_observer(client, installed, owner, force=force)
+                return leaving_of_observer(client, installed, owner, force=force)
             if installed is not None and installed.name == name:
                 kaas_namespace = agent_namespace(name, given, [registered, installed.namespace])
             elif f"{uid}/{kaas_namespace}" == owner:
@@ -191,7 +193,7 @@ def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str)
     return Leaving(client, kaas_namespace, plan, pod_keys)
 
 
-def removal_of_observer(client: KubernetesClient, found: parts.Installed, owner: str, *, force: bool) -> Leaving:
+def leaving_of_observer(client: KubernetesClient, found: parts.Installed, owner: str, *, force: bool) -> Leaving:
     """What one of several observers has of an agent: its part of the configuration, and the certificate."""
     config_map, *secrets = client.parallel(
         [

@@ -119,17 +119,26 @@ def installed(binding: Mapping[str, Any] | None) -> Installed | None:
 
 
 @dataclass(frozen=True)
+class Run:
+    """What a run changes at its observer and in the KaaS cluster, and as what the agent then writes to it."""
+
+    observer: Plan
+    kaas: Plan
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
 class Company:
     """The other observers that a cluster's agent belongs to, for a run at one of them (each as in OBSERVER_ANNOTATION).
 
     It goes on writing to ``observers`` but for those that are ``leaving``, or have left by runs before. Check mode
-    takes ``presumed`` for done by such. Each run adds to ``plans`` what it changes at its observer and in the cluster.
+    takes ``presumed`` for done by such. Each run adds itself to ``runs``.
     """
 
     observers: frozenset[str] = frozenset()
     leaving: frozenset[str] = frozenset()
     presumed: tuple[Target, ...] = ()
-    plans: list[tuple[Plan, Plan]] = field(default_factory=list, compare=False)
+    runs: list[Run] = field(default_factory=list, compare=False)
 
 
 def written_to(
