@@ -25,7 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._registration import offboarding, onboarding, parts
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
@@ -34,9 +34,20 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.se
     require_kubeconfig,
 )
 
-FIELDS = (*OBSERVER, "observer_namespace", "query_frontend", "remote_write_url", "remote_write_ca")
+# What each observer of a cluster has of its own
+FIELDS = (
+    *OBSERVER,
+    "observer_namespace",
+    "query_frontend",
+    "remote_write_url",
+    "remote_write_ca",
+    "client_certificate",
+    "client_key",
+)
 # Of a registration, what holds at a further observer as well unless it is given
 CARRIED = ("customer", "sla", "contact", "labels", "overrides")
+
+TOLD_OF_EACH = ("queue", "phase", "certificate", "seconds", "series", "missing_jobs")
 
 ADVICE = "If that observer is lost for good, force: true moves the cluster without it"
 
@@ -95,31 +106,28 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     leaving = _leaving(params, former, wanted, writes_to)
     wanted = _carried(wanted, former)
 
-    plans: list[tuple[str, Plan, Plan]] = []
-    results = _run(wanted, leaving, plans, check_mode=True)
+    # All that any of them refuses, before anything is touched
+    results, runs = _run(wanted, leaving, check_mode=True)
     if not check_mode:
-        plans.clear()
-        results = _run(wanted, leaving, plans, check_mode=False)
-    result = {**results[0], "left": [], "left_reason": "", "warnings": warnings}
-    owners = frozenset(observer.owner for observer in wanted)
+        results, runs = _run(wanted, leaving, check_mode=False)
+    result = {**results[0], "warnings": warnings}
     if former is not None:
-        # In check mode the agent does not write to others yet; the runs above have planned that it leaves.
+        owners = frozenset(observer.owner for observer in wanted)
+        # Check mode has seen above what the agent leaves.
         company = parts.Company(owners | leaving if check_mode else owners)
         with former.named():
             gone = offboarding.deregister({**former.params, "erase": None}, check_mode, company)
-        plans += [(former.owner, *both) for both in company.plans]
-        result.update({name: gone[name] for name in ("left", "left_reason")})
+        runs += [(former.owner, run) for run in company.runs]
         result["warnings"] = [*warnings, *gone["warnings"]]
     elif not check_mode:
-        plans += [(owner, Plan(), offboarding.leave(kaas, params, owner)) for owner in sorted(leaving)]
+        for owner in sorted(leaving):
+            left = offboarding.leave(kaas, owner, wait=params.get("wait") is not False, force=bool(params.get("force")))
+            runs.append((owner, parts.Run(Plan(), left)))
     result["observers"] = [
-        {"observer": observer.owner, **{key: each[key] for key in _TOLD}}
+        {"observer": observer.owner, **{key: each[key] for key in TOLD_OF_EACH}}
         for observer, each in zip(wanted, results, strict=True)
     ]
-    return {**result, **combined(plans)}
-
-
-_TOLD = ("queue", "phase", "certificate", "seconds", "series", "missing_jobs")
+    return {**result, **combined(runs)}
 
 
 def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -128,18 +136,18 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         return offboarding.deregister(params, check_mode)
     named = [observer.look() for observer in _named(params)]
     _refuse_twice(named)
-    plans: list[tuple[str, Plan, Plan]] = []
+    runs: list[tuple[str, parts.Run]] = []
     results = []
     left: frozenset[str] = frozenset()
     for observer in named:
         company = parts.Company(leaving=left)
         with observer.named():
             results.append(offboarding.deregister(observer.params, check_mode, company))
-        plans += [(observer.owner, *both) for both in company.plans]
+        runs += [(observer.owner, run) for run in company.runs]
         left |= {observer.owner}
     result = dict(results[0])
     result["warnings"] = list(dict.fromkeys(text for each in results for text in each["warnings"]))
-    return {**result, **combined(plans)}
+    return {**result, **combined(runs)}
 
 
 def _named(params: Mapping[str, Any]) -> list[Observer]:
@@ -249,49 +257,42 @@ def _missing(params: Mapping[str, Any], known: Registration) -> dict[str, Any]:
 
 
 def _run(
-    wanted: Sequence[Observer], leaving: frozenset[str], plans: list[tuple[str, Plan, Plan]], *, check_mode: bool
-) -> list[dict[str, Any]]:
+    wanted: Sequence[Observer], leaving: frozenset[str], *, check_mode: bool
+) -> tuple[list[dict[str, Any]], list[tuple[str, parts.Run]]]:
     """On board of one after the other."""
     owners = frozenset(observer.owner for observer in wanted)
     results: list[dict[str, Any]] = []
-    presumed: list[agent.Target] = []
+    runs: list[tuple[str, parts.Run]] = []
     for observer in wanted:
         company = parts.Company(
             observers=(owners | leaving) - {observer.owner},
             leaving=leaving if check_mode else frozenset(),
-            presumed=tuple(presumed),
+            presumed=tuple(run.target for _owner, run in runs if run.target is not None),
         )
         with observer.named():
-            result = onboarding.register(observer.params, check_mode, company)
-        results.append(result)
-        plans += [(observer.owner, *both) for both in company.plans]
-        if check_mode:
-            url = str(observer.params["remote_write_url"])
-            presumed.append(agent.Target(agent.place_of(result["queue"]), url, observer.owner))
-    return results
+            results.append(onboarding.register(observer.params, check_mode, company))
+        runs += [(observer.owner, run) for run in company.runs]
+    return results, runs
 
 
-def combined(plans: Sequence[tuple[str, Plan, Plan]]) -> dict[str, Any]:
-    """The part of a result that plans give, of runs at several observers (who, what changes there and in the cluster).
+def combined(runs: Sequence[tuple[str, parts.Run]]) -> dict[str, Any]:
+    """The part of a result that the runs at several observers give: changed, changes and diff.
 
-    What changes in the cluster by more than one of them is told once, as what comes of all.
+    What more than one of them changes in the cluster is told once, as what comes of all.
     """
-    changes: list[str] = []
-    diff = {"before_header": "live", "before": "", "after_header": "planned", "after": ""}
-    changed = False
+    result: dict[str, Any] = {"changed": False, "changes": [], "diff": {}}
 
-    def tell(plan: Plan, whose: str) -> None:
-        nonlocal changed
-        changed = changed or plan.changed
-        changes.extend(f"{line}{whose}" for line in plan.summary())
-        told = plan.diff()
-        for side in ("before", "after"):
-            diff[side] += told[side]
+    def tell(plan: Plan, where: str) -> None:
+        result["changed"] = result["changed"] or plan.changed
+        result["changes"] += [f"{line}{where}" for line in plan.summary()]
+        for side, text in plan.diff().items():
+            is_text = side in ("before", "after")
+            result["diff"][side] = result["diff"].get(side, "") + text if is_text else text
 
-    tell(folded([kaas for _owner, _observer, kaas in plans]), "")
-    for owner in dict.fromkeys(owner for owner, _observer, _kaas in plans):
-        tell(folded([plan for other, plan, _kaas in plans if other == owner]), f" at {owner}")
-    return {"changed": changed, "changes": changes, "diff": diff}
+    tell(folded([run.kaas for _owner, run in runs]), "")
+    for owner in dict.fromkeys(owner for owner, _run in runs):
+        tell(folded([run.observer for other, run in runs if other == owner]), f" at {owner}")
+    return result
 
 
 def folded(plans: Sequence[Plan]) -> Plan:

@@ -193,6 +193,16 @@ def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str)
     return Leaving(client, kaas_namespace, plan, pod_keys)
 
 
+def leave(client: KubernetesClient, owner: str, *, wait: bool, force: bool) -> Plan:
+    """Have the agent write to one of its observers no more, without asking that one. Return what was done."""
+    _uid, found = look_at_agent(client)
+    if found is None or not found.without(owner, parts.Company()):
+        return Plan()
+    leaving = leaving_of_observer(client, found, owner, force=force)
+    apply_and_reload(client, leaving.plan, found.name, found.namespace, force=force, wait=wait)
+    return leaving.plan
+
+
 def leaving_of_observer(client: KubernetesClient, found: parts.Installed, owner: str, *, force: bool) -> Leaving:
     """What one of several observers has of an agent: its part of the configuration, and the certificate."""
     config_map, *secrets = client.parallel(
