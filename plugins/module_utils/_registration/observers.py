@@ -22,7 +22,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     ObservabilityError,
     Problems,
 )
-from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Action, Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
@@ -311,6 +311,6 @@ def folded(plans: Sequence[Plan]) -> Plan:
             continue
         if before is not None and before == after:
             continue
-        action = "create" if before is None else "delete" if after is None else "update"
+        action: Action = "create" if before is None else "delete" if after is None else "update"
         result.append(replace(end, action=action, before=before, after=after))
     return Plan(tuple(result))
