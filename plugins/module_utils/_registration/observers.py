@@ -93,7 +93,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring a cluster on board of all observers that are named, off the one that it moves from, and return the
     module's result: that of the first observer, with what changes at all of them.
     """
-    if not params.get("additional_observers") and not params.get("move_from"):
+    if not params.get("additional_observers") and not _given(params):
         return onboarding.register(params, check_mode)
     require_kubeconfig(params)
     _refuse_what_is_wrong(params)
@@ -159,6 +159,11 @@ def _named(params: Mapping[str, Any]) -> list[Observer]:
     return [Observer(params), *further]
 
 
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of the observer that the cluster moves from; empty when nothing is."""
+    return {name: value for name, value in (params.get("move_from") or {}).items() if value}
+
+
 def _for(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, **{name: given.get(name) or None for name in FIELDS}}
 
@@ -199,9 +204,9 @@ def _former(
 
     Raises ApiError when one that the agent still writes to does not answer, unless ``force``.
     """
-    if not params.get("move_from"):
+    if not _given(params):
         return None, []
-    given = Observer(_for(params, params["move_from"]), "move_from")
+    given = Observer(_for(params, _given(params)), "move_from")
     try:
         former = given.look()
     except ApiError as error:
@@ -227,7 +232,7 @@ def _leaving(
     """Whom the agent is to write to no more once all others have proven that they are written to."""
     if former is not None:
         return frozenset({former.owner})
-    if params.get("move_from"):
+    if _given(params):
         # It cannot tell who it is.
         return writes_to - {observer.owner for observer in wanted}
     return frozenset()
