@@ -181,10 +181,22 @@ def _refuse_what_is_wrong(params: Mapping[str, Any]) -> None:
 
     for observer in _named(params):
         problems.of(reading(observer))
+    if _given(params):
+        problems.of(_refuse_without_proof, params)
     # What is wrong with the cluster is wrong for each of them.
     unique = {str(error): error for error in problems.found}
     problems.found = list(unique.values())
     problems.refuse()
+
+
+def _refuse_without_proof(params: Mapping[str, Any]) -> None:
+    unproven = [name for name in ("wait", "proof") if params.get(name) is False]
+    if unproven and not params.get("force"):
+        raise InputError(
+            f"without {unproven[0]} nobody knows that the new observer receives when the former one is left",
+            parameter="move_from",
+            advice=f"Leave out {unproven[0]}: false, or have force: true",
+        )
 
 
 def _refuse_twice(observers: Sequence[Observer]) -> None:

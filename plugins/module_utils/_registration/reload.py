@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, NotReadyError
-from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import is_terminating
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan
@@ -51,25 +51,31 @@ def apply_and_reload(
 ) -> None:
     """Carry out what changes in a KaaS cluster, and have the agent that runs there read it.
 
-    Raises NotReadyError when it refuses its new configuration: it works on with the former one. Without ``wait`` nobody
-    looks whether it does.
+    A certificate goes last. Without it, what is queued could not be sent when the queue ends: the agent would try until
+    its flush deadline, and scrape nothing meanwhile. Raises NotReadyError when the agent refuses its new configuration:
+    it works on with the former one. Without ``wait`` nobody looks whether it does, unless a certificate has to go.
     """
-    changed = {(change.kind, change.name): change.action for change in plan.changes if change.namespace == namespace}
+    changed = {(change.kind, change.name) for change in plan.changes if change.namespace == namespace}
+    last = tuple(change for change in plan.changes if change.action == "delete" and _is_identity(change, namespace))
     configured = ("ConfigMap", agent.NAME) in changed
+    running: list[Manifest] = []
     # Another pod reads everything at its start.
-    running = (
-        _running(kaas, instance, namespace)
-        if ("Deployment", agent.NAME) not in changed
-        and (configured or any(("Secret", name) in changed for name in agent.IDENTITY_SECRETS))
-        else []
-    )
-    readers = [Reader(kaas, pod["metadata"]["name"], namespace) for pod in running] if configured and wait else []
+    if ("Deployment", agent.NAME) not in changed and (
+        configured or any(_is_identity(change, namespace) for change in plan.changes)
+    ):
+        running = _running(kaas, instance, namespace)
+    readers = [Reader(kaas, pod["metadata"]["name"], namespace) for pod in running if configured and (wait or last)]
     for reader in readers:
         reader.start()
-    apply_plan(kaas, plan, force=force)
+    apply_plan(kaas, Plan(tuple(change for change in plan.changes if change not in last)), force=force)
     kaas.parallel([partial(_touch, kaas, pod) for pod in running])
     for reader in readers:
         reader.wait()
+    apply_plan(kaas, Plan(last))
+
+
+def _is_identity(change: Change, namespace: str) -> bool:
+    return change.kind == "Secret" and change.namespace == namespace and change.name in agent.IDENTITY_SECRETS
 
 
 def _running(kaas: KubernetesClient, instance: str, namespace: str) -> list[Manifest]:

@@ -312,6 +312,12 @@ def test_a_former_observer_that_is_lost_is_left_with_force(lab: Any) -> None:
             id="to where it is",
         ),
         pytest.param(
+            {**OTHER, "move_from": {"observer_kubeconfig": "observer"}, "proof": False},
+            "move_from",
+            "nobody knows that the new observer receives",
+            id="without proof",
+        ),
+        pytest.param(
             {"additional_observers": [{"observer_kubeconfig": "nowhere", "remote_write_url": URL}]},
             "additional_observers[0].observer_kubeconfig",
             "does not exist",
