@@ -255,18 +255,30 @@ def _carried(wanted: Sequence[Observer], former: Observer | None) -> list[Observ
     known = next((found for item in (*wanted, former) if item and (found := item.registration)), None)
     if known is None:
         return list(wanted)
-    if known.phase == "maintenance" and any(observer.registration is None for observer in wanted):
-        raise InputError(
-            "a cluster in maintenance may be silent, and a further observer would take that for a failure",
-            parameter="phase",
-            advice="End the maintenance first (phase: active)",
-        )
+    if any(observer.registration is None for observer in wanted):
+        _refuse_unproven(known)
     return [
         replace(observer, params={**observer.params, **_missing(observer.params, known)})
         if observer.registration is None
         else observer
         for observer in wanted
     ]
+
+
+def _refuse_unproven(known: Registration) -> None:
+    """A further observer begins with the proof that it receives, and takes silence after that for a failure."""
+    if known.phase == "maintenance":
+        raise InputError(
+            "a cluster in maintenance may be silent, which a further observer would take for a failure",
+            parameter="phase",
+            advice="End the maintenance first (phase: active)",
+        )
+    if known.suspended:
+        raise InputError(
+            "a cluster that is suspended cannot be brought on board of a further observer",
+            parameter="suspended",
+            advice="End the suspension first (suspended: false)",
+        )
 
 
 def _missing(params: Mapping[str, Any], known: Registration) -> dict[str, Any]:

@@ -97,6 +97,8 @@ class Intended:
     status: Plan
     clients: Plan
     kaas: Plan
+    joins: bool = False
+    """Whether its agent writes to other observers by now."""
 
     @property
     def plan(self) -> Plan:
@@ -370,7 +372,15 @@ def intend(
         force=force,
     )
     clients = remote_write_clients.admission(observer, settings.observer_namespace, registration)
-    return Intended(registration, manifests, observer_plan, status_plan(before, registration), clients, kaas_plan)
+    return Intended(
+        registration,
+        manifests,
+        observer_plan,
+        status_plan(before, registration),
+        clients,
+        kaas_plan,
+        joins=bool(observed.others),
+    )
 
 
 def wanted_registration(
@@ -457,7 +467,7 @@ def carry_out(
         observer.apply_status(preliminary.status_manifest(), force=force)
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
     remote_write_clients.admit(observer, registration.observer, registration)
-    if before is not None and before.certificate not in (None, registration.certificate):
+    if intended.joins if before is None else before.certificate not in (None, registration.certificate):
         # An agent that came with it too early would lose what it sends then.
         time.sleep(ADMITTED_SECONDS)
     apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)

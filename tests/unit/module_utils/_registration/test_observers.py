@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -254,11 +255,13 @@ def interrupted(lab: Any, after: int) -> bool:
 
 def test_interrupted_anywhere_and_repeated_it_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 0.0)
+    start = Lab()
+    monkeypatch.setattr(observers.KubernetesClient, "from_parameters", start.client)
+    register(start.params(customer="Example Shop"), False)
     after = 0
     while True:
-        lab = Lab()
+        lab = copy.deepcopy(start)
         monkeypatch.setattr(observers.KubernetesClient, "from_parameters", lab.client)
-        register(lab.params(customer="Example Shop"), False)
         was_cut = interrupted(lab, after)
         # At no moment it writes to nobody.
         assert written_to(lab)
@@ -268,11 +271,11 @@ def test_interrupted_anywhere_and_repeated_it_ends_well(monkeypatch: pytest.Monk
         assert secrets(lab) == {agent.IDENTITY_SECRETS[1]: SECOND}
         assert RECORD not in lab.observer.objects
         assert lab.other_observer.objects[RECORD]["spec"]["customer"] == "Example Shop"
-        assert register(moving(lab), False)["changed"] is False
         if not was_cut:
             break
         after += 1
     assert after > 10
+    assert register(moving(lab), False)["changed"] is False
 
 
 def test_a_former_observer_that_is_lost_is_left_with_force(lab: Any) -> None:
@@ -353,15 +356,30 @@ def test_all_that_is_wrong_is_told_at_once(lab: Any) -> None:
     ]
 
 
-def test_a_cluster_in_maintenance_gets_no_further_observer(lab: Any) -> None:
+@pytest.mark.parametrize(("name", "value"), [("phase", "maintenance"), ("suspended", True)])
+def test_a_cluster_that_may_not_send_gets_no_further_observer(lab: Any, name: str, value: Any) -> None:
     register(lab.params(), False)
-    register(lab.params(phase="maintenance"), False)
+    register(lab.params(**{name: value}), False)
     lab.forget()
     for params in (both(lab), moving(lab)):
-        with pytest.raises(InputError, match="maintenance") as raised:
+        with pytest.raises(InputError, match="further observer") as raised:
             register(params, False)
-        assert raised.value.parameter == "phase"
+        assert raised.value.parameter == name
     assert lab.kaas.written == lab.other_observer.written == []
+
+
+def test_the_agent_writes_to_a_further_observer_once_every_gateway_pod_knows_it(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused until then would be lost there. At the first one the agent is not even there yet."""
+    waited: list[float] = []
+    monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 5.0)
+    monkeypatch.setattr(onboarding.time, "sleep", waited.append)
+    register(lab.params(), False)
+    assert 5.0 not in waited
+    register(both(lab), False)
+    assert waited.count(5.0) == 1
+    assert OTHER_URL in str(lab.kaas.objects[CONFIGURATION])
 
 
 def test_a_further_observer_that_refuses_it_is_heard_before_anything_is_touched(lab: Any) -> None:
