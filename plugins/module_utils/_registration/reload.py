@@ -32,10 +32,14 @@ ANNOTATION = "observability.scs.community/refreshed"
 # A kubelet that was not told looks after a minute and a half at the latest.
 TIMEOUT = 120.0
 POLL_SECONDS = 0.5
+# A kubelet may look before it has heard of the change.
+TOUCH_SECONDS = 5.0
+# It tries every second, and a certificate may come a moment later than its name.
+REFUSALS = 20
 LOG_LINES = 200
 
 _LOADED = "Completed loading of configuration file"
-_REFUSED = re.compile(r"level=(?:ERROR|error)\b.*(?:configuration|config\b)")
+_REFUSED = re.compile(r"level=(?:ERROR|error)\b.*msg=\"Error reloading config\"")
 
 
 class LogReader(Protocol):
@@ -64,7 +68,11 @@ def apply_and_reload(
         configured or any(_is_identity(change, namespace) for change in plan.changes)
     ):
         running = _running(kaas, instance, namespace)
-    readers = [Reader(kaas, pod["metadata"]["name"], namespace) for pod in running if configured and (wait or last)]
+    readers = [
+        Reader(kaas, pod["metadata"]["name"], namespace, partial(_touch, kaas, pod))
+        for pod in running
+        if configured and (wait or last)
+    ]
     for reader in readers:
         reader.start()
     apply_plan(kaas, Plan(tuple(change for change in plan.changes if change not in last)), force=force)
@@ -102,6 +110,7 @@ class Reader:
     kaas: LogReader
     pod: str
     namespace: str
+    touch: Callable[[], None]
     timeout: float = TIMEOUT
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -117,20 +126,25 @@ class Reader:
         """Wait until the new configuration is loaded. Without a log to be read, what comes after has to tell."""
         if self._last is None:
             return
-        deadline = self.clock() + self.timeout
+        start = self.clock()
+        touched = start
         while True:
             lines = self._lines()
             if self._last in lines:
                 lines = lines[len(lines) - lines[::-1].index(self._last) :]
             if any(_LOADED in line for line in lines):
                 return
-            if self.clock() >= deadline:
-                refused = [line for line in lines if _REFUSED.search(line)]
+            refused = [line for line in lines if _REFUSED.search(line)]
+            now = self.clock()
+            if now - start >= self.timeout or len(refused) >= REFUSALS:
                 raise NotReadyError(
                     f"the agent {self.namespace}/{self.pod} has not loaded its new configuration after "
-                    f"{self.timeout:.0f} s" + (f": {refused[-1]}" if refused else ""),
+                    f"{now - start:.0f} s" + (f": {refused[-1]}" if refused else ""),
                     advice="It works on with the former one",
                 )
+            if now - touched >= TOUCH_SECONDS:
+                self.touch()
+                touched = now
             self.sleep(POLL_SECONDS)
 
     def _lines(self) -> list[str]:

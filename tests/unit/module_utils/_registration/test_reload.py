@@ -17,7 +17,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
 POD = ObjectKey("v1", "Pod", "scs-observability", f"{agent.NAME}-0")
 
 LOADED = 'level=INFO msg="Completed loading of configuration file"'
-REFUSED = 'level=ERROR msg="Failed to apply configuration" err="open tls.crt: no such file or directory"'
+REFUSED = 'level=ERROR msg="Error reloading config" err="open tls.crt: no such file or directory"'
 OTHER = "level=INFO msg=other"
 
 
@@ -27,6 +27,7 @@ class Log:
     def __init__(self, *looks: list[str]) -> None:
         self.looks = looks
         self.number = 0
+        self.touched: list[int] = []
 
     def logs(self, pod: str, namespace: str, container: str = "", tail_lines: int = 20, previous: bool = False) -> str:
         lines = self.looks[min(self.number, len(self.looks) - 1)]
@@ -34,7 +35,15 @@ class Log:
         return "\n".join(lines[-tail_lines:])
 
     def reader(self, timeout: float = 5) -> Reader:
-        return Reader(self, "pod", "agents", timeout, clock=lambda: float(self.number), sleep=lambda _seconds: None)
+        return Reader(
+            self,
+            "pod",
+            "agents",
+            lambda: self.touched.append(self.number),
+            timeout,
+            clock=lambda: float(self.number),
+            sleep=lambda _seconds: None,
+        )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +65,8 @@ def test_it_is_told_by_the_log_that_a_configuration_is_loaded(looks: list[list[s
 @pytest.mark.parametrize(
     ("looks", "said"),
     [
-        pytest.param([["1"], ["1", REFUSED, OTHER]], "no such file or directory", id="refused"),
+        pytest.param([["1"], ["1", REFUSED, OTHER]], "after 5 s: .*no such file or directory", id="refused"),
+        pytest.param([["1"], ["1", *[REFUSED] * 20]], "after 1 s: .*no such file", id="again and again"),
         pytest.param([[LOADED, "1"], [LOADED, "1"]], "after 5 s", id="an earlier one does not count"),
     ],
 )
@@ -100,3 +110,12 @@ def test_a_certificate_alone_is_brought_to_the_pod_as_well(lab: Any) -> None:
     lab.forget()
     register(lab.params(), False)
     assert ("apply", "Pod", POD.name) in lab.kaas.written
+
+
+def test_the_kubelet_is_told_again_when_it_does_not_come() -> None:
+    log = Log(["1"])
+    reader = log.reader(timeout=14)
+    reader.start()
+    with pytest.raises(NotReadyError):
+        reader.wait()
+    assert len(log.touched) == 2
