@@ -129,10 +129,11 @@ class Reader:
         start = self.clock()
         touched = start
         while True:
-            lines = self._lines()
+            lines = lines_of_pod = self._lines()
             if self._last in lines:
                 lines = lines[len(lines) - lines[::-1].index(self._last) :]
-            if any(_LOADED in line for line in lines):
+            # A pod that is gone has a successor, which reads everything at its start.
+            if not lines_of_pod or any(_LOADED in line for line in lines):
                 return
             refused = [line for line in lines if _REFUSED.search(line)]
             now = self.clock()

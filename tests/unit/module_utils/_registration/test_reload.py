@@ -53,6 +53,7 @@ class Log:
         pytest.param([["1", LOADED, "2"], ["1", LOADED, "2"], ["1", LOADED, "2", OTHER, LOADED]], id="a moment later"),
         pytest.param([["1"], ["1", REFUSED, REFUSED], ["1", REFUSED, REFUSED, LOADED]], id="at the third attempt"),
         pytest.param([["1"], ["8", LOADED, "9"]], id="after much else"),
+        pytest.param([["1"], ["1"], []], id="another pod comes"),
         pytest.param([[], []], id="without a log, what comes after has to tell"),
     ],
 )
