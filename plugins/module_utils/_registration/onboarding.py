@@ -97,8 +97,6 @@ class Intended:
     status: Plan
     clients: Plan
     kaas: Plan
-    joins: bool = False
-    """Whether its agent writes to other observers by now."""
 
     @property
     def plan(self) -> Plan:
@@ -379,7 +377,6 @@ def intend(
         status_plan(before, registration),
         clients,
         kaas_plan,
-        joins=bool(observed.others),
     )
 
 
@@ -467,7 +464,7 @@ def carry_out(
         observer.apply_status(preliminary.status_manifest(), force=force)
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
     remote_write_clients.admit(observer, registration.observer, registration)
-    if intended.joins if before is None else before.certificate not in (None, registration.certificate):
+    if before is not None and before.certificate not in (None, registration.certificate):
         # An agent that came with it too early would lose what it sends then.
         time.sleep(ADMITTED_SECONDS)
     apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)

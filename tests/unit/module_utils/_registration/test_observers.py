@@ -368,20 +368,6 @@ def test_a_cluster_that_may_not_send_gets_no_further_observer(lab: Any, name: st
     assert lab.kaas.written == lab.other_observer.written == []
 
 
-def test_the_agent_writes_to_a_further_observer_once_every_gateway_pod_knows_it(
-    lab: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is refused until then would be lost there. At the first one the agent is not even there yet."""
-    waited: list[float] = []
-    monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 5.0)
-    monkeypatch.setattr(onboarding.time, "sleep", waited.append)
-    register(lab.params(), False)
-    assert 5.0 not in waited
-    register(both(lab), False)
-    assert waited.count(5.0) == 1
-    assert OTHER_URL in str(lab.kaas.objects[CONFIGURATION])
-
-
 def test_a_further_observer_that_refuses_it_is_heard_before_anything_is_touched(lab: Any) -> None:
     register(lab.params(**OTHER), False)
     lab.other_observer.objects[RECORD]["spec"]["clusterUID"] = "cccccccc-0000-4000-8000-000000000000"
