@@ -540,6 +540,19 @@ observers:
       description: As RV(missing_jobs).
       type: list
       elements: dict
+link:
+  description:
+    - The link of the way from the agent to the query that is broken, one of V(dns), V(tcp), V(tls), V(certificate),
+      V(gateway), V(receive), V(query), V(clock), and V(unknown) when nothing points at one.
+    - V(certificate) is the agent's, V(tls) the gateway's.
+  returned: when the proof fails
+  type: str
+  sample: tcp
+seen:
+  description: What was seen of the way, the agent's last messages included.
+  returned: when the proof fails
+  type: list
+  elements: str
 left:
   description: What was left in the KaaS cluster because it could not be looked at (with O(force=true)).
   returned: when O(state=absent)
