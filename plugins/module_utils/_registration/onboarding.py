@@ -321,7 +321,9 @@ def intend(
     registration = replace(
         wanted_registration(settings, observed.cluster_uid, before, proven=proven),
         certificate=current,
-        previous_certificate=identity.previous_of(before, current, observed.identity_secret, now),
+        previous_certificate=identity.previous_of(
+            before, current, identity.fingerprint_of(observed.identity_secret), now
+        ),
     ).after(before, now)
     manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
 
