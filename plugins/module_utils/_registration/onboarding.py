@@ -33,7 +33,12 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
-from ansible_collections.scs.observability.plugins.module_utils._registration import identity, parts, proof
+from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    identity,
+    parts,
+    proof,
+    remote_write_clients,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Failure,
     Proof,
@@ -88,11 +93,12 @@ class Intended:
     manifests: tuple[Manifest, ...]
     observer: Plan
     status: Plan
+    clients: Plan
     kaas: Plan
 
     @property
     def plan(self) -> Plan:
-        return self.observer + self.status + self.kaas
+        return self.observer + self.status + self.clients + self.kaas
 
 
 def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -344,7 +350,8 @@ def intend(
         prune_kinds=parts.KINDS,
         force=force,
     )
-    return Intended(registration, manifests, observer_plan, status_plan(before, registration), kaas_plan)
+    clients = remote_write_clients.admission(observer, settings.observer_namespace, registration)
+    return Intended(registration, manifests, observer_plan, status_plan(before, registration), clients, kaas_plan)
 
 
 def wanted_registration(
@@ -428,6 +435,8 @@ def carry_out(
     apply_plan(observer, Plan(changes), force=force)
     if before is None or preliminary.status() != before.status():
         observer.apply_status(preliminary.status_manifest(), force=force)
+    # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
+    remote_write_clients.admit(observer, registration.observer, registration)
     if before is not None and before.certificate not in (None, registration.certificate):
         # An agent that came with it too early would lose what it sends then.
         time.sleep(ADMITTED_SECONDS)
