@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,8 +20,14 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     ProofError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, issue
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    kaas_cluster,
+    remote_write_clients,
+    workload,
+)
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 from ansible_collections.scs.observability.plugins.module_utils._registration import identity, onboarding, record
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
@@ -504,29 +511,93 @@ def status(lab: Any) -> dict[str, Any]:
     return found
 
 
-def test_a_renewal_lets_both_in_before_the_agent_gets_the_new_one(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+CLIENTS = ObjectKey("v1", "ConfigMap", "scs-observability", remote_write_clients.NAME)
+
+
+@pytest.fixture
+def gateway(lab: Any) -> Any:
+    """Whom the gateway lets in, as its module makes it: nobody yet. Gives the part of the cluster alpha."""
+    lab.observer.apply(workload.namespace("scs-observability"))
+    lab.observer.apply(remote_write_clients.config_map("scs-observability", {}, []))
+    lab.forget()
+    return lambda: lab.observer.objects[CLIENTS]["data"].get("alpha")
+
+
+def test_a_renewal_lets_both_in_before_the_agent_gets_the_new_one(lab: Any, gateway: Any) -> None:
     first = register(lab.params(), False)["certificate"]
     assert "previousCertificate" not in status(lab)
+    assert gateway() == f"active {first['fingerprint']}"
     order: list[Any] = []
     lab.observer.written = lab.kaas.written = order
-    monkeypatch.setattr(onboarding.time, "sleep", order.append)
-    monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 5.0)
+    planned = register(lab.params(renew=True), True)
     renewed = register(lab.params(renew=True), False)
     assert renewed["certificate"] != first
     assert renewed["previous_certificate"]["fingerprint"] == first["fingerprint"]
     assert status(lab)["certificate"] == renewed["certificate"]
     assert status(lab)["previousCertificate"] == renewed["previous_certificate"]
-    secret = ("apply", "Secret", agent.IDENTITY_SECRET)
-    # The gateway's replicas have to learn of it.
-    assert order.index(("apply_status", "KaaSCluster", "alpha")) < order.index(5.0) < order.index(secret)
-    assert ("apply", "Deployment", agent.NAME) not in order  # nothing restarts
+    assert gateway() == f"active {renewed['certificate']['fingerprint']} {first['fingerprint']}"
+    # Nothing restarts. What comes last is the proof, unless it is that of the same second.
+    written = [(verb, kind) for verb, kind, _name in order]
+    assert written[:3] == [("apply_status", "KaaSCluster"), ("merge", "ConfigMap"), ("apply", "Secret")]
+    assert set(written[3:]) <= {("apply_status", "KaaSCluster")}
+    assert planned["changes"] == renewed["changes"]
     assert renewed["changes"] == [
         f"update {kaas_cluster.API_VERSION} KaaSCluster/status alpha",
+        f"update v1 ConfigMap scs-observability/{remote_write_clients.NAME}",
         f"update v1 Secret scs-observability/{agent.IDENTITY_SECRET}",
     ]
 
 
-def test_the_one_before_goes_with_a_run_an_hour_later(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_for_a_certificate_that_is_given_the_gateway_has_to_know_it_first(
+    lab: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be old, and what is old and unknown is refused for good."""
+    register(lab.params(), False)
+    tenants = lab.observer.get("v1", "Secret", "scs-observability-authority-tenants", "scs-observability")
+    pair = KeyPair(secret_text(tenants, "tls.crt") or "", secret_text(tenants, "tls.key") or "")
+    given = issue(pair, "alpha", datetime.now(UTC), client=True, server=False)
+    order: list[Any] = []
+    lab.observer.written = lab.kaas.written = order
+    monkeypatch.setattr(onboarding.time, "sleep", order.append)
+    monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 5.0)
+    params = lab.params(client_certificate=given.certificate, client_key=given.key)
+    result = register(params, False)
+    assert certificate(lab).serial_number == x509.load_pem_x509_certificate(given.certificate.encode()).serial_number
+    assert order.index(("merge", "ConfigMap", CLIENTS.name)) < order.index(5.0)
+    assert order.index(5.0) < order.index(("apply", "Secret", agent.IDENTITY_SECRET))
+    assert given.key.splitlines()[1] not in str(result)
+
+    order.clear()
+    for again in (params, lab.params()):
+        assert register(again, False)["changed"] is False
+    assert 5.0 not in order
+
+
+@pytest.mark.parametrize("drift", [None, "active " + "00" * 32, "suspended"])
+def test_whom_the_gateway_lets_in_is_put_right_and_the_diff_shows_it(lab: Any, gateway: Any, drift: str | None) -> None:
+    register(lab.params(), False)
+    entry, data = gateway(), lab.observer.objects[CLIENTS]["data"]
+    data.pop("alpha")
+    if drift:
+        data["alpha"] = drift
+    for check_mode in (True, False):
+        result = register(lab.params(), check_mode)
+        assert result["changes"] == [f"update v1 ConfigMap scs-observability/{CLIENTS.name}"]
+        assert entry in result["diff"]["after"]
+        assert (drift or "") in result["diff"]["before"]
+    assert gateway() == entry
+
+
+def test_who_is_suspended_is_let_in_again_later(lab: Any, gateway: Any) -> None:
+    register(lab.params(), False)
+    entry = gateway()
+    register(lab.params(suspended=True), False)
+    assert gateway() == entry.replace("active", "suspended")
+    register(lab.params(suspended=False), False)
+    assert gateway() == entry
+
+
+def test_the_one_before_goes_with_a_run_an_hour_later(lab: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     register(lab.params(), False)
     register(lab.params(renew=True), False)
     for check_mode in (True, False):
@@ -534,7 +605,11 @@ def test_the_one_before_goes_with_a_run_an_hour_later(lab: Any, monkeypatch: pyt
     monkeypatch.setattr(identity, "OVERLAP", identity.OVERLAP * 0)
     lab.forget()
     result = register(lab.params(), False)
-    assert result["changes"] == [f"update {kaas_cluster.API_VERSION} KaaSCluster/status alpha"]
+    assert result["changes"] == [
+        f"update {kaas_cluster.API_VERSION} KaaSCluster/status alpha",
+        f"update v1 ConfigMap scs-observability/{CLIENTS.name}",
+    ]
+    assert gateway() == f"active {result['certificate']['fingerprint']}"
     assert "previousCertificate" in result["diff"]["before"]
     assert "previousCertificate" not in result["diff"]["after"]
     assert "previousCertificate" not in status(lab)
