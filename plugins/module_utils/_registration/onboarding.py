@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     ApiError,
     InputError,
+    NotReadyError,
     ObservabilityError,
     Problems,
 )
@@ -32,7 +33,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.read
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import (
+    DEFAULT_SERVICE,
+    QueryApi,
+    QueryError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
     identity,
     parts,
@@ -522,9 +527,10 @@ def remember_failure(observer: KubernetesClient, name: str, observer_namespace: 
 
 
 def _link_of(error: ObservabilityError) -> str:
-    """What of the way failed: as the error says, or whose API server was asked."""
+    """What of the way failed: as the error says, or by its kind, or whose API server was asked."""
+    kinds = {QueryError: "query", NotReadyError: "agent"}
     asked = {"kubeconfig": "cluster", "observer_kubeconfig": "observer"}
-    return str(error.details.get("link") or asked.get(error.parameter or "") or "unknown")
+    return str(error.details.get("link") or kinds.get(type(error)) or asked.get(error.parameter or "") or "unknown")
 
 
 def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) -> str:

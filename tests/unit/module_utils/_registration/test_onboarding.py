@@ -14,8 +14,10 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     ApiError,
+    ConflictError,
     InputError,
     InputErrors,
+    NotReadyError,
     ObservabilityError,
     ProofError,
 )
@@ -705,6 +707,31 @@ def test_a_proof_that_fails_says_which_link_is_broken(lab: Any, monkeypatch: pyt
     }
     assert lab.observer.objects[RECORD]["spec"]["phase"] == "provisioning"
     register(lab.params(), False)
+    assert "failure" not in status(lab)
+
+
+@pytest.mark.parametrize(
+    ("error", "link"),
+    [
+        (ProofError("no sample", details={"link": "clock"}), "clock"),
+        (ProofError("no sample"), "unknown"),
+        (QueryError("no answer"), "query"),
+        (NotReadyError("no image"), "agent"),
+        (ApiError("https://kaas:6443", "get", "nodes", None, "no route", parameter="kubeconfig"), "cluster"),
+        (ConflictError([]), "unknown"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_failed_is_told_by_a_word(lab: Any, error: ObservabilityError, link: str) -> None:
+    register(lab.params(), False)
+    onboarding.remember_failure(lab.observer, "alpha", "scs-observability", error)
+    assert status(lab)["failure"]["link"] == link
+
+
+def test_of_another_observers_registration_nothing_is_told(lab: Any) -> None:
+    register(lab.params(), False)
+    onboarding.remember_failure(lab.observer, "alpha", "another", ProofError("no sample"))
+    onboarding.remember_failure(lab.observer, "beta", "scs-observability", ProofError("no sample"))
     assert "failure" not in status(lab)
 
 
