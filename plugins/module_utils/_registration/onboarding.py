@@ -513,6 +513,19 @@ def conclude(observer: KubernetesClient, registration: Registration, left: Regis
     return phase
 
 
+def announce_leaving(observer: KubernetesClient, registration: Registration) -> None:
+    """Whoever set the phase before: from here on the silence of this cluster is wanted. Raises ApiError."""
+    leaving = registration.in_phase("deleting")
+    observer.apply(leaving.manifest(), force=True)
+    try:
+        status = leaving.after(registration, datetime.now(UTC)).status_manifest()
+        observer.apply_status(status, force=True)
+    except ApiError as error:
+        # The definition of an older release does not know since when a phase is.
+        if NOT_DECLARED not in error.reason:
+            raise
+
+
 def remember_failure(observer: KubernetesClient, name: str, observer_namespace: str, error: ObservabilityError) -> None:
     """Leave in the registration, if there is one, that this run failed. That this fails too is told by nobody."""
     try:
