@@ -327,8 +327,9 @@ registrations:
       sample: {time: "2026-02-01T10:00:00Z", link: tls, message: the gateway is not trusted}
     healthy:
       description:
-        - V(false) for an active cluster that is not suspended, without a fresh sample (older than two minutes and than three scrape
-          intervals), whose targets are all down, or of which nothing is known because the query API is away.
+        - V(false) for an active cluster that is not suspended, when it is without a fresh sample (older than two
+          minutes and than three scrape intervals), when its targets are all down, or when nothing is known of it
+          because the query API is away.
       type: bool
     state:
       description:

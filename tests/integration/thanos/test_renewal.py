@@ -5,106 +5,43 @@
 
 from __future__ import annotations
 
-import signal
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from subprocess import Popen
+from urllib.request import urlopen
 
 import pytest
-import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, issue
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, remote_write_clients
+from ansible_collections.scs.observability.plugins.module_utils._manifests import remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway
+from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
 from ansible_collections.scs.observability.plugins.module_utils._registration import identity
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings
+from tests.integration import agents
 from tests.integration.api_server import ApiServer
-from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.thanos.clients import QUICK, Clients
 from tests.integration.thanos.conftest import GATEWAY_NAME, NAMESPACE, Identities, component_of, connection
 from tests.integration.thanos.pods import Node, Pod, wait_for
 
 CLUSTER = "renewed"
+SERIES = 50
 SOON = 20.0
+FILES = {"cert_file": "tls.crt", "key_file": "tls.key", "ca_file": "ca.crt"}
 
 
-@dataclass
-class Running:
-    """An agent that scrapes itself; its identity is a folder that is exchanged as a whole, as a kubelet does it."""
-
-    folder: Path
-    url: str
-    port: int = field(default_factory=free_port)
-    program: Popen[bytes] | None = None
-
-    def give(self, pair: KeyPair, authority: str) -> None:
-        version = self.folder / f"version-{len(list(self.folder.iterdir()))}"
-        version.mkdir()
-        for name, text in (("tls.crt", pair.certificate), ("tls.key", pair.key), ("ca.crt", authority)):
-            (version / name).write_text(text)
-        link = self.folder / "next"
-        link.symlink_to(version.name)
-        link.rename(self.folder / "identity")
-
-    def scrape(self, *targets: str) -> None:
-        content = agent.configuration(agent.Agent(CLUSTER, "any", self.url))
-        content["global"] = {"scrape_interval": "200ms", "scrape_timeout": "200ms"}
-        content["scrape_configs"] = [{"job_name": "agent", "static_configs": [{"targets": list(targets)}]}]
-        (write_to,) = content["remote_write"]
-        write_to["queue_config"] |= {"batch_send_deadline": "200ms", "max_backoff": "1s"}
-        own = str(self.folder / "identity")
-        write_to["tls_config"]["server_name"] = GATEWAY_NAME
-        text = yaml.safe_dump(content).replace("/etc/prometheus/identity", own)
-        (self.folder / "prometheus.yml").write_text(text)
-        if self.program is not None:
-            self.program.send_signal(signal.SIGHUP)
-
-    @contextmanager
-    def start(self) -> Iterator[None]:
-        self.scrape(f"127.0.0.1:{self.port}")
-        log = self.folder / "log"
-        arguments = [
-            "--agent",
-            f"--config.file={self.folder / 'prometheus.yml'}",
-            f"--storage.agent.path={self.folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{self.port}",
-            "--scrape.discovery-reload-interval=1s",
-        ]
-        with process("prometheus", arguments, log) as self.program:
-            wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/-/ready"), self.program, log)
-            yield
-
-    def metric(self, name: str) -> float:
-        return metric(self.port, name)
-
-    @property
-    def sent(self) -> float:
-        """Samples that receive has taken."""
-        tried, again = (self.metric(f"prometheus_remote_storage_samples{what}_total") for what in ("", "_retried"))
-        return tried - again - self.lost
-
-    @property
-    def lost(self) -> float:
-        return sum(self.metric(f"prometheus_remote_storage_samples_{what}_total") for what in ("failed", "dropped"))
-
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
-        wait_for(condition, SOON, f"{what}; the agent's log ends with {(self.folder / 'log').read_text()[-2000:]}")
-
-    def wait_for_more(self) -> None:
-        before = self.sent
-        self.wait(lambda: self.sent > before + 500, "the agent sends more")
-
-
-def metric(port: int, name: str, *labels: str) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
-        lines = response.read().decode().splitlines()
-    found = [line for line in lines if line.partition("{")[0].partition(" ")[0] == name]
-    return sum(float(line.rpartition(" ")[2]) for line in found if all(label in line for label in labels))
+def give(folder: Path, pair: KeyPair, authority: str) -> None:
+    """Exchange what is in a folder as a whole, as a kubelet does it."""
+    version = folder / f"version-{len(list(folder.iterdir()))}"
+    version.mkdir()
+    for name, text in zip(FILES.values(), (pair.certificate, pair.key, authority), strict=True):
+        (version / name).write_text(text)
+    link = folder / "next"
+    link.symlink_to(version.name)
+    link.rename(folder / "..data")
 
 
 @dataclass
@@ -134,8 +71,11 @@ class Site:
 
     @property
     def stored(self) -> float:
-        labels = (f'tenant="{CLUSTER}"', 'type="float"')
-        return metric(self.receive.ports["http"], "prometheus_tsdb_head_samples_appended_total", *labels)
+        """How many samples receive has of the cluster."""
+        name = "prometheus_tsdb_head_samples_appended_total"
+        with urlopen(f"http://127.0.0.1:{self.receive.ports['http']}/metrics") as response:
+            found = parse(response.read(), (name,)).get(name, [])
+        return sum(metric.value for metric in found if metric.labels.get("tenant") == CLUSTER)
 
 
 def secret(site: Site, pair: KeyPair) -> dict[str, object]:
@@ -175,10 +115,14 @@ def test_no_sample_is_lost_while_a_certificate_is_renewed(site: Site, tmp_path: 
     old, new = site.issue(), site.issue()
     certificates = [identity.certificate_of(secret(site, pair)) for pair in (old, new)]
     before = Registration(CLUSTER, "uid", "active", certificate=certificates[0])
-    folder = tmp_path / "agent"
-    folder.mkdir()
-    running = Running(folder, f"https://127.0.0.1:{site.gateway.ports['https']}/api/v1/receive")
-    running.give(old, internal)
+    identity_folder, agent_folder = tmp_path / "identity", tmp_path / "agent"
+    for folder in (identity_folder, agent_folder):
+        folder.mkdir()
+    give(identity_folder, old, internal)
+    files = {name: str(identity_folder / "..data" / file) for name, file in FILES.items()}
+    url = f"https://127.0.0.1:{site.gateway.ports['https']}/api/v1/receive"
+    write = agents.remote_write(url, server_name=GATEWAY_NAME, **files)
+    write["queue_config"] |= {"batch_send_deadline": "200ms", "max_backoff": "1s"}
 
     def registered(registration: Registration, at: datetime) -> Registration:
         """As a run finds it, which has the agent's certificate be the new one."""
@@ -187,15 +131,23 @@ def test_no_sample_is_lost_while_a_certificate_is_renewed(site: Site, tmp_path: 
 
     site.admit(before)
     wait_for(lambda: site.lets_in(old), SOON, "the first certificate is let in")
-    with running.start():
-        running.wait_for_more()
+    with (
+        agents.target(agents.moments(SERIES)) as port,
+        agents.running_agent(agent_folder, [agents.scraping(port)], [write], interval="200ms") as running,
+    ):
+
+        def wait_for_more() -> None:
+            enough = site.stored + 5 * SERIES
+            wait_for(lambda: site.stored > enough, SOON, f"more is stored; the agent says {running.log[-2000:]}")
+
+        wait_for_more()
         renewed = registered(before, now)
         site.admit(renewed)
         wait_for(lambda: site.lets_in(new), SOON, "the new certificate is let in")
         assert site.lets_in(old)
-        running.wait_for_more()
-        running.give(new, internal)
-        running.wait_for_more()
+        wait_for_more()
+        give(identity_folder, new, internal)
+        wait_for_more()
 
         # A run directly after leaves the old one in, one an hour later drops it.
         assert registered(renewed, now + timedelta(minutes=1)) == renewed
@@ -203,9 +155,10 @@ def test_no_sample_is_lost_while_a_certificate_is_renewed(site: Site, tmp_path: 
         assert ended.previous_certificate is None
         site.admit(ended)
         wait_for(lambda: not site.lets_in(old), SOON, "the old certificate is let in no longer")
-        running.wait_for_more()
+        wait_for_more()
 
-        running.scrape()
-        running.wait(lambda: running.sent == running.metric("prometheus_agent_samples_appended_total"), "all is sent")
-        assert running.lost == 0
-        assert site.stored == running.sent
+        running.scrape([])
+        sent = wait_for(running.sent, SOON, "all is sent")
+        counted = running.counted()
+        assert counted["remote_storage_samples_failed"] == counted["remote_storage_samples_dropped"] == 0
+        assert site.stored == sent
