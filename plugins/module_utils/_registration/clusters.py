@@ -23,6 +23,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
+from ansible_collections.scs.observability.plugins.module_utils._registration import observers
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     ObserverSide,
@@ -201,11 +202,18 @@ def _look(cluster: _Cluster, *, check_mode: bool) -> None:
 def _operate(cluster: _Cluster, *, check_mode: bool) -> None:
     if cluster.side is None or cluster.client is None:
         raise ValueError("neither side was looked at")
+    several = any(cluster.params.get(name) for name in ("additional_observers", "move_from"))
     try:
-        if cluster.leaves:
-            cluster.result = deregister(cluster.params, check_mode, cluster.side.client, cluster.client)
+        if several and not cluster.leaves and not check_mode:
+            # What clusters side by side would each make
+            cluster.side.lay_foundation(force=bool(cluster.params.get("force")))
+        if several:
+            operation = observers.deregister if cluster.leaves else observers.register
+            cluster.result = operation(cluster.params, check_mode)
+        elif cluster.leaves:
+            cluster.result = deregister(cluster.params, check_mode, observer=cluster.side.client, kaas=cluster.client)
         else:
-            cluster.result = register(cluster.params, check_mode, cluster.side, cluster.client)
+            cluster.result = register(cluster.params, check_mode, shared=cluster.side, kaas=cluster.client)
     finally:
         cluster.client.close()
 

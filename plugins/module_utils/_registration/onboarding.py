@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     ApiError,
     InputError,
+    NotReadyError,
     ObservabilityError,
     Problems,
 )
@@ -33,7 +34,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.read
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import (
+    DEFAULT_SERVICE,
+    QueryApi,
+    QueryError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import SharedWatch, Watch
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
     identity,
@@ -51,6 +56,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     refuse_own_cluster,
     timestamp,
 )
+from ansible_collections.scs.observability.plugins.module_utils._registration.reload import apply_and_reload
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     Settings,
     agent_namespace,
@@ -66,8 +72,12 @@ DEFAULT_PROOF_TIMEOUT = 120
 DEFAULT_WAIT_TIMEOUT = 300
 # Of looking again at a registration that others write at the same moment
 ROUNDS = 5
-# In these every replica of the gateway has read that another certificate is let in.
+# In these every replica of the gateway has read who is let in. It has patience with a certificate that was just made,
+# but one that is given may be old, and what an agent sends too early would be lost.
 ADMITTED_SECONDS = 5.0
+# What an API server says of a field that its definition does not have, and for how long it may after an update of it
+NOT_DECLARED = "field not declared in schema"
+SERVED_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +148,15 @@ class ObserverSide:
 
 @dataclass(frozen=True)
 class Observed:
-    """Both worlds before anything is done. ``start`` is None when no proof is asked for."""
+    """Both worlds before anything is done. ``target`` is this observer as the agent will write to it, ``others`` whom
+    it writes to as well, ``start`` is None when no proof is asked for.
+    """
 
     cluster_uid: str
     registration: Registration | None
     namespace: Manifest | None
+    target: agent.Target
+    others: tuple[agent.Target, ...]
     identity_secret: Manifest | None
     start: proof.Start | None
 
@@ -157,37 +171,49 @@ class Intended:
     status: Plan
     clients: Plan
     kaas: Plan
+    certificate_is_given: bool
 
     @property
     def plan(self) -> Plan:
-        return self.observer + self.status + self.clients + self.kaas
+        return self.at_observer + self.kaas
+
+    @property
+    def at_observer(self) -> Plan:
+        return self.observer + self.status + self.clients
 
 
 def register(
     params: Mapping[str, Any],
     check_mode: bool,
-    side: ObserverSide | None = None,
+    company: parts.Company | None = None,
+    *,
+    shared: ObserverSide | None = None,
     kaas: KubernetesClient | None = None,
 ) -> dict[str, Any]:
-    """Bring a cluster on board as the module's parameters say, and return the module's result.
+    """Bring a cluster on board of one observer as the module's parameters say, and return the module's result.
 
-    A registration remembers that a run failed, unless it was refused what it asked for. With the observer's ``side``,
-    which several clusters share, its foundation is not in the result.
+    A registration remembers that a run failed, unless it was refused what it asked for. ``company`` are other observers
+    that the agent belongs to (observers.register goes through all of them). The foundation of an observer that several
+    clusters have ``shared`` is not in the result.
     """
     try:
-        return _register(params, check_mode, side, kaas)
+        return _register(params, check_mode, company or parts.Company(), shared, kaas)
     except InputError:
         raise
     except ObservabilityError as error:
         # With an observer that does not answer it would only take longer.
         if not check_mode and not str(error.parameter).startswith("observer_"):
-            observer = side.client if side else KubernetesClient.from_parameters(params, "observer_")
+            observer = shared.client if shared else KubernetesClient.from_parameters(params, "observer_")
             remember_failure(observer, cluster_name(params), namespace(params, "observer_namespace"), error)
         raise
 
 
 def _register(
-    params: Mapping[str, Any], check_mode: bool, shared: ObserverSide | None, kaas: KubernetesClient | None
+    params: Mapping[str, Any],
+    check_mode: bool,
+    company: parts.Company,
+    shared: ObserverSide | None,
+    kaas: KubernetesClient | None,
 ) -> dict[str, Any]:
     started = time.monotonic()
     now = datetime.now(UTC)
@@ -202,11 +228,14 @@ def _register(
     problems.refuse()
     side = shared or ObserverSide.of(observer, params, now)
 
-    settings, observed = observe(side, kaas, settings, prove=prove and not check_mode, force=force)
+    settings, observed = observe(side, kaas, settings, company, prove=prove and not check_mode, force=force)
     intended = intend(side, kaas, settings, observed, now, proven=prove and not settings.suspended, force=force)
+    if not shared:
+        intended = replace(intended, observer=side.foundation + intended.observer)
+    company.runs.append(parts.Run(intended.at_observer, intended.kaas, observed.target))
     registration = intended.registration
     result: dict[str, Any] = {
-        **(intended.plan if shared else side.foundation + intended.plan).result(),
+        **intended.plan.result(),
         "name": settings.name,
         "phase": registration.phase,
         "cluster_uid": registration.cluster_uid,
@@ -222,12 +251,14 @@ def _register(
         "series": None,
         "missing_jobs": [],
         "timings": {},
+        "queue": observed.target.name,
     }
     if check_mode:
         return result
 
-    side.lay_foundation(force=force)
-    left = carry_out(side.client, kaas, intended, observed.registration, now, force=force)
+    if shared:
+        shared.lay_foundation(force=force)
+    left = carry_out(observer, kaas, intended, observed.registration, now, force=force, wait=wait)
     agent_keys, other_keys = parts.workloads(intended.manifests)
     deadline = time.monotonic() + wait_timeout
 
@@ -269,12 +300,18 @@ def _register(
     elif wait:
         for wait_for_it in ready:
             wait_for_it()
-    result["phase"] = conclude(side.client, registration, left, force=force)
+    result["phase"] = conclude(observer, registration, left, force=force)
     return result
 
 
 def observe(
-    side: ObserverSide, kaas: KubernetesClient, settings: Settings, *, prove: bool, force: bool
+    side: ObserverSide,
+    kaas: KubernetesClient,
+    settings: Settings,
+    company: parts.Company,
+    *,
+    prove: bool,
+    force: bool,
 ) -> tuple[Settings, Observed]:
     """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
 
@@ -282,21 +319,26 @@ def observe(
     """
     cluster_uid, installed = look_at_agent(kaas)
     registration, settings = settle(
-        settings, side.registered, installed, cluster_uid=cluster_uid, observer_uid=side.uid, force=force
+        settings, side.registered, installed, company, cluster_uid=cluster_uid, observer_uid=side.uid, force=force
     )
-    there, secret = kaas.parallel(
+    there, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
-            partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
+            partial(kaas.get, "v1", "ConfigMap", agent.NAME, settings.namespace),
+            *(partial(kaas.get, "v1", "Secret", name, settings.namespace) for name in agent.IDENTITY_SECRETS),
         ]
     )
+    targets = parts.written_to(installed, secrets, config_map)
+    target, others = parts.placed(targets, side.owner, company, settings.remote_write_url)
     # In maintenance a cluster may be silent, that is what it is for; suspended, it has to be.
     phase = settings.phase or (registration.phase if registration else "")
     return settings, Observed(
         cluster_uid=cluster_uid,
         registration=registration,
         namespace=there,
-        identity_secret=secret,
+        target=target,
+        others=others,
+        identity_secret=secrets[target.place],
         start=proof.observe_start(side.watch, settings.name)
         if prove and phase != "maintenance" and not settings.suspended
         else None,
@@ -307,6 +349,7 @@ def settle(
     settings: Settings,
     registered: Sequence[Registration],
     installed: parts.Installed | None,
+    company: parts.Company,
     *,
     cluster_uid: str,
     observer_uid: str,
@@ -322,7 +365,7 @@ def settle(
     if not problems.found:
         problems.of(refuse_other_observer, registration, settings.observer_namespace)
         owner = f"{observer_uid}/{settings.observer_namespace}"
-        problems.of(partial(refuse_other_agent, force=force), installed, settings.name, owner)
+        problems.of(partial(refuse_other_agent, company=company, force=force), installed, settings.name, owner)
     if not problems.found:
         known = [registration.namespace if registration else "", installed.namespace if installed else ""]
         place = problems.of(agent_namespace, settings.name, settings.namespace, known)
@@ -337,13 +380,15 @@ def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
     return uid_of(kaas), parts.installed(kaas.get(*parts.BINDING))
 
 
-def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str, *, force: bool) -> None:
+def refuse_other_agent(
+    installed: parts.Installed | None, name: str, owner: str, *, company: parts.Company, force: bool
+) -> None:
     """A cluster has one agent. One of another observer is taken over with ``force`` alone, one of another name never:
     its selectors cannot be changed.
     """
     if installed is None:
         return
-    error = installed.other_observer(owner)
+    error = installed.left_out(owner, company)
     if error is not None and not force:
         error.advice = f"{error.advice}, or take it over with force: true: the other one then hears nothing more of it"
         raise error
@@ -370,7 +415,7 @@ def intend(
     before = observed.registration
     secret = identity.secret_of(
         settings,
-        agent.IDENTITY_SECRET,
+        observed.target.secret,
         parts.identity_labels(settings),
         observed.identity_secret,
         before,
@@ -378,24 +423,35 @@ def intend(
         internal_certificate=settings.remote_write_ca or side.authorities[INTERNAL].certificate,
         now=now,
     )
+    secret["metadata"]["annotations"][agent.OBSERVER_ANNOTATION] = observed.target.observer
     current = identity.certificate_of(secret)
     registration = replace(
         wanted_registration(settings, observed.cluster_uid, before, proven=proven),
         certificate=current,
-        previous_certificate=identity.previous_of(before, current, observed.identity_secret, now),
+        previous_certificate=identity.previous_of(
+            before, current, identity.fingerprint_of(observed.identity_secret), now
+        ),
     ).after(before, now)
-    manifests = (*parts.objects(settings, observed.namespace, side.owner), secret)
-    observer_plan = plan_objects(side.client, [registration.manifest()], force=force)
+    manifests = (*parts.objects(settings, observed.namespace, observed.target, observed.others), secret)
     kaas_plan = plan_objects(
         kaas,
         manifests,
         owner=workload.owner(settings.name),
         owner_namespace=settings.namespace,
         prune_kinds=parts.KINDS,
+        keep=partial(parts.is_secret_of, observed.others),
         force=force,
     )
     clients = remote_write_clients.admission(side.client, settings.observer_namespace, registration)
-    return Intended(registration, manifests, observer_plan, status_plan(before, registration), clients, kaas_plan)
+    return Intended(
+        registration,
+        manifests,
+        observer=registration_plan(side.client, before, registration, force=force),
+        status=status_plan(before, registration),
+        clients=clients,
+        kaas=kaas_plan,
+        certificate_is_given=settings.provided is not None,
+    )
 
 
 def wanted_registration(
@@ -426,6 +482,45 @@ def wanted_registration(
         uid=before.uid if before else "",
         version=before.version if before else "",
     )
+
+
+def registration_plan(
+    observer: KubernetesClient, before: Registration | None, after: Registration, *, force: bool
+) -> Plan:
+    """What has to change in the registration, also while the definition there is that of an older release.
+
+    That one cannot tell, because it refuses fields that it does not know.
+    """
+    try:
+        return plan_objects(observer, [after.manifest()], force=force)
+    except ApiError as error:
+        if NOT_DECLARED not in error.reason:
+            raise
+    return Plan(
+        (
+            Change(
+                action="update" if before else "create",
+                api_version=kaas_cluster.API_VERSION,
+                kind=kaas_cluster.KIND,
+                name=after.name,
+                before={"spec": before.manifest()["spec"]} if before else None,
+                after={"spec": after.manifest()["spec"]},
+                manifest=after.manifest(),
+            ),
+        )
+    )
+
+
+def served(write: Callable[[], Any]) -> Any:
+    """Write a registration. An API server takes a moment until it knows the fields of a new definition."""
+    deadline = time.monotonic() + SERVED_TIMEOUT
+    while True:
+        try:
+            return write()
+        except ApiError as error:
+            if NOT_DECLARED not in error.reason or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def status_plan(before: Registration | None, after: Registration) -> Plan:
@@ -461,6 +556,7 @@ def carry_out(
     now: datetime,
     *,
     force: bool,
+    wait: bool,
 ) -> Registration:
     """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet.
 
@@ -472,19 +568,20 @@ def carry_out(
         preliminary = registration.in_phase(before.phase if before else "provisioning")
     # That the last run failed holds until one has gone well.
     preliminary = replace(preliminary, failure=before.failure if before else None).after(before, now)
-    changes = tuple(
-        replace(change, manifest=preliminary.conditional_manifest()) if change.kind == kaas_cluster.KIND else change
-        for change in intended.observer.changes
-    )
-    apply_plan(observer, Plan(changes), force=force)
+    changes = intended.observer.changes
+    apply_plan(observer, Plan(tuple(item for item in changes if item.kind != kaas_cluster.KIND)), force=force)
+    if any(item.kind == kaas_cluster.KIND for item in changes):
+        served(partial(observer.apply, preliminary.conditional_manifest(), force=force))
     if before is None or preliminary.status() != before.status():
-        observer.apply_status(preliminary.status_manifest(), force=force)
+        served(partial(observer.apply_status, preliminary.status_manifest(), force=force))
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
-    remote_write_clients.admit(observer, registration.observer, registration)
-    if before is not None and before.certificate not in (None, registration.certificate):
+    if before is None or intended.clients.changed:
+        remote_write_clients.admit(observer, registration.observer, registration)
+    renewed = before is not None and before.certificate not in (None, registration.certificate)
+    if intended.clients.changed and (renewed or intended.certificate_is_given):
         # An agent that came with it too early would lose what it sends then.
         time.sleep(ADMITTED_SECONDS)
-    apply_plan(kaas, intended.kaas, force=force)
+    apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)
     return preliminary
 
 
@@ -498,8 +595,21 @@ def conclude(observer: KubernetesClient, registration: Registration, left: Regis
         phase = activate(observer, registration.name, left.phase, force=force)
     final = replace(registration.in_phase(phase), failure=None).after(left, datetime.now(UTC))
     if final.status() != left.status():
-        phase = observer.apply_status(final.status_manifest(), force=force)["spec"]["phase"]
+        phase = served(partial(observer.apply_status, final.status_manifest(), force=force))["spec"]["phase"]
     return phase
+
+
+def announce_leaving(observer: KubernetesClient, registration: Registration) -> None:
+    """Whoever set the phase before: from here on the silence of this cluster is wanted. Raises ApiError."""
+    leaving = registration.in_phase("deleting")
+    observer.apply(leaving.manifest(), force=True)
+    try:
+        status = leaving.after(registration, datetime.now(UTC)).status_manifest()
+        observer.apply_status(status, force=True)
+    except ApiError as error:
+        # The definition of an older release does not know since when a phase is.
+        if NOT_DECLARED not in error.reason:
+            raise
 
 
 def remember_failure(observer: KubernetesClient, name: str, observer_namespace: str, error: ObservabilityError) -> None:
@@ -516,9 +626,10 @@ def remember_failure(observer: KubernetesClient, name: str, observer_namespace: 
 
 
 def _link_of(error: ObservabilityError) -> str:
-    """What of the way failed: as the error says, or whose API server was asked."""
+    """What of the way failed: as the error says, or by its kind, or whose API server was asked."""
+    kinds = {QueryError: "query", NotReadyError: "agent"}
     asked = {"kubeconfig": "cluster", "observer_kubeconfig": "observer"}
-    return str(error.details.get("link") or asked.get(error.parameter or "") or "unknown")
+    return str(error.details.get("link") or kinds.get(type(error)) or asked.get(error.parameter or "") or "unknown")
 
 
 def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) -> str:
