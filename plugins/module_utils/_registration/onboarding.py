@@ -517,9 +517,7 @@ def carry_out(
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
     if before is None or intended.clients.changed:
         remote_write_clients.admit(observer, registration.observer, registration)
-    renewed = before is not None and before.certificate not in (None, registration.certificate)
-    if intended.clients.changed and (renewed or intended.certificate_is_given):
-        # An agent that came with it too early would lose what it sends then.
+    if intended.clients.changed and intended.certificate_is_given:
         time.sleep(ADMITTED_SECONDS)
     apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)
     return preliminary
