@@ -328,6 +328,7 @@ def main() -> None:
             "proof": {"type": "bool", "default": True},
             "proof_timeout": {"type": "int", "default": 120},
             "force": {"type": "bool", "default": False},
+            "erase": {"type": "bool", "default": False},
             **KUBERNETES,
             **OBSERVER,
             **WAIT,

@@ -62,8 +62,8 @@ class Block:
 
     @property
     def owner(self) -> str:
-        """Which component wrote it: receive, rule or prometheus; "other" for what is none of an observer's."""
-        return next((owner for label, owner in _OWNERS.items() if label in self.labels), "other")
+        """Which component wrote it, as ``owner_of`` says."""
+        return owner_of(self.labels)
 
     def expires(self, retention: Mapping[int, float], delay: float) -> float | None:
         """When it is gone, in seconds since 1970: by the retention of its resolution (in seconds, 0 is for ever), and
@@ -88,6 +88,13 @@ class Survey:
         """The ULIDs of all blocks of a cluster, whole or not."""
         whole = [ulid for ulid, block in self.blocks.items() if block.cluster == cluster]
         return tuple(sorted({*whole, *(ulid for ulid, whose in self.half.items() if whose == cluster)}))
+
+
+def owner_of(labels: Mapping[str, str]) -> str:
+    """Which component wrote what has these labels: receive, rule, prometheus, or observer for the latter two, whose
+    blocks the compactor makes one.
+    """
+    return next((owner for label, owner in _OWNERS.items() if label in labels), "observer")
 
 
 def read(ulid: str, content: bytes) -> Block | None:
@@ -131,7 +138,9 @@ def grouped(keys: Iterable[str], prefix: str = "") -> dict[str, tuple[str, ...]]
 
 def in_order(keys: Mapping[str, Collection[str]], prefix: str = "") -> list[list[str]]:
     """What goes after what: descriptions, all the rest, marks."""
-    described, rest, marks = [], [], []
+    described: list[str] = []
+    rest: list[str] = []
+    marks: list[str] = []
     for ulid, of_block in keys.items():
         for key in of_block:
             name = key.removeprefix(f"{prefix}{ulid}/")

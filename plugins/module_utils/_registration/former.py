@@ -17,12 +17,12 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import AlreadyExists, ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._manifests import workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration, timestamp
 
-NAME = "former-clusters"
+NAME = kaas_cluster.FORMER_CLUSTERS
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A KaaS cluster leaves on purpose: announced first, so that its silence is no failure, and forgotten last."""
+"""A KaaS cluster leaves on purpose: announced first, so that its silence is no failure, and forgotten last.
+
+Each step can be the last one of a run that is interrupted: the next run goes on from there, and until the record is
+gone its phase says that all of this is wanted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
@@ -26,7 +31,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
     plan_removal,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, scrape_jobs, workload
-from ansible_collections.scs.observability.plugins.module_utils._registration import parts
+from ansible_collections.scs.observability.plugins.module_utils._registration import former, parts
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
     look_at_agent,
@@ -65,39 +70,67 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     name = cluster_name(params)
     given, observer_namespace = namespace(params, "namespace", ""), namespace(params, "observer_namespace")
     timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
-    wait, force = params.get("wait") is not False, bool(params.get("force"))
+    wait, force, erase = params.get("wait") is not False, bool(params.get("force")), bool(params.get("erase"))
 
-    require_kubeconfig(params)
+    if not erase:
+        require_kubeconfig(params)
     observer = KubernetesClient.from_parameters(params, "observer_")
     record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
     registration = Registration.of(record) if record else None
     refuse_other_observer(registration, observer_namespace)
-    owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
-    leaving = look_at_cluster(params, name, given, registration, owner, force=force)
+    if erase and registration is None:
+        leaving = Leaving()
+    else:
+        require_kubeconfig(params)
+        owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
+        leaving = look_at_cluster(params, name, given, registration, owner, force=force)
     record_plan = removal_of_record(record)
     plan = leaving.plan + record_plan
-    result = {
-        **plan.result(),
+    result: dict[str, Any] = {
         "name": name,
         "phase": "absent",
         "left": list(leaving.left),
         "left_reason": leaving.reason,
         "warnings": list(leaving.warnings),
     }
-    if check_mode:
-        return result
+    if erase:
+        # A module is compiled anew in each run; erasing needs the S3 client and half of the observer.
+        from ansible_collections.scs.observability.plugins.module_utils._registration import erasure  # noqa: PLC0415
 
-    if registration is not None and registration.phase != "deleting":
-        # Whoever set the phase before: from here on the silence of this cluster is wanted.
-        observer.apply(registration.in_phase("deleting").manifest(), force=True)
+        holdings = erasure.look(observer, observer_namespace, name)
+        if check_mode:
+            plan, result["erasure"] = plan + holdings.plan, erasure.would_be(holdings)
+    if not check_mode:
+        offboard(observer, registration, leaving, observer_namespace, timeout if wait else None)
+        apply_plan(observer, record_plan)
+        if erase:
+            erased, outcome = erasure.erase(observer, observer_namespace, holdings, wait=wait, timeout=timeout)
+            plan, result["erasure"] = plan + erased, outcome
+    return {**plan.result(), **result}
+
+
+def offboard(
+    observer: KubernetesClient,
+    registration: Registration | None,
+    leaving: Leaving,
+    observer_namespace: str,
+    timeout: float | None,
+) -> None:
+    """All but the record goes, in the order in which nobody is alerted; without ``timeout`` nothing is waited for."""
+    if registration is not None:
+        if registration.phase != "deleting":
+            # Whoever set the phase before: from here on the silence of this cluster is wanted.
+            observer.apply(registration.in_phase("deleting").manifest(), force=True)
+        # Before its record goes, or nobody would know any more whose the data are.
+        former.remember(
+            observer, observer_namespace, registration.name, former.Former.of(registration, datetime.now(UTC))
+        )
     if leaving.client is not None:
         apply_plan(leaving.client, leaving.plan)
-        if wait and leaving.plan.changed:
+        if timeout is not None and leaving.plan.changed:
             # An agent that still writes would make a cluster without registration of a forgotten one.
             gone = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in leaving.plan.changes]
             wait_gone(leaving.client, [*gone, *leaving.pods], timeout)
-    apply_plan(observer, record_plan)
-    return result
 
 
 def look_at_cluster(

@@ -35,7 +35,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
-from ansible_collections.scs.observability.plugins.module_utils._registration import parts, proof
+from ansible_collections.scs.observability.plugins.module_utils._registration import former, parts, proof
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
     Proof,
@@ -95,6 +95,8 @@ class Intended:
 def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring a cluster on board as the module's parameters say, and return the module's result."""
     started = time.monotonic()
+    if params.get("erase"):
+        raise InputError("is for a cluster that leaves", parameter="erase", advice="Give it with state: absent")
     settings = Settings.of(params)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
     wait_timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
@@ -187,6 +189,14 @@ def observe(
     registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     registration = refuse_other_cluster(settings.name, cluster_uid, registered)
     refuse_other_observer(registration, settings.observer_namespace)
+    former.refuse(
+        observer,
+        settings.observer_namespace,
+        settings.name,
+        cluster_uid=cluster_uid,
+        customer=settings.customer or "",
+        registered=registration is not None,
+    )
     refuse_other_agent(installed, settings.name, owner, force=force)
     settings = replace(
         settings,
