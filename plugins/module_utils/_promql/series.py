@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which series there are in all the time that an observer holds, and which stores have them.
+"""Which series there are in all the time that an observer holds.
 
 Query itself is asked: the frontend would split the whole time into days, and answers from its cache.
 """
@@ -61,21 +61,11 @@ def series(
     return [dict(item) for item in _data(client, namespace, "/api/v1/series", query) or []]
 
 
-def label_sets(client: Client, namespace: str, kind: str) -> list[dict[str, str]]:
-    """The external labels of what the stores of a kind (store, receive, rule, sidecar) have, as query sees them."""
-    found = _data(client, namespace, "/api/v1/stores", {})
-    # One that is away is looked for no longer: when it comes back, it looks at the bucket anew.
-    return [
-        dict(labels)
-        for store in (found or {}).get(kind) or []
-        if not store.get("lastError")
-        for labels in store.get("labelSets") or []
-    ]
-
-
 def selector_of(labels: Mapping[str, str]) -> str:
     """A selector of series with just these values."""
-    return "{" + ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items()) + "}"
+    wanted = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items()]
+    # Stores refuse what matches nothing but their external labels.
+    return "{" + ",".join(['__name__!=""', *wanted]) + "}"
 
 
 def _data(client: Client, namespace: str, path: str, query: Mapping[str, str]) -> Any:

@@ -15,13 +15,17 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, ObservabilityError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
+    InputError,
+    ObservabilityError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
@@ -44,8 +48,8 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.blocks
 from ansible_collections.scs.observability.plugins.module_utils._objstore.client import BucketClient
 from ansible_collections.scs.observability.plugins.module_utils._objstore.compactor_claim import Place, place
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import from_yaml
-from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
-from ansible_collections.scs.observability.plugins.module_utils._promql.series import label_sets, selector_of, series
+from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import Metric, parse
+from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
 from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import timestamp
 
@@ -253,9 +257,7 @@ def argument(found: Sequence[Manifest], flag: str, default: str) -> str:
 def holds(observer: KubernetesClient, item: Manifest, name: str) -> bool:
     """Tell whether one of the pods of a receive has a database of the cluster. Raises ApiError."""
     for pod in pods(observer, item):
-        found = parse(
-            observer.pod_get(pod["metadata"]["namespace"], pod["metadata"]["name"], HTTP_PORT, "metrics"), (_HEAD,)
-        )
+        found = parse(metrics_of(observer, pod), (_HEAD,))
         if any(metric.labels.get("tenant") == name for metric in found.get(_HEAD, ())):
             return True
     return False
@@ -327,6 +329,42 @@ def bucket_of(observer: KubernetesClient, namespace: str) -> tuple[Place | None,
 
 
 @dataclass(frozen=True)
+class Looks:
+    """How often a store gateway began to look at the bucket, ended, and failed; and whether it serves no more blocks
+    than it saw at the last look.
+    """
+
+    METRICS: ClassVar = (
+        "thanos_blocks_meta_syncs_total",
+        "thanos_blocks_meta_sync_duration_seconds_count",
+        "thanos_blocks_meta_sync_failures_total",
+        "thanos_bucket_store_blocks_loaded",
+        "thanos_blocks_meta_synced",
+    )
+
+    begun: float
+    ended: float
+    failed: float
+    settled: bool = True
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, Sequence[Metric]]) -> Looks:
+        begun, ended, failed, loaded, seen = (
+            sum(found.value for found in metrics.get(name, ()) if found.labels.get("state", "loaded") == "loaded")
+            for name in cls.METRICS
+        )
+        return cls(begun, ended, failed, loaded <= seen)
+
+    def follows(self, before: Looks | None) -> bool:
+        """Tell whether a look that began after ``before`` was taken has shown what it serves now. Pure."""
+        if before is None or self.begun < before.begun:
+            # Another process: it looks before it serves anything.
+            return self.settled and self.ended > self.failed
+        under_way = before.begun - before.ended
+        return self.settled and self.ended - self.failed > before.ended - before.failed + under_way
+
+
+@dataclass(frozen=True)
 class _Bucket:
     """The bucket while the blocks of a cluster are removed from it."""
 
@@ -367,34 +405,34 @@ class _Bucket:
 
     def _withdraw(self, own: Sequence[str], deadline: float) -> bool:
         """Mark blocks, and tell whether no store gateway serves them any more."""
-        ignored = _seconds(argument(workloads(self.observer, self.namespace, "store"), *_IGNORED_AFTER))
+        stores = workloads(self.observer, self.namespace, "store")
+        ignored = _seconds(argument(stores, *_IGNORED_AFTER))
         blocks.mark_all(self.store, own, self.name, time.time() - ignored - _MARGIN, self.prefix)
-        while self._is_served():
+        before = self._looks(stores)
+        while not all(look.follows(before.get(pod)) for pod, look in self._looks(stores).items()):
             if not self.wait or time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
 
-    def _is_served(self) -> bool:
-        try:
-            served = label_sets(self.observer, self.namespace, "store")
-        except ObservabilityError:
-            # Without query nobody can tell.
-            return bool(workloads(self.observer, self.namespace, "store"))
-        return any(labels.get(CLUSTER_LABEL) == self.name for labels in served)
+    def _looks(self, stores: Sequence[Manifest]) -> dict[str, Looks]:
+        """How often each pod of the store gateways has looked at the bucket; one that does not run serves nothing."""
+        found = {}
+        for item in stores:
+            for pod in pods(self.observer, item):
+                with suppress(ApiError):
+                    found[pod["metadata"]["uid"]] = Looks.of(parse(metrics_of(self.observer, pod), Looks.METRICS))
+        return found
 
     def _compactions(self) -> tuple[float, float]:
         """How many runs of the compactor have begun, and how many have ended; both 0 where none runs."""
         totals = dict.fromkeys(_RUNS, 0.0)
         for item in workloads(self.observer, self.namespace, "compact"):
             for pod in pods(self.observer, item):
-                try:
-                    body = self.observer.pod_get(self.namespace, pod["metadata"]["name"], HTTP_PORT, "metrics")
-                except ObservabilityError:
-                    # One that does not run compacts nothing, and begins with a look at the bucket.
-                    continue
-                for metric, found in parse(body, _RUNS).items():
-                    totals[metric] += sum(sample.value for sample in found)
+                # One that does not run compacts nothing, and begins with a look at the bucket.
+                with suppress(ApiError):
+                    for metric, found in parse(metrics_of(self.observer, pod), _RUNS).items():
+                        totals[metric] += sum(sample.value for sample in found)
         began, completed, failed = (totals[metric] for metric in _RUNS)
         return began, completed + failed
 
@@ -408,6 +446,13 @@ def pods(observer: KubernetesClient, item: Manifest) -> list[Manifest]:
     labels = item["spec"]["selector"]["matchLabels"]
     selector = ",".join(f"{label}={value}" for label, value in labels.items())
     return observer.list("v1", "Pod", item["metadata"]["namespace"], selector)
+
+
+def metrics_of(observer: KubernetesClient, pod: Manifest) -> bytes:
+    """The metrics of a pod of Thanos. Raises ApiError."""
+    ports = [port for container in pod["spec"]["containers"] for port in container.get("ports") or []]
+    port = next((port["containerPort"] for port in ports if port.get("name") == "http"), HTTP_PORT)
+    return observer.pod_get(pod["metadata"]["namespace"], pod["metadata"]["name"], port, "metrics")
 
 
 def _selector(component: str, name: str = "thanos") -> str:
