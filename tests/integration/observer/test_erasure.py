@@ -23,7 +23,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_receive
 from ansible_collections.scs.observability.plugins.module_utils._objstore import blocks
 from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
-from ansible_collections.scs.observability.plugins.module_utils._registration import former
+from ansible_collections.scs.observability.plugins.module_utils._registration import erasure, former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
@@ -170,7 +170,7 @@ def test_without_waiting_nothing_is_deleted_that_is_still_served(stored: Site) -
     mine = {ulid for ulid, cluster in described(stored).items() if cluster == GOES}
     with pytest.MonkeyPatch.context() as patched:
         # Receive is for the next test.
-        patched.setattr("%s.holds" % former.__name__.replace("former", "erasure"), lambda *_anything: False)
+        patched.setattr(erasure, "holds", lambda *_anything: False)
         result = erase(stored, wait=False)
     assert result["erasure"]["state"] == "pending"
     assert any("marked" in reason for reason in result["erasure"]["reasons"])
