@@ -46,8 +46,8 @@ PAGE = 500
 
 _JSON = ("Content-Type", "application/json")
 _APPLY = ("Content-Type", "application/apply-patch+yaml")
-_MERGE_PATCH = ("Content-Type", "application/merge-patch+json")
-_STRATEGIC_PATCH = ("Content-Type", "application/strategic-merge-patch+json")
+_MERGE = ("Content-Type", "application/merge-patch+json")
+_STRATEGIC_MERGE = ("Content-Type", "application/strategic-merge-patch+json")
 _ACCEPT_METADATA = ("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json")
 _ACCEPT_DISCOVERY = ("Accept", "application/json;as=APIGroupDiscoveryList;g=apidiscovery.k8s.io;v=v2")
 
@@ -133,25 +133,18 @@ class KubernetesClient:
         """Apply the status of an object that is there; what else the manifest has is of no effect."""
         return self._apply(manifest, "/status", dry_run, force)
 
-    def merge_patch(
-        self,
-        api_version: str,
-        kind: str,
-        name: str,
-        namespace: str,
-        patch: Mapping[str, Any],
-        *,
-        strategic: bool = False,
-    ) -> Manifest | None:
-        """Merge fields into an object and return it (None removes one); None when it is not there.
+    def merge(self, manifest: Mapping[str, Any], *, strategic: bool = False) -> Manifest | None:
+        """Write just what the manifest has into an object, whoever wrote it before; None removes a key.
 
-        For what several runs write at once, or what is there for a while only: everything else stays as it is.
-        ``strategic`` merges lists too, by the names of their elements, where the API server knows the kind.
+        Return the object, or None when it is not there. ``strategic`` merges lists by the names of their elements, where
+        the API server itself has the kind.
         """
-        request = _Request("patch", _described(api_version, kind, namespace, name))
-        path = _path(api_version, kind, namespace, name)
-        header = _STRATEGIC_PATCH if strategic else _MERGE_PATCH
-        response = self._send(request, "PATCH", path, {"fieldManager": FIELD_MANAGER}, headers=[header], body=patch)
+        key = identity(manifest)
+        request = _Request("patch", _described(*key))
+        path = _path(key.api_version, key.kind, key.namespace, key.name)
+        query = {"fieldManager": FIELD_MANAGER}
+        header = _STRATEGIC_MERGE if strategic else _MERGE
+        response = self._send(request, "PATCH", path, query, headers=[header], body=manifest)
         return None if response.status == 404 else self._object(request, response)
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:

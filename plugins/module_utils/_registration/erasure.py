@@ -50,7 +50,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.compac
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import from_yaml
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import Metric, parse
 from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
-from ansible_collections.scs.observability.plugins.module_utils._registration import former
+from ansible_collections.scs.observability.plugins.module_utils._registration import former, remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import timestamp
 
 Manifest = dict[str, Any]
@@ -195,8 +195,7 @@ def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Surv
     """Read back, past all that was done here, whether anything of the cluster is left; tell it in ``erasure``."""
     if observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name) is not None:
         erasure.reasons.append("its registration is still there")
-    clients = observer.get("v1", "ConfigMap", "remote-write-clients", namespace) or {}
-    if name in (clients.get("data") or {}):
+    if remote_write_clients.revocation(observer, namespace, name).changed:
         erasure.reasons.append("the gateway still lets its certificate in")
     erasure.reasons += [f"the description of the block {ulid} cannot be read" for ulid in survey.unreadable]
     try:
@@ -276,8 +275,15 @@ def remove_from_receive(
     )
 
     def patch(element: Mapping[str, Any]) -> None:
-        body = {"spec": {"template": {"spec": {"initContainers": [element]}}}}
-        observer.merge_patch(key.api_version, key.kind, key.name, key.namespace, body, strategic=True)
+        metadata = {"name": key.name, "namespace": key.namespace}
+        template = {"spec": {"initContainers": [element]}}
+        patched = {
+            "apiVersion": key.api_version,
+            "kind": key.kind,
+            "metadata": metadata,
+            "spec": {"template": template},
+        }
+        observer.merge(patched, strategic=True)
 
     patch(container)
     if wait:

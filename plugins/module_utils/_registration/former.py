@@ -9,10 +9,8 @@ They are kept in a ConfigMap of the observer, a key per name, which runs side by
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import AlreadyExists, ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
@@ -91,14 +89,12 @@ def forgetting(namespace: str, name: str, former: Former | None) -> Plan:
     return Plan((change,))
 
 
-def refuse(
-    observer: KubernetesClient, namespace: str, name: str, *, cluster_uid: str, customer: str, registered: bool
-) -> None:
+def refuse(observer: KubernetesClient, namespace: str, name: str, *, cluster_uid: str, customer: str) -> None:
     """Refuse a new cluster under the name of a former one whose data are still there.
 
     Raises InputError that says what is left, also when that cannot be seen; ApiError.
     """
-    former = None if registered else find(observer, namespace, name)
+    former = find(observer, namespace, name)
     if former is None or former.may_become(cluster_uid, customer):
         return
     try:
@@ -119,5 +115,6 @@ def refuse(
 
 
 def _write(observer: KubernetesClient, namespace: str, name: str, text: str | None) -> bool:
-    patch: Mapping[str, Any] = {"data": {name: text}}
-    return observer.merge_patch("v1", "ConfigMap", NAME, namespace, patch) is not None
+    metadata = {"name": NAME, "namespace": namespace}
+    patch = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {name: text}}
+    return observer.merge(patch) is not None

@@ -31,7 +31,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
     plan_removal,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, scrape_jobs, workload
-from ansible_collections.scs.observability.plugins.module_utils._registration import former, parts
+from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    former,
+    parts,
+    remote_write_clients,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
     look_at_agent,
@@ -85,7 +89,8 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
         leaving = look_at_cluster(params, name, given, registration, owner, force=force)
     record_plan = removal_of_record(record)
-    plan = leaving.plan + record_plan
+    revocation = remote_write_clients.revocation(observer, observer_namespace, name)
+    plan = leaving.plan + revocation + record_plan
     result: dict[str, Any] = {
         "name": name,
         "phase": "absent",
@@ -102,6 +107,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             plan, result["erasure"] = plan + holdings.plan, erasure.would_be(holdings)
     if not check_mode:
         offboard(observer, registration, leaving, observer_namespace, timeout if wait else None)
+        remote_write_clients.revoke(observer, observer_namespace, name)
         apply_plan(observer, record_plan)
         if erase:
             erased, outcome = erasure.erase(observer, observer_namespace, holdings, wait=wait, timeout=timeout)
@@ -116,7 +122,7 @@ def offboard(
     observer_namespace: str,
     timeout: float | None,
 ) -> None:
-    """All but the record goes, in the order in which nobody is alerted; without ``timeout`` nothing is waited for."""
+    """The agent goes, in the order in which nobody is alerted; without ``timeout`` that is not waited for."""
     if registration is not None:
         if registration.phase != "deleting":
             # Whoever set the phase before: from here on the silence of this cluster is wanted.

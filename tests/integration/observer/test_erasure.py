@@ -82,7 +82,8 @@ def stored(site: Site) -> Iterator[Site]:
     files = {name: (running.receive.folder / "objstore" / name).read_text() for name in ("objstore.yml", "ca.crt")}
     for component in ("receive", "store"):
         # The site was deployed with a bucket that is none.
-        site.admin.merge_patch("v1", "Secret", f"thanos-{component}-objstore", NAMESPACE, {"stringData": files})
+        metadata = {"name": f"thanos-{component}-objstore", "namespace": NAMESPACE}
+        site.admin.merge({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": files})
     everybody = (GOES, *STAYS)
     agents = {name: running.agent(name) for name in everybody}
     for name in everybody:
@@ -144,7 +145,7 @@ def remember(site: Site) -> None:
 
 def test_the_name_is_not_given_to_another_customer_while_there_are_data(stored: Site) -> None:
     remember(stored)
-    taking = {"cluster_uid": OTHER_UID, "registered": False}
+    taking = {"cluster_uid": OTHER_UID}
     with pytest.raises(InputError, match="metrics are still there") as raised:
         former.refuse(stored.admin, NAMESPACE, GOES, customer="Other Shop", **taking)
     assert raised.value.parameter == "name"
@@ -227,7 +228,7 @@ def test_then_the_name_is_free(stored: Site) -> None:
     assert former.find(stored.admin, NAMESPACE, GOES) is None
     remember(stored)
     # Also when nobody erased it: what was there has expired.
-    former.refuse(stored.admin, NAMESPACE, GOES, cluster_uid=OTHER_UID, customer="", registered=False)
+    former.refuse(stored.admin, NAMESPACE, GOES, cluster_uid=OTHER_UID, customer="")
 
 
 def test_what_an_interruption_left_of_a_block_is_found_by_its_mark(stored: Site) -> None:
@@ -249,7 +250,7 @@ def test_it_is_not_done_while_query_cannot_tell(stored: Site) -> None:
         assert "cannot be seen" in result["erasure"]["reasons"][0]
         remember(stored)
         with pytest.raises(InputError, match="cannot be seen"):
-            former.refuse(stored.admin, NAMESPACE, GOES, cluster_uid=OTHER_UID, customer="", registered=False)
+            former.refuse(stored.admin, NAMESPACE, GOES, cluster_uid=OTHER_UID, customer="")
     finally:
         stored.running.query.start()
 

@@ -84,7 +84,10 @@ def run_eraser(folder: Path, name: str, now: float) -> None:
     """Run the init container's script as if the folder were receive's volume."""
     command = erasure.eraser(name, "image", now)["command"]
     done = subprocess.run(
-        [part.replace("/var/thanos/receive", str(folder)) for part in command], check=True, capture_output=True, text=True
+        [part.replace("/var/thanos/receive", str(folder)) for part in command],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     assert not done.stderr
 
