@@ -248,8 +248,8 @@ options:
         blocks in the bucket, once no store gateway serves them any more (within O(wait_timeout), longer than store
         gateways take to look at the bucket again, which is 3 minutes). With O(wait=false) blocks are only marked, and
         the compactor deletes them a day later.
-      - What the observer itself recorded about the cluster (its registration, results of rules, alerts) is in blocks with
-        everybody's. RV(erasure) lists them with the date at which they expire.
+      - What the observer itself recorded about the cluster (its registration, results of rules, alerts) is in blocks
+        with everybody's. RV(erasure) lists them with the date at which they expire.
       - Run it again until RV(erasure.state) is V(done).
     type: bool
     default: false
@@ -470,8 +470,8 @@ erasure:
   contains:
     state:
       description:
-        - V(done) when no block, no series, no entry at the gateway and no registration of the cluster is left, read back
-          through query from all stores and for all the time that they hold. V(pending) otherwise.
+        - V(done) when no block, no series, no entry at the gateway and no registration of the cluster is left, read
+          back through query from all stores and for all the time that they hold. V(pending) otherwise.
       type: str
       sample: pending
     receive:

@@ -136,8 +136,8 @@ class KubernetesClient:
     def merge(self, manifest: Mapping[str, Any], *, strategic: bool = False) -> Manifest | None:
         """Write just what the manifest has into an object, whoever wrote it before; None removes a key.
 
-        Return the object, or None when it is not there. ``strategic`` merges lists by the names of their elements, where
-        the API server itself has the kind.
+        Return the object, or None when it is not there. ``strategic`` merges lists by the names of their elements,
+        where the API server itself has the kind.
         """
         key = identity(manifest)
         request = _Request("patch", _described(*key))

@@ -275,15 +275,13 @@ def remove_from_receive(
     )
 
     def patch(element: Mapping[str, Any]) -> None:
-        metadata = {"name": key.name, "namespace": key.namespace}
-        template = {"spec": {"initContainers": [element]}}
-        patched = {
+        manifest = {
             "apiVersion": key.api_version,
             "kind": key.kind,
-            "metadata": metadata,
-            "spec": {"template": template},
+            "metadata": {"name": key.name, "namespace": key.namespace},
+            "spec": {"template": {"spec": {"initContainers": [element]}}},
         }
-        observer.merge(patched, strategic=True)
+        observer.merge(manifest, strategic=True)
 
     patch(container)
     if wait:

@@ -42,6 +42,16 @@ _READY = {
 _ESTABLISHED = {"conditions": [{"type": "Established", "status": "True"}]}
 
 
+def _merge(into: Manifest, patch: Mapping[str, Any]) -> None:
+    for name, value in patch.items():
+        if value is None:
+            into.pop(name, None)
+        elif isinstance(value, Mapping):
+            _merge(into.setdefault(name, {}), value)
+        else:
+            into[name] = value
+
+
 class Cluster:
     """What the code under test uses of an API server: one field manager, no validation, everything ready at once.
 
@@ -119,6 +129,16 @@ class Cluster:
         self.objects[key]["status"] = copy.deepcopy(manifest["status"])
         self.touch(self.objects[key])
         return self.objects[key]
+
+    def merge(self, manifest: Mapping[str, Any], *, strategic: bool = False) -> Manifest | None:
+        key = identity(manifest)
+        live = self.objects.get(key)
+        if live is None:
+            return None
+        self.written.append(("merge", key.kind, key.name))
+        _merge(live, {name: value for name, value in manifest.items() if name != "metadata"})
+        self.touch(live)
+        return live
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
         key = identity(manifest)

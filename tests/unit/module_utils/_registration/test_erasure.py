@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component, thanos_compact
+from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_compact, thanos_component
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
 from ansible_collections.scs.observability.plugins.module_utils._registration import erasure
@@ -82,13 +82,10 @@ def test_without_one_blocks_are_kept_for_ever() -> None:
 
 def run_eraser(folder: Path, name: str, now: float) -> None:
     """Run the init container's script as if the folder were receive's volume."""
-    command = erasure.eraser(name, "image", now)["command"]
-    done = subprocess.run(
-        [part.replace("/var/thanos/receive", str(folder)) for part in command],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    command = [
+        part.replace("/var/thanos/receive", str(folder)) for part in erasure.eraser(name, "image", now)["command"]
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert not done.stderr
 
 

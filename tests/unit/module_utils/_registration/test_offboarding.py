@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 
@@ -67,6 +68,54 @@ def test_an_interrupted_removal_is_finished(registered: Any) -> None:
     deregister(registered.params(), False)
     assert registered.observer.phases == []  # it was announced already
     assert set(registered.kaas.objects) == registered.before
+
+
+class Interrupted(Exception):
+    """The run ends here."""
+
+
+def interrupt(cluster: Any, left: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the writes that are left pass, and none after them."""
+    for verb in ("apply", "create", "merge", "delete"):
+        write = getattr(cluster, verb)
+
+        def limited(*arguments: Any, _write: Any = write, **options: Any) -> Any:
+            if not options.get("dry_run"):
+                if not left[0]:
+                    raise Interrupted
+                left[0] -= 1
+            return _write(*arguments, **options)
+
+        monkeypatch.setattr(cluster, verb, limited)
+
+
+def test_a_removal_may_be_interrupted_anywhere(lab: Any) -> None:
+    """The next run finishes it; until then the phase says that it is wanted, and whose the name is is never lost."""
+    before, interrupted = set(lab.kaas.objects), 0
+    while True:
+        register(lab.params(customer="Example Shop"), False)
+        with pytest.MonkeyPatch.context() as patched:
+            left = [interrupted]
+            for cluster in (lab.observer, lab.kaas):
+                interrupt(cluster, left, patched)
+            try:
+                deregister(lab.params(), False)
+                ended = True
+            except Interrupted:
+                ended = False
+        record = lab.observer.objects.get(RECORD)
+        if not ended and interrupted:
+            assert record["spec"]["phase"] == "deleting"
+        deregister(lab.params(), False)
+        assert RECORD not in lab.observer.objects
+        assert set(lab.kaas.objects) == before
+        remembered = former.find(lab.observer, "scs-observability", "alpha")
+        assert remembered is not None
+        assert remembered.customer == "Example Shop"
+        if ended:
+            break
+        interrupted += 1
+    assert interrupted > 10
 
 
 def test_a_namespace_in_which_somebody_else_has_something_stays(registered: Any) -> None:
