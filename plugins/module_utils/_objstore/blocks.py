@@ -144,7 +144,10 @@ def in_order(keys: Mapping[str, Collection[str]], prefix: str = "") -> list[list
     for ulid, of_block in keys.items():
         for key in of_block:
             name = key.removeprefix(f"{prefix}{ulid}/")
-            (described if name == DESCRIPTION else marks if name == MARK else rest).append(key)
+            if name != MARK:
+                (described if name == DESCRIPTION else rest).append(key)
+        # It may be younger than the listing.
+        marks.append(f"{prefix}{ulid}/{MARK}")
     return [described, rest, marks]
 
 

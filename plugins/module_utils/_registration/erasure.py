@@ -181,7 +181,9 @@ def erase(
             erasure.reasons.append(holdings.obstacle)
     else:
         with connect(holdings.where.access) as store:
-            bucket = _Bucket(observer, namespace, name, store, _prefix(holdings.where), wait=wait, timeout=timeout)
+            bucket = BlocksOfCluster(
+                observer, namespace, name, store, _prefix(holdings.where), wait=wait, timeout=timeout
+            )
             survey = bucket.clear(erasure)
     conclude(observer, namespace, name, survey, erasure)
     if erasure.result()["state"] == "done":
@@ -369,7 +371,7 @@ class Looks:
 
 
 @dataclass(frozen=True)
-class _Bucket:
+class BlocksOfCluster:
     """The bucket while the blocks of a cluster are removed from it."""
 
     observer: KubernetesClient

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
 from ansible_collections.scs.observability.plugins.module_utils._registration import erasure
-from ansible_collections.scs.observability.plugins.module_utils._registration.erasure import Looks
+from ansible_collections.scs.observability.plugins.module_utils._registration.erasure import Erasure, Looks
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 from tests.hardening import of_container
+from tests.unit.module_utils._objstore.block_store import A, B, Bucket, C, meta
 
 NOW = 1_800_000_000.0
 
@@ -78,6 +81,66 @@ def test_without_one_blocks_are_kept_for_ever() -> None:
         kept, delay = erasure.retention_of(found)
         assert set(kept.values()) == {0.0}
         assert delay == 48 * 3600.0
+
+
+@dataclass
+class Compactor:
+    """What the API server tells of an observer that has just a compactor: ``runs`` are what its pod tells one after the
+    other (begun, completed, failed), ``compacts`` what it does at that moment.
+    """
+
+    runs: list[tuple[int, int, int]]
+    compacts: dict[int, Callable[[], None]] = field(default_factory=dict)
+    asked: int = 0
+
+    def list(
+        self, _api_version: str, kind: str, _namespace: str = "", selector: str = "", *_more: str
+    ) -> Sequence[Any]:
+        metadata = {"name": "thanos-compact-0", "namespace": "observer", "uid": "one"}
+        if kind == "Pod":
+            return [{"metadata": metadata, "spec": {"containers": []}}]
+        return [compactor()] if selector.endswith("component=compact") else []
+
+    def pod_get(self, *_request: object) -> bytes:
+        self.compacts.get(self.asked, lambda: None)()
+        begun, completed, failed = self.runs[min(self.asked, len(self.runs) - 1)]
+        self.asked += 1
+        return f"""
+thanos_compact_group_compaction_runs_started_total {begun}
+thanos_compact_group_compaction_runs_completed_total{{resolution="0"}} {completed}
+thanos_compact_group_compactions_failures_total {failed}
+""".encode()
+
+
+def clear(store: Bucket, observer: Compactor, monkeypatch: pytest.MonkeyPatch, *, wait: bool = True) -> Erasure:
+    monkeypatch.setattr(erasure, "_POLL_SECONDS", 0.0)
+    result = Erasure()
+    client: Any = observer
+    erasure.BlocksOfCluster(client, "observer", "shop", store, "", wait=wait, timeout=5).clear(result)
+    return result
+
+
+def test_a_block_that_a_compaction_made_meanwhile_goes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop"), f"{B}/meta.json": meta(cluster="other")})
+    # It had read A before A was marked, and is done at the third look.
+    made = {2: lambda: store.content.update({f"{C}/meta.json": meta(cluster="shop")})}
+    result = clear(store, Compactor([(7, 6, 0), (7, 6, 0), (7, 6, 0), (7, 7, 0)], made), monkeypatch)
+    assert (result.blocks_removed, result.reasons) == (2, [])
+    assert list(store.content) == [f"{B}/meta.json"]
+
+
+def test_a_compaction_that_failed_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
+    result = clear(store, Compactor([(7, 6, 0), (7, 6, 1)]), monkeypatch)
+    assert (result.blocks_removed, result.reasons) == (1, [])
+
+
+def test_one_that_goes_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
+    result = clear(store, Compactor([(7, 6, 0)]), monkeypatch, wait=False)
+    assert result.blocks_removed == 1
+    assert "compaction" in result.reasons[0]
+    assert result.result()["state"] == "pending"
 
 
 def run_eraser(folder: Path, name: str, now: float) -> None:
