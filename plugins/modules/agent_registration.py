@@ -250,6 +250,7 @@ options:
         the compactor deletes them a day later.
       - What the observer itself recorded about the cluster (its registration, results of rules, alerts) is in blocks
         with everybody's. RV(erasure) lists them with the date at which they expire.
+      - It needs the rights in O(observer_namespace) with which the observer was deployed.
       - Run it again until RV(erasure.state) is V(done).
     type: bool
     default: false

@@ -14,13 +14,20 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
-from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_receive
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    thanos_compact,
+    thanos_component,
+    thanos_receive,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
 from ansible_collections.scs.observability.plugins.module_utils._objstore import blocks
 from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
 from ansible_collections.scs.observability.plugins.module_utils._registration import erasure, former
@@ -28,6 +35,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.fo
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from tests.integration.observer.conftest import Site
+from tests.integration.processes import binary
 from tests.integration.thanos.conftest import NAMESPACE, write
 from tests.integration.thanos.pods import wait_for
 
@@ -240,6 +248,58 @@ def test_what_an_interruption_left_of_a_block_is_found_by_its_mark(stored: Site)
     assert result["erasure"]["state"] == "done", result["erasure"]
     assert result["erasure"]["blocks_removed"] == 1
     assert not [key for key in objects(stored) if key.startswith(half)]
+
+
+def test_what_the_observer_recorded_is_listed_with_its_end(stored: Site, tmp_path: Path) -> None:
+    """Its blocks hold everybody's series, and stay. One that has nothing of the cluster is not in the list."""
+    running, now = stored.running, time.time() // 7200 * 7200
+    compactor = Settings("thanos-compact", NAMESPACE, objstore=True, retention_raw="30d", delete_delay="12h")
+    [workload] = [
+        item for item in thanos_component.objects(thanos_compact.COMPONENT, compactor) if item["kind"] == "StatefulSet"
+    ]
+    stored.admin.apply(workload)
+    remember(stored)
+    # Not all of two hours, so that each is one block.
+    recorded = record(stored, tmp_path / "prometheus", now - 6600, GOES, prometheus_replica="prometheus-observer-0")
+    record(stored, tmp_path / "before", now - 14000, STAYS[0], prometheus_replica="prometheus-observer-0")
+    ruled = record(stored, tmp_path / "rule", now - 6600, GOES, ruler_replica="thanos-rule-0")
+    wait_for(
+        lambda: len(series(stored.admin, NAMESPACE, selector_of({"cluster": GOES}))) == 2, 30, "both blocks are served"
+    )
+
+    result = erase(stored)
+
+    assert not result["changed"]
+    assert (result["erasure"]["state"], result["erasure"]["reasons"]) == ("pending", [])
+    left = {item["block"]: (item["owner"], item["expires"]) for item in result["erasure"]["left"]}
+    assert {block: owner for block, (owner, _expires) in left.items()} == {recorded: "prometheus", ruled: "rule"}
+    for block, (_owner, expires) in left.items():
+        meta = json.load(running.s3.witness.get_object(Bucket=running.bucket, Key=f"{block}/meta.json")["Body"])
+        end = datetime.fromtimestamp(meta["maxTime"] / 1000, UTC) + timedelta(days=30, hours=12)
+        assert expires == end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Its name is not free as long as something is there to be seen.
+    assert former.find(stored.admin, NAMESPACE, GOES) is not None
+
+
+def record(stored: Site, folder: Path, moment: float, cluster: str, **labels: str) -> str:
+    """Have a block in the bucket as the observer itself writes them, and return its ULID."""
+    folder.mkdir()
+    (folder / "samples").write_text(f'kaas_cluster_info{{cluster="{cluster}"}} 1 {moment}\n# EOF\n')
+    made = [
+        binary("promtool"),
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        str(folder / "samples"),
+        str(folder / "tsdb"),
+    ]
+    subprocess.run(made, check=True, capture_output=True)
+    external = [f'--label={name}="{value}"' for name, value in {"observer": "one", **labels}.items()]
+    objstore = stored.running.receive.folder / "objstore" / "objstore.yml"
+    command = ["tools", "bucket", "upload-blocks", f"--path={folder / 'tsdb'}", f"--objstore.config-file={objstore}"]
+    subprocess.run([binary("thanos"), *command, *external], check=True, capture_output=True)
+    [block] = [path.name for path in (folder / "tsdb").iterdir() if (path / "meta.json").is_file()]
+    return block
 
 
 def test_it_is_not_done_while_query_cannot_tell(stored: Site) -> None:

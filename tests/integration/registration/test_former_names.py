@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
-from ansible_collections.scs.observability.plugins.module_utils._registration.record import timestamp
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration, timestamp
+from tests.integration.processes import free_port
 
 OTHER_UID = "0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
 OTHER = Former(OTHER_UID, "Example Shop", "2026-02-01T10:00:00Z")
@@ -70,6 +72,20 @@ def test_many_runs_remember_side_by_side(site: Any) -> None:
     former.forget(site.observer, site.observer_namespace, names[0])
     assert find(names[0]) is None
     assert find(names[1]) == OTHER
+
+
+def test_a_cluster_that_is_gone_is_let_in_no_longer(site: Any, kaas_server: Any) -> None:
+    """Its agent may live, when only the way to its API server is broken."""
+    site.register(customer="Example Shop")
+    clients = remote_write_clients.config_map(site.observer_namespace, {}, [Registration.of(site.record())])
+    site.observer.apply(clients)
+    broken = str(kaas_server.kubeconfig(server=f"https://127.0.0.1:{free_port()}"))
+    result = site.deregister(kubeconfig=broken, force=True)
+    assert result["left"]
+    live = site.observer.get("v1", "ConfigMap", remote_write_clients.NAME, site.observer_namespace)
+    assert site.name not in live["data"]
+    assert former.find(site.observer, site.observer_namespace, site.name).customer == "Example Shop"
+    assert site.record() is None
 
 
 def test_an_observer_that_is_gone_remembers_nothing(site: Any) -> None:
