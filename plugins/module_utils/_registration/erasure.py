@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     ApiError,
     InputError,
     ObservabilityError,
+    StorageError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
@@ -119,9 +120,13 @@ class Erasure:
     left: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
+    @property
+    def is_done(self) -> bool:
+        return not (self.left or self.reasons)
+
     def result(self) -> dict[str, Any]:
         return {
-            "state": "pending" if self.left or self.reasons else "done",
+            "state": "done" if self.is_done else "pending",
             "blocks_removed": self.blocks_removed,
             "receive": self.receive,
             "left": self.left,
@@ -134,7 +139,7 @@ def look(observer: KubernetesClient, namespace: str, name: str, connect: Connect
     where, obstacle = bucket_of(observer, namespace)
     found = Survey()
     if where is not None:
-        with connect(where.access) as store:
+        with _opened(where, connect) as store:
             found = blocks.survey(store, _prefix(where))
     return Holdings(
         name,
@@ -146,11 +151,18 @@ def look(observer: KubernetesClient, namespace: str, name: str, connect: Connect
     )
 
 
-def would_be(holdings: Holdings) -> dict[str, Any]:
-    """What check mode tells of it."""
-    erasure = Erasure(len(holdings.survey.of(holdings.name)), "present" if holdings.receives else "absent")
-    erasure.reasons = ["check mode"] if holdings.plan.changed or holdings.former else []
-    return erasure.result()
+def would_be(observer: KubernetesClient, namespace: str, holdings: Holdings) -> tuple[Plan, dict[str, Any]]:
+    """What check mode tells of it: changes and result."""
+    name, plan = holdings.name, holdings.plan
+    erasure = Erasure(len(holdings.survey.of(name)), "present" if holdings.receives else "absent")
+    if plan.changed:
+        erasure.reasons.append("nothing is removed in check mode")
+    elif holdings.obstacle:
+        erasure.reasons.append(holdings.obstacle)
+    conclude(observer, namespace, name, holdings.survey, erasure)
+    if erasure.is_done:
+        plan += former.forgetting(namespace, name, holdings.former)
+    return plan, erasure.result()
 
 
 def erase(
@@ -180,15 +192,16 @@ def erase(
         if holdings.obstacle:
             erasure.reasons.append(holdings.obstacle)
     else:
-        with connect(holdings.where.access) as store:
+        with _opened(holdings.where, connect) as store:
             bucket = BlocksOfCluster(
                 observer, namespace, name, store, _prefix(holdings.where), wait=wait, timeout=timeout
             )
             survey = bucket.clear(erasure)
     conclude(observer, namespace, name, survey, erasure)
-    if erasure.result()["state"] == "done":
+    if erasure.is_done:
         plan += former.forgetting(namespace, name, holdings.former)
-        if holdings.former is not None:
+        # Also one that this very run has remembered, when it took the cluster off board
+        if former.find(observer, namespace, name) is not None:
             former.forget(observer, namespace, name)
     return plan, erasure.result()
 
@@ -201,6 +214,9 @@ def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Surv
         erasure.reasons.append("the gateway still lets its certificate in")
     erasure.reasons += [f"the description of the block {ulid} cannot be read" for ulid in survey.unreadable]
     try:
+        # Query may not have found a receive again that has just been restarted.
+        if any(holds(observer, item, name) for item in workloads(observer, namespace, "receive")):
+            erasure.reasons.append("receive has a database of it")
         own = {CLUSTER_LABEL: name}
         if not series(observer, namespace, selector_of(own), limit=1):
             return
@@ -332,6 +348,18 @@ def bucket_of(observer: KubernetesClient, namespace: str) -> tuple[Place | None,
                 "" if where else f"its blocks in object storage of type {objstore.get('type')} are not removed",
             )
     return None, ""
+
+
+@contextmanager
+def _opened(where: Place, connect: Connect) -> Iterator[blocks.Store]:
+    """The store; its errors are about no parameter of this module, but about what the observer was deployed with."""
+    try:
+        with connect(where.access) as store:
+            yield store
+    except StorageError as error:
+        error.parameter = None
+        error.message = f"the observer's bucket: {error.message}"
+        raise
 
 
 @dataclass(frozen=True)

@@ -104,14 +104,17 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
         holdings = erasure.look(observer, observer_namespace, name)
         if check_mode:
-            plan, result["erasure"] = plan + holdings.plan, erasure.would_be(holdings)
+            erased, result["erasure"] = erasure.would_be(observer, observer_namespace, holdings)
+            plan += erased
     if not check_mode:
         offboard(observer, registration, leaving, observer_namespace, timeout if wait else None)
         remote_write_clients.revoke(observer, observer_namespace, name)
         apply_plan(observer, record_plan)
         if erase:
-            erased, outcome = erasure.erase(observer, observer_namespace, holdings, wait=wait, timeout=timeout)
-            plan, result["erasure"] = plan + erased, outcome
+            erased, result["erasure"] = erasure.erase(
+                observer, observer_namespace, holdings, wait=wait, timeout=timeout
+            )
+            plan += erased
     return {**plan.result(), **result}
 
 

@@ -15,14 +15,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    kaas_cluster,
     thanos_compact,
     thanos_component,
     thanos_receive,
@@ -35,7 +37,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.fo
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from tests.integration.observer.conftest import Site
-from tests.integration.processes import binary
+from tests.integration.processes import binary, free_port
 from tests.integration.thanos.conftest import NAMESPACE, write
 from tests.integration.thanos.pods import wait_for
 
@@ -263,9 +265,11 @@ def test_what_the_observer_recorded_is_listed_with_its_end(stored: Site, tmp_pat
     recorded = record(stored, tmp_path / "prometheus", now - 6600, GOES, prometheus_replica="prometheus-observer-0")
     record(stored, tmp_path / "before", now - 14000, STAYS[0], prometheus_replica="prometheus-observer-0")
     ruled = record(stored, tmp_path / "rule", now - 6600, GOES, ruler_replica="thanos-rule-0")
-    wait_for(
-        lambda: len(series(stored.admin, NAMESPACE, selector_of({"cluster": GOES}))) == 2, 30, "both blocks are served"
+    # Query knows only after some seconds which time a store has.
+    looked_for = partial(
+        series, stored.admin, NAMESPACE, selector_of({"cluster": GOES}), start=now - 6660, end=now - 6540
     )
+    wait_for(lambda: len(looked_for()) == 2, 30, "both blocks are served")
 
     result = erase(stored)
 
@@ -328,4 +332,33 @@ def test_a_cluster_that_is_registered_is_taken_off_board_first(stored: Site) -> 
     with pytest.raises(InputError) as raised:
         erase(stored)
     assert raised.value.parameter == "kubeconfig"
-    stored.admin.delete("observability.scs.community/v1alpha1", "KaaSCluster", GOES)
+    stored.admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, GOES)
+
+
+def test_a_cluster_that_is_gone_leaves_and_is_erased_in_one_run(stored: Site) -> None:
+    name = STAYS[1]
+    stored.admin.apply(Registration(name, UID, "active", observer=NAMESPACE, customer="Example Shop").manifest())
+    gone = str(stored.api_server.kubeconfig(server=f"https://127.0.0.1:{free_port()}"))
+    planned = erase(stored, name=name, kubeconfig=gone, force=True, check=True)
+    assert planned["erasure"]["state"] == "pending"
+    result = erase(stored, name=name, kubeconfig=gone, force=True)
+    assert result["left"]
+    assert result["erasure"]["state"] == "done", result["erasure"]
+    assert stored.admin.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name) is None
+    assert former.find(stored.admin, NAMESPACE, name) is None
+
+
+def test_a_bucket_that_does_not_answer_is_told_before_anything_is_touched(stored: Site) -> None:
+    """What was said last of the registration stays, and the next run does it all."""
+    stored.admin.apply(Registration(GOES, UID, "active", observer=NAMESPACE).manifest())
+    gone = str(stored.api_server.kubeconfig(server=f"https://127.0.0.1:{free_port()}"))
+    stored.running.s3.stop()
+    try:
+        with pytest.raises(StorageError, match="the observer's bucket") as raised:
+            erase(stored, kubeconfig=gone, force=True)
+        assert raised.value.parameter is None
+    finally:
+        stored.running.s3.start()
+    record = stored.admin.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, GOES)
+    assert record["spec"]["phase"] == "active"
+    stored.admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, GOES)
