@@ -28,7 +28,8 @@ READS_AT_ONCE = 8
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _OURS = "erased: cluster "
-_OWNERS = {"receive_replica": "receive", "ruler_replica": "rule", "prometheus_replica": "prometheus"}
+# By the label that tells replicas of a component apart
+OWNERS = {"receive_replica": "receive", "ruler_replica": "rule", "prometheus_replica": "prometheus"}
 
 
 class Store(Protocol):
@@ -94,7 +95,7 @@ def owner_of(labels: Mapping[str, str]) -> str:
     """Which component wrote what has these labels: receive, rule, prometheus, or observer for the latter two, whose
     blocks the compactor makes one.
     """
-    return next((owner for label, owner in _OWNERS.items() if label in labels), "observer")
+    return next((owner for label, owner in OWNERS.items() if label in labels), "observer")
 
 
 def read(ulid: str, content: bytes) -> Block | None:

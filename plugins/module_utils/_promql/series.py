@@ -61,11 +61,11 @@ def series(
     return [dict(item) for item in _data(client, namespace, "/api/v1/series", query) or []]
 
 
-def selector_of(labels: Mapping[str, str]) -> str:
-    """A selector of series with just these values."""
+def selector_of(labels: Mapping[str, str], *, having: str = "") -> str:
+    """A selector of series with these values, and with a label of whatever value."""
     wanted = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items()]
     # Stores refuse what matches nothing but their external labels.
-    return "{" + ",".join(['__name__!=""', *wanted]) + "}"
+    return "{" + ",".join(['__name__!=""', *wanted, *([f'{having}!=""'] if having else [])]) + "}"
 
 
 def _data(client: Client, namespace: str, path: str, query: Mapping[str, str]) -> Any:

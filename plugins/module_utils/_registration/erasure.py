@@ -76,8 +76,6 @@ _MARGIN = 600.0
 # An init container that is left there after an interruption must not remove what comes later.
 _VALID_SECONDS = 3600
 _POLL_SECONDS = 1.0
-# Series that are enough to see which components have some
-_LOOKED_AT = 1000
 _SCRIPT = '[ "$(date +%s)" -lt "$1" ] || exit 0; rm -rf -- "$2"'
 _RESOURCES = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}}
 
@@ -247,8 +245,14 @@ def left_of(observer: KubernetesClient, namespace: str, own: Mapping[str, str], 
         if is_there
     ]
     newest = max((block.max_time / 1000 for block in candidates), default=None)
-    recent = series(observer, namespace, selector_of(own), start=newest, limit=_LOOKED_AT)
-    owners = {blocks.owner_of(labels) for labels in recent}
+    # Blocks in the making have the labels of who makes them.
+    recent = observer.parallel(
+        [
+            partial(series, observer, namespace, selector_of(own, having=label), start=newest, limit=1)
+            for label in blocks.OWNERS
+        ]
+    )
+    owners = {owner for owner, there in zip(blocks.OWNERS.values(), recent, strict=True) if there}
     return [*found, *({"block": "", "owner": owner, "expires": ""} for owner in sorted(owners))]
 
 

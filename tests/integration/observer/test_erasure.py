@@ -31,6 +31,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
 from ansible_collections.scs.observability.plugins.module_utils._objstore import blocks
+from ansible_collections.scs.observability.plugins.module_utils._objstore.blocks import Survey
 from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
 from ansible_collections.scs.observability.plugins.module_utils._registration import erasure, former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
@@ -162,6 +163,11 @@ def test_the_name_is_not_given_to_another_customer_while_there_are_data(stored: 
     assert raised.value.details["former_customer"] == "Example Shop"
     former.refuse(stored.admin, NAMESPACE, GOES, customer="Example Shop", **taking)
     former.refuse(stored.admin, NAMESPACE, "another-name", customer="Other Shop", **taking)
+
+
+def test_what_is_not_in_a_block_yet_is_told_by_its_owner(stored: Site) -> None:
+    left = erasure.left_of(stored.admin, NAMESPACE, {"cluster": GOES}, Survey())
+    assert left == [{"block": "", "owner": "receive", "expires": ""}]
 
 
 def test_check_mode_tells_what_would_go(stored: Site) -> None:
