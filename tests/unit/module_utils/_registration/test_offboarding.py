@@ -37,6 +37,7 @@ def test_exactly_what_was_made_goes_in_the_right_order(registered: Any) -> None:
     assert registered.observer.phases == ["deleting"]
     assert order[0] == ("apply", "KaaSCluster", "alpha")
     assert order[-1] == ("delete", "KaaSCluster", "alpha")
+    assert former.find(registered.observer, "scs-observability", "alpha") is not None
     assert ("delete", "Namespace", "scs-observability") in order[1:-1]
 
 
@@ -68,54 +69,6 @@ def test_an_interrupted_removal_is_finished(registered: Any) -> None:
     deregister(registered.params(), False)
     assert registered.observer.phases == []  # it was announced already
     assert set(registered.kaas.objects) == registered.before
-
-
-class Interrupted(Exception):
-    """The run ends here."""
-
-
-def interrupt(cluster: Any, left: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the writes that are left pass, and none after them."""
-    for verb in ("apply", "create", "merge", "delete"):
-        write = getattr(cluster, verb)
-
-        def limited(*arguments: Any, _write: Any = write, **options: Any) -> Any:
-            if not options.get("dry_run"):
-                if not left[0]:
-                    raise Interrupted
-                left[0] -= 1
-            return _write(*arguments, **options)
-
-        monkeypatch.setattr(cluster, verb, limited)
-
-
-def test_a_removal_may_be_interrupted_anywhere(lab: Any) -> None:
-    """The next run finishes it; until then the phase says that it is wanted, and whose the name is is never lost."""
-    before, interrupted = set(lab.kaas.objects), 0
-    while True:
-        register(lab.params(customer="Example Shop"), False)
-        with pytest.MonkeyPatch.context() as patched:
-            left = [interrupted]
-            for cluster in (lab.observer, lab.kaas):
-                interrupt(cluster, left, patched)
-            try:
-                deregister(lab.params(), False)
-                ended = True
-            except Interrupted:
-                ended = False
-        record = lab.observer.objects.get(RECORD)
-        if not ended and interrupted:
-            assert record["spec"]["phase"] == "deleting"
-        deregister(lab.params(), False)
-        assert RECORD not in lab.observer.objects
-        assert set(lab.kaas.objects) == before
-        remembered = former.find(lab.observer, "scs-observability", "alpha")
-        assert remembered is not None
-        assert remembered.customer == "Example Shop"
-        if ended:
-            break
-        interrupted += 1
-    assert interrupted > 10
 
 
 def test_a_namespace_in_which_somebody_else_has_something_stays(registered: Any) -> None:
