@@ -20,7 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.argument_s
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, ObservabilityError
 from ansible_collections.scs.observability.plugins.module_utils._core.module import without_empty
 from ansible_collections.scs.observability.plugins.module_utils._core.names import nearest
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import WORKERS, KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
 from ansible_collections.scs.observability.plugins.module_utils._registration import observers
@@ -39,6 +39,8 @@ Spec = Mapping[str, Mapping[str, Any]]
 
 # Most of the time they wait for pods and samples, so that many threads cost little.
 AT_ONCE = 128
+# More clusters than these get one connection each: a handshake is dearer than to wait, beside so many others.
+FEW = 10
 # Which observer is meant
 _OBSERVER = ("observer_kubeconfig", "observer_kubeconfig_content", "observer_context", "observer_namespace")
 
@@ -96,7 +98,7 @@ def manage_all(params: Mapping[str, Any], check_mode: bool, spec: Spec) -> dict[
         cluster.attempt(_check)
     _refuse_twice(clusters, lambda cluster: cluster.name, "the name is given more than once, for {others} clusters")
     sides = _look_at_observers(clusters)
-    _each(clusters, partial(_look, check_mode=check_mode))
+    _each(clusters, partial(_look, check_mode=check_mode, workers=WORKERS if len(clusters) <= FEW else 1))
     _refuse_twice(
         clusters, lambda cluster: cluster.uid, "the kubeconfigs of {names} lead to the same cluster, with UID {key}"
     )
@@ -183,12 +185,11 @@ def _look_at_observers(clusters: Sequence[_Cluster]) -> list[ObserverSide]:
     return sides
 
 
-def _look(cluster: _Cluster, *, check_mode: bool) -> None:
+def _look(cluster: _Cluster, *, check_mode: bool, workers: int) -> None:
     """Find out which cluster it is. One that leaves may not answer: that is for its removal to judge."""
     if cluster.side is None:
         raise ValueError("its observer was not looked at")
-    # One connection each: a handshake is dearer than to wait for an answer, beside so many others.
-    cluster.client = KubernetesClient(Connection.from_parameters(cluster.params), workers=1)
+    cluster.client = KubernetesClient(Connection.from_parameters(cluster.params), workers=workers)
     try:
         cluster.uid = uid_of(cluster.client)
     except ObservabilityError as error:

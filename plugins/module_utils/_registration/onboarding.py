@@ -41,6 +41,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.client i
 )
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import SharedWatch, Watch
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    former,
     identity,
     parts,
     proof,
@@ -220,6 +221,7 @@ def _register(
     wait, force = params.get("wait") is not False, bool(params.get("force"))
     prove = params.get("proof") is not False and wait
     problems = Problems()
+    problems.of(refuse_erasing, params)
     settings = problems.of(Settings.of, params)
     wait_timeout = problems.of(seconds, params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     proof_timeout = problems.of(seconds, params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
@@ -304,6 +306,12 @@ def _register(
     return result
 
 
+def refuse_erasing(params: Mapping[str, Any]) -> None:
+    """Nothing is erased of a cluster that comes."""
+    if params.get("erase"):
+        raise InputError("is for a cluster that leaves", parameter="erase", advice="Give it with state: absent")
+
+
 def observe(
     side: ObserverSide,
     kaas: KubernetesClient,
@@ -321,6 +329,22 @@ def observe(
     registration, settings = settle(
         settings, side.registered, installed, company, cluster_uid=cluster_uid, observer_uid=side.uid, force=force
     )
+<<<<<<< HEAD
+=======
+    if registration is None:
+        former.refuse(
+            observer,
+            settings.observer_namespace,
+            settings.name,
+            cluster_uid=cluster_uid,
+            customer=settings.customer or "",
+        )
+    try:
+        authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
+    except InputError as error:
+        error.parameter = "observer_namespace"
+        raise
+>>>>>>> main
     there, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
@@ -577,9 +601,7 @@ def carry_out(
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
     if before is None or intended.clients.changed:
         remote_write_clients.admit(observer, registration.observer, registration)
-    renewed = before is not None and before.certificate not in (None, registration.certificate)
-    if intended.clients.changed and (renewed or intended.certificate_is_given):
-        # An agent that came with it too early would lose what it sends then.
+    if intended.clients.changed and intended.certificate_is_given:
         time.sleep(ADMITTED_SECONDS)
     apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)
     return preliminary
