@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -41,6 +43,7 @@ Spec = Mapping[str, Mapping[str, Any]]
 AT_ONCE = 128
 # More clusters than these get one connection each: a handshake is dearer than to wait, beside so many others.
 FEW = 10
+_ERASING = threading.Lock()
 # Which observer is meant
 _OBSERVER = ("observer_kubeconfig", "observer_kubeconfig_content", "observer_context", "observer_namespace")
 
@@ -67,6 +70,11 @@ class _Cluster:
     @property
     def leaves(self) -> bool:
         return self.params.get("state") == "absent"
+
+    @property
+    def erased(self) -> bool:
+        """Whether it may be gone, so that nobody needs to say how it is reached."""
+        return self.leaves and bool(self.params.get("erase"))
 
     def attempt(self, step: Callable[[_Cluster], None]) -> None:
         """Take a step, unless one failed before. What goes wrong is this cluster's alone."""
@@ -144,7 +152,8 @@ def parameters_of_each(params: Mapping[str, Any], spec: Spec) -> list[dict[str, 
 
 def _check(cluster: _Cluster) -> None:
     cluster_name(cluster.params)
-    require_kubeconfig(cluster.params)
+    if not cluster.erased:
+        require_kubeconfig(cluster.params)
 
 
 def _refuse_twice(clusters: Sequence[_Cluster], key_of: Callable[[_Cluster], str], text: str) -> None:
@@ -189,6 +198,9 @@ def _look(cluster: _Cluster, *, check_mode: bool, workers: int) -> None:
     """Find out which cluster it is. One that leaves may not answer: that is for its removal to judge."""
     if cluster.side is None:
         raise ValueError("its observer was not looked at")
+    if cluster.erased:
+        # How it is reached may not even be said.
+        return
     cluster.client = KubernetesClient(Connection.from_parameters(cluster.params), workers=workers)
     try:
         cluster.uid = uid_of(cluster.client)
@@ -201,8 +213,8 @@ def _look(cluster: _Cluster, *, check_mode: bool, workers: int) -> None:
 
 
 def _operate(cluster: _Cluster, *, check_mode: bool) -> None:
-    if cluster.side is None or cluster.client is None:
-        raise ValueError("neither side was looked at")
+    if cluster.side is None:
+        raise ValueError("its observer was not looked at")
     several = any(cluster.params.get(name) for name in ("additional_observers", "move_from"))
     try:
         if several and not cluster.leaves and not check_mode:
@@ -210,13 +222,19 @@ def _operate(cluster: _Cluster, *, check_mode: bool) -> None:
             cluster.side.lay_foundation(force=bool(cluster.params.get("force")))
         if several:
             operation = observers.deregister if cluster.leaves else observers.register
-            cluster.result = operation(cluster.params, check_mode)
+            with _ERASING if cluster.erased else nullcontext():
+                cluster.result = operation(cluster.params, check_mode)
+        elif cluster.erased:
+            # All work on the same bucket and the same receive.
+            with _ERASING:
+                cluster.result = deregister(cluster.params, check_mode, observer=cluster.side.client)
         elif cluster.leaves:
             cluster.result = deregister(cluster.params, check_mode, observer=cluster.side.client, kaas=cluster.client)
         else:
             cluster.result = register(cluster.params, check_mode, shared=cluster.side, kaas=cluster.client)
     finally:
-        cluster.client.close()
+        if cluster.client is not None:
+            cluster.client.close()
 
 
 def _each(clusters: Sequence[_Cluster], step: Callable[[_Cluster], None]) -> None:

@@ -98,19 +98,9 @@ def deregister(
     timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     wait, force, erase = params.get("wait") is not False, bool(params.get("force")), bool(params.get("erase"))
 
-<<<<<<< HEAD
-    require_kubeconfig(params)
-    observer = observer or KubernetesClient.from_parameters(params, "observer_")
-    client = kaas or KubernetesClient.from_parameters(params)
-    record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
-    registration = Registration.of(record) if record else None
-    refuse_other_observer(registration, observer_namespace)
-    owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
-    leaving = look_at_cluster(client, name, given, registration, owner, company=company, force=force)
-=======
     if not erase:
         require_kubeconfig(params)
-    observer = KubernetesClient.from_parameters(params, "observer_")
+    observer = observer or KubernetesClient.from_parameters(params, "observer_")
     record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
     registration = Registration.of(record) if record else None
     refuse_other_observer(registration, observer_namespace)
@@ -118,9 +108,9 @@ def deregister(
         leaving = Leaving()
     else:
         require_kubeconfig(params)
+        client = kaas or KubernetesClient.from_parameters(params)
         owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
-        leaving = look_at_cluster(params, name, given, registration, owner, company=company, force=force)
->>>>>>> main
+        leaving = look_at_cluster(client, name, given, registration, owner, company=company, force=force)
     record_plan = removal_of_record(record)
     revocation = remote_write_clients.revocation(observer, observer_namespace, name)
     plan = leaving.plan + revocation + record_plan

@@ -329,22 +329,14 @@ def observe(
     registration, settings = settle(
         settings, side.registered, installed, company, cluster_uid=cluster_uid, observer_uid=side.uid, force=force
     )
-<<<<<<< HEAD
-=======
     if registration is None:
         former.refuse(
-            observer,
+            side.client,
             settings.observer_namespace,
             settings.name,
             cluster_uid=cluster_uid,
             customer=settings.customer or "",
         )
-    try:
-        authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
-    except InputError as error:
-        error.parameter = "observer_namespace"
-        raise
->>>>>>> main
     there, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
