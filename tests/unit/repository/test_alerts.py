@@ -146,7 +146,9 @@ def test_its_texts_name_labels_that_it_has(path: Path, rule: dict[str, Any]) -> 
     assert [named - set(labels) for labels in fired if named - set(labels)] == []
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "ruler_rules"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.parent.name == "ruler_rules"], ids=lambda path: path.name
+)
 def test_the_ruler_keeps_clusters_apart(path: Path) -> None:
     mixed = {rule.get("alert") or rule["record"]: clusters_mixed(rule["expr"]) for rule in rules_of(path)}
     assert {name: found for name, found in mixed.items() if found and name not in OF_MANY} == {}
