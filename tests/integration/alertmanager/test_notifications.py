@@ -268,9 +268,7 @@ def test_what_is_out_of_service_is_quiet_but_for_its_registration(
     alertmanager: Alertmanager, web: Web, mail: Mail
 ) -> None:
     cluster = {"cluster": "kaas-w", "observer": "observer-1"}
-    alertmanager.fire(
-        {"alertname": "KaaSClusterOutOfService", "severity": "info", "component": "registration", **cluster}
-    )
+    phase = {"alertname": "KaaSClusterOutOfService", "severity": "info", "component": "registration", **cluster}
     within = {"alertname": "NodesLost", "severity": "critical", "component": "node", **cluster}
     registration = {"alertname": "KaaSDeletionStuck", "severity": "warning", "component": "registration", **cluster}
     alertmanager.fire(phase, within, registration)
