@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,9 +35,34 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class PreviousCertificate:
+    """The certificate before, which is let in too: ``replaced`` is when, like "2026-02-01T10:00:00Z"."""
+
+    fingerprint: str
+    replaced: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last run, when it failed: when ("2026-02-01T10:00:00Z"), at which link of the way, and what was said."""
+
+    time: str
+    link: str
+    message: str
+
+
+# Names of the module's parameters and of the resource's fields, where they differ
+_FIELDS = {"scrape_interval": "scrapeInterval", "extra_jobs": "extraJobs", "extra_series": "extraSeries"}
+_PARAMETERS = {name: parameter for parameter, name in _FIELDS.items()}
+
+
+@dataclass(frozen=True)
 class Registration:
     """A KaaSCluster. ``since`` is the time of its creation; ``uid`` and ``version`` (resourceVersion) tell which state
     of which object was read. All three are empty while it is only wanted.
+
+    ``overrides`` are called as the module's parameters; ``profile``, ``scrape_interval`` and ``jobs`` are what results
+    with them. ``phase_since`` is when the phase changed last.
     """
 
     name: str
@@ -51,9 +76,16 @@ class Registration:
     profile: str = "minimal"
     scrape_interval: str = "30s"
     jobs: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    suspended: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     since: str = ""
     certificate: Certificate | None = None
+    previous_certificate: PreviousCertificate | None = None
     proof: Proof | None = None
+    phase_since: str = ""
+    failure: Failure | None = None
+    control_plane: str = ""
     uid: str = ""
     version: str = ""
 
@@ -63,7 +95,8 @@ class Registration:
         metadata, spec = manifest["metadata"], manifest.get("spec") or {}
         collection = spec.get("collection") or {}
         status = manifest.get("status") or {}
-        certificate, proof = status.get("certificate"), status.get("proof")
+        certificate, previous = status.get("certificate"), status.get("previousCertificate")
+        proof, failure = status.get("proof"), status.get("failure")
         return cls(
             name=metadata["name"],
             cluster_uid=spec.get("clusterUID", ""),
@@ -76,8 +109,14 @@ class Registration:
             profile=collection.get("profile", "minimal"),
             scrape_interval=collection.get("scrapeInterval", "30s"),
             jobs=tuple(collection.get("jobs") or ()),
+            labels=spec.get("labels") or {},
+            suspended=bool(spec.get("suspended")),
+            overrides={_PARAMETERS.get(name, name): value for name, value in (spec.get("overrides") or {}).items()},
             since=metadata.get("creationTimestamp", ""),
             certificate=Certificate(certificate["fingerprint"], certificate["expires"]) if certificate else None,
+            previous_certificate=PreviousCertificate(previous["fingerprint"], previous["replaced"])
+            if previous
+            else None,
             proof=Proof(
                 proof["time"],
                 float(proof.get("seconds", 0)),
@@ -86,6 +125,9 @@ class Registration:
             )
             if proof
             else None,
+            phase_since=status.get("phaseSince", ""),
+            failure=Failure(failure["time"], failure["link"], failure["message"]) if failure else None,
+            control_plane=status.get("controlPlane", ""),
             uid=metadata.get("uid", ""),
             version=metadata.get("resourceVersion", ""),
         )
@@ -97,6 +139,9 @@ class Registration:
             "customer": self.customer,
             "sla": self.sla,
             "contact": self.contact,
+            "labels": dict(self.labels),
+            "suspended": self.suspended,
+            "overrides": {_FIELDS.get(name, name): value for name, value in self.overrides.items()},
         }
         return {
             "apiVersion": kaas_cluster.API_VERSION,
@@ -139,6 +184,11 @@ class Registration:
                 "fingerprint": self.certificate.fingerprint,
                 "expires": self.certificate.expires,
             }
+        if self.previous_certificate:
+            status["previousCertificate"] = {
+                "fingerprint": self.previous_certificate.fingerprint,
+                "replaced": self.previous_certificate.replaced,
+            }
         if self.proof:
             status["proof"] = {
                 "time": self.proof.time,
@@ -146,6 +196,16 @@ class Registration:
                 "series": self.proof.series,
                 "missingJobs": list(self.proof.missing_jobs),
             }
+        if self.failure:
+            status["failure"] = {
+                "time": self.failure.time,
+                "link": self.failure.link,
+                "message": self.failure.message,
+            }
+        if self.phase_since:
+            status["phaseSince"] = self.phase_since
+        if self.control_plane:
+            status["controlPlane"] = self.control_plane
         return status
 
     def status_manifest(self) -> Manifest:
@@ -160,6 +220,18 @@ class Registration:
     def in_phase(self, phase: str) -> Registration:
         """The same in another phase."""
         return replace(self, phase=phase)
+
+    def after(self, before: Registration | None, now: datetime) -> Registration:
+        """The same with the time since when it is in its phase; ``before`` is what was registered.
+
+        A registration of a release that did not tell is in provisioning since it was made, and else since now.
+        """
+        if before is None or before.phase != self.phase:
+            since = timestamp(now)
+        else:
+            made = before.since if before.phase == "provisioning" else ""
+            since = before.phase_since or made or timestamp(now)
+        return replace(self, phase_since=since)
 
 
 def next_phase(observed: str | None, wanted: str | None, *, proven: bool) -> str:
@@ -208,6 +280,17 @@ def refuse_other_cluster(name: str, cluster_uid: str, registered: Iterable[Regis
             details={"registered_uid": same_name.cluster_uid, "cluster_uid": cluster_uid},
         )
     return same_name
+
+
+def refuse_own_cluster(cluster_uid: str, observer_uid: str) -> None:
+    """An observer looks after its own cluster itself: an agent there would send all of it once more."""
+    if cluster_uid == observer_uid:
+        raise InputError(
+            "leads to the cluster of the observer itself, which its own Prometheus observes",
+            parameter="kubeconfig",
+            advice="Check the kubeconfig and its context",
+            details={"cluster_uid": cluster_uid},
+        )
 
 
 def refuse_other_observer(registration: Registration | None, observer_namespace: str) -> None:
