@@ -11,7 +11,7 @@ reconciled, too.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,8 +117,18 @@ def scrape_job(namespace: str) -> dict[str, Any]:
     }
 
 
-def _gauge(name: str, text: str, *path: str) -> dict[str, Any]:
-    return {"name": name, "help": text, "each": {"type": "Gauge", "gauge": {"path": list(path)}}}
+def _gauge(name: str, text: str, *path: str, absent_is_zero: bool = False) -> dict[str, Any]:
+    gauge = {"path": list(path), **({"nilIsZero": True} if absent_is_zero else {})}
+    return {"name": name, "help": text, "each": {"type": "Gauge", "gauge": gauge}}
+
+
+def _phase(path: Sequence[str], phases: Sequence[str]) -> dict[str, Any]:
+    state_set = {"labelName": "phase", "path": list(path), "list": list(phases)}
+    return {
+        "name": "phase",
+        "help": "Where the cluster is in its life: 1 for the phase that it is in.",
+        "each": {"type": "StateSet", "stateSet": state_set},
+    }
 
 
 def _info(name: str, text: str, labels: Mapping[str, list[str]], *path: str) -> dict[str, Any]:
@@ -154,20 +164,20 @@ CONFIGURATION: dict[str, Any] = {
                             "profile": ["spec", "collection", "profile"],
                             "scrape_interval": ["spec", "collection", "scrapeInterval"],
                             "cluster_uid": ["spec", "clusterUID"],
+                            "control_plane": ["status", "controlPlane"],
                         },
                     ),
-                    {
-                        "name": "phase",
-                        "help": "Where the cluster is in its life: 1 for the phase that it is in.",
-                        "each": {
-                            "type": "StateSet",
-                            "stateSet": {
-                                "labelName": "phase",
-                                "path": ["spec", "phase"],
-                                "list": list(kaas_cluster.PHASES),
-                            },
-                        },
-                    },
+                    _phase(["spec", "phase"], kaas_cluster.PHASES),
+                    _gauge("phase_since_timestamp_seconds", "When the phase changed last.", "status", "phaseSince"),
+                    _gauge(
+                        "suspended",
+                        "Whether the gateway turns its agent away for a while.",
+                        "spec",
+                        "suspended",
+                        absent_is_zero=True,
+                    ),
+                    # A metric of its own: a label of info would give each join with that another series.
+                    _info("labels", "What else the operator tells it by.", {"label_*": ["spec", "labels"]}),
                     _info(
                         "expected_job",
                         "A job whose samples are expected of the cluster.",
@@ -207,6 +217,14 @@ CONFIGURATION: dict[str, Any] = {
                         "proof",
                         "missingJobs",
                     ),
+                    _info(
+                        "failure",
+                        "The last registration failed, and what of the way from the agent to the query was broken.",
+                        {"link": ["link"]},
+                        "status",
+                        "failure",
+                    ),
+                    _gauge("failure_timestamp_seconds", "When that was.", "status", "failure", "time"),
                 ],
             }
         ]
