@@ -29,9 +29,9 @@ class Importer:
     ports: tuple[int, int]
     process: Popen[bytes]
 
-    def series(self, name: str) -> dict[str, float]:
-        """The values of a metric by their labels."""
-        with urlopen(f"http://127.0.0.1:{self.ports[0]}/metrics") as response:
+    def series(self, name: str, *, of_itself: bool = False) -> dict[str, float]:
+        """The values of a metric by their labels; of objects, or of the program itself."""
+        with urlopen(f"http://127.0.0.1:{self.ports[of_itself]}/metrics") as response:
             text = response.read().decode()
         found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, flags=re.MULTILINE)
         return {labels: float(value) for labels, value in found}
@@ -70,11 +70,10 @@ def running_importer(
     ports = ports or (free_port(), free_port())
     file, log = folder / kaas_metric_importer.CONFIGURATION_FILE, folder / "importer.log"
     file.write_text(json.dumps(configuration))
-    mounted = f"{kaas_metric_importer.CONFIGURATION_PATH}/{file.name}"
     options = [
         f"--kubeconfig={kubeconfig}",
         *("--host=127.0.0.1", f"--port={ports[0]}", "--telemetry-host=127.0.0.1", f"--telemetry-port={ports[1]}"),
-        *(argument.replace(mounted, str(file)) for argument in arguments),
+        *(re.sub(r"(--custom-resource-state-config-file)=.*", rf"\1={file}", argument) for argument in arguments),
     ]
     with process("kube-state-metrics", options, log) as running:
         wait_until(lambda: answers(f"http://127.0.0.1:{ports[0]}/metrics"), running, log)

@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, kaas_metric_importer
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    cluster_api_importer,
+    kaas_cluster,
+    kaas_metric_importer,
+)
 from tests.integration.api_server import ApiServer
 from tests.integration.importer import Importer, running_importer, user_with
 from tests.integration.thanos.pods import wait_for
@@ -134,3 +141,110 @@ def test_a_change_shows_and_what_is_removed_goes(importer: Importer, admin: Kube
     assert of(importer, "phase", "bare")['phase="maintenance"'] == 1
     admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, "bare")
     wait_for(lambda: of(importer, "info", "bare") == {}, PATIENCE, "the removal")
+
+
+def definition_of_cluster_api() -> dict[str, Any]:
+    """The kind Cluster as far as the importer is concerned, in both versions."""
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"clusters.{cluster_api_importer.GROUP}",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+        },
+        "spec": {
+            "group": cluster_api_importer.GROUP,
+            "scope": "Namespaced",
+            "names": {"kind": "Cluster", "listKind": "ClusterList", "plural": "clusters", "singular": "cluster"},
+            "versions": [
+                {
+                    "name": version,
+                    "served": True,
+                    "storage": version == "v1beta2",
+                    "subresources": {"status": {}},
+                    "schema": {"openAPIV3Schema": anything},
+                }
+                for version in ("v1beta1", "v1beta2")
+            ],
+        },
+    }
+
+
+def test_clusters_of_cluster_api_are_told_too(
+    api_server: ApiServer,
+    admin: KubernetesClient,
+    other: kubernetes.client.ApiClient,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    kubeconfig = user_with(api_server, "cluster-api-importer", cluster_api_importer.RULES)
+    clusters = kubernetes.client.CustomObjectsApi(other)
+    place = {"group": cluster_api_importer.GROUP, "version": "v1beta1", "namespace": namespace, "plural": "clusters"}
+
+    def create(name: str, **metadata: Any) -> None:
+        body = {
+            "apiVersion": f"{cluster_api_importer.GROUP}/v1beta1",
+            "kind": "Cluster",
+            "metadata": {"name": name, **metadata},
+        }
+        clusters.create_namespaced_custom_object(**place, body=body)
+
+    def is_served() -> bool:
+        with suppress(kubernetes.client.ApiException):
+            return bool(clusters.list_namespaced_custom_object(**place))
+        return False
+
+    with running_importer(
+        kubeconfig,
+        tmp_path,
+        arguments=cluster_api_importer.ARGUMENTS,
+        configuration=cluster_api_importer.CONFIGURATION,
+    ) as importer:
+
+        def found(name: str) -> dict[str, float]:
+            """By the labels that are left after a scrape, in the version that is older."""
+            dropped = ("customresource_", "namespace=")
+            return {
+                ",".join(label for label in labels.split(",") if not label.startswith(dropped)): value
+                for labels, value in importer.series(f"kaas_capi_cluster_{name}").items()
+                if 'customresource_version="v1beta1"' in labels
+            }
+
+        admin.apply(definition_of_cluster_api())
+        wait_for(is_served, PATIENCE, "the definition")
+        try:
+            create("shop", finalizers=["cluster.cluster.x-k8s.io"])
+            create("other", labels={cluster_api_importer.REGISTERED_AS: "other-prod"})
+            status = {"status": {"phase": "Provisioned"}}
+            clusters.patch_namespaced_custom_object_status(**place, name="shop", body=status)
+            wait_for(lambda: len(found("info")) == 2, PATIENCE, "both clusters")
+            assert found("info") == {'cluster="shop"': 1, 'cluster="other",registered_as="other-prod"': 1}
+            wait_for(lambda: found("phase").get('cluster="shop",phase="Provisioned"') == 1, PATIENCE, "the phase")
+            assert min(found("created").values()) > 1772366400
+            assert found("deletion_timestamp_seconds") == {}
+            listed = importer.series("kube_state_metrics_list_total", of_itself=True)
+            assert any('result="success"' in labels and value > 0 for labels, value in listed.items())
+
+            # Deleted, and kept by its controllers until all of it is gone
+            clusters.delete_namespaced_custom_object(**place, name="shop")
+            wait_for(lambda: list(found("deletion_timestamp_seconds")) == ['cluster="shop"'], PATIENCE, "the deletion")
+            clusters.patch_namespaced_custom_object(**place, name="shop", body={"metadata": {"finalizers": None}})
+            wait_for(lambda: list(found("info")) == ['cluster="other",registered_as="other-prod"'], PATIENCE, "its end")
+        finally:
+            kubernetes.client.ApiextensionsV1Api(other).delete_custom_resource_definition(
+                f"clusters.{cluster_api_importer.GROUP}"
+            )
+
+
+def test_without_rights_nothing_counts_as_listed(api_server: ApiServer, tmp_path: Path) -> None:
+    """By which the rules know that a cluster is gone, and not unseen."""
+    kubeconfig = user_with(api_server, "stranger", [])
+    with running_importer(
+        kubeconfig,
+        tmp_path,
+        arguments=cluster_api_importer.ARGUMENTS,
+        configuration=cluster_api_importer.CONFIGURATION,
+    ) as importer:
+        listed = importer.series("kube_state_metrics_list_total", of_itself=True)
+        assert [labels for labels, value in listed.items() if 'result="success"' in labels and value > 0] == []
