@@ -176,7 +176,8 @@ CONFIGURATION = custom_resource_state.configuration(
         "registered_as": ["metadata", "labels", REGISTERED_AS],
     },
     metrics=[
-        custom_resource_state.info("info", "A cluster of Cluster API.", {"paused": ["spec", "paused"]}),
+        # Without a label of its own that is always there, there would be no series.
+        custom_resource_state.info("info", "A cluster of Cluster API.", {"uid": ["metadata", "uid"]}),
         custom_resource_state.phase(
             ("Pending", "Provisioning", "Provisioned", "Deleting", "Failed", "Unknown"), "status", "phase"
         ),

@@ -204,7 +204,7 @@ def test_clusters_of_cluster_api_are_told_too(
 
         def found(name: str) -> dict[str, float]:
             """By the labels that are left after a scrape, in the version that is older."""
-            dropped = ("customresource_", "namespace=")
+            dropped = ("customresource_", "namespace=", "uid=")
             return {
                 ",".join(label for label in labels.split(",") if not label.startswith(dropped)): value
                 for labels, value in importer.series(f"kaas_capi_cluster_{name}").items()
