@@ -97,7 +97,8 @@ def _rule(rule: dict[str, Any], overrides: Mapping[str, Mapping[str, Any]]) -> d
         wanted.update(overrides.get(key, {}))
     if not wanted.get("enabled", True):
         return {}
-    result = {**rule, **{name: wanted[name] for name in ("for", "keep_firing_for") if name in wanted}}
+    times = {name: wanted[name] for name in ("for", "keep_firing_for") if name in wanted}
+    result = {**rule, **times}
     if "severity" in wanted:
         result["labels"] = {**rule["labels"], "severity": wanted["severity"]}
     if "threshold" in wanted:

@@ -220,7 +220,7 @@ def test_one_page_for_many_clusters(alertmanager: Alertmanager, web: Web) -> Non
 CAUSES: dict[str, dict[str, str]] = {
     "gateway": {"alertname": "ObserverComponentDown", "component": "remote-write-gateway"},
     "receive": {"alertname": "ObserverComponentDown", "component": "thanos-receive"},
-    "writes": {"alertname": "RemoteWriteDown", "component": "thanos-receive"},
+    "writes": {"alertname": "RemoteWriteDown", "component": "remote-write-gateway"},
     "query": {"alertname": "ThanosQueryMissesEndpoint", "component": "thanos-query", "store_type": "receive"},
 }
 
