@@ -61,7 +61,10 @@ def faster() -> tuple[dict[str, Any], dict[str, Any]]:
     rules = [
         rule for group in monitoring["groups"] for rule in group["rules"] if rule["alert"] == "ObserverComponentDown"
     ]
-    return of_ruler, soon({"groups": [{"name": "targets", "rules": rules}]})
+    # The others that it is about are there: they are not looked at here.
+    others = ("thanos-receive", "thanos-query", "thanos-rule", "remote-write-gateway", "alertmanager")
+    there = [{"record": "up", "expr": "vector(1)", "labels": {"job": job}} for job in others]
+    return of_ruler, soon({"groups": [{"name": "targets", "rules": [*there, *rules]}]})
 
 
 class Agent:
@@ -144,15 +147,10 @@ def observer(api_server: ApiServer, admin: KubernetesClient, tmp_path: Path) -> 
         }
         alertmanager = stack.enter_context(running_alertmanager(told, tmp_path / "alertmanager"))
         importer = stack.enter_context(running_importer(api_server.kubeconfig(), tmp_path / "importer"))
-        # Which of them is scraped as which job is of no concern here, but for the importer.
-        jobs = ("thanos-receive", "thanos-query", "thanos-rule", "remote-write-gateway", "alertmanager")
-        others = [
-            {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{alertmanager.port}"]}]} for job in jobs
-        ]
         configuration = {
-            "global": {"scrape_interval": "500ms", "external_labels": {"observer": "one"}},
+            "global": {"scrape_interval": "1s", "external_labels": {"observer": "one"}},
             "rule_files": [f"{tmp_path}/prometheus.rules.yml"],
-            "scrape_configs": [importer.through_these(kaas_metric_importer.scrape_job(NAMESPACE)), *others],
+            "scrape_configs": [importer.through_these(kaas_metric_importer.scrape_job(NAMESPACE))],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager.port}"]}]}]},
         }
         (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))
@@ -246,12 +244,13 @@ def test_who_is_told_of_clusters_that_come_and_go(observer: Observer, admin: Kub
     wait_for(observer.notifications, PATIENCE, "the page")
     expected = [("page", "firing", "KaaSClusterDown", "dies")]
     assert observer.notifications() == expected
-    assert observer.states() == {"dies": "down", "served": "maintenance", "stays": "ok"}
+    shown = {"dies": "down", "served": "maintenance", "stays": "ok"}
+    wait_for(lambda: observer.states() == shown, PATIENCE, "its state")
     observer.start("dies")
     wait_for(lambda: len(observer.notifications()) > 1, PATIENCE, "its end")
     expected.append(("page", "resolved", "KaaSClusterDown", "dies"))
     assert observer.notifications() == expected
-    assert observer.states()["dies"] == "ok"
+    wait_for(lambda: observer.states() == {**shown, "dies": "ok"}, PATIENCE, "its state")
 
     observer.importer.process.kill()
     wait_for(lambda: len(observer.notifications()) > 2, PATIENCE, "the page about the importer")
@@ -262,5 +261,5 @@ def test_who_is_told_of_clusters_that_come_and_go(observer: Observer, admin: Kub
         return [alert for alert in alerts if alert["status"]["inhibitedBy"]]
 
     wait_for(waiting, PATIENCE, "what follows from it")
-    assert observer.states() == dict.fromkeys(("dies", "served", "stays"), "unknown")
+    wait_for(lambda: observer.states() == dict.fromkeys(shown, "unknown"), PATIENCE, "that nothing is known")
     assert observer.notifications() == expected
