@@ -97,8 +97,10 @@ def _rule(rule: dict[str, Any], overrides: Mapping[str, Mapping[str, Any]]) -> d
         wanted.update(overrides.get(key, {}))
     if not wanted.get("enabled", True):
         return {}
-    times = {name: wanted[name] for name in ("for", "keep_firing_for") if name in wanted}
-    result = {**rule, **times}
+    result = dict(rule)
+    for name in ("for", "keep_firing_for"):
+        if name in wanted:
+            result[name] = wanted[name]
     if "severity" in wanted:
         result["labels"] = {**rule["labels"], "severity": wanted["severity"]}
     if "threshold" in wanted:
