@@ -301,7 +301,7 @@ def test_a_replaced_agent_has_to_prove_itself(lab: Any) -> None:
 
     lab.thanos.answer = watch
     lab.forget()
-    register(lab.params(scrape_interval="15s"), False)
+    register(lab.params(images={"agent": "registry.example.org/prometheus:v3.17.0"}), False)
     assert asked_before[:2] == [True, False]  # once before anything is done, once more when the new one runs
 
 
