@@ -144,6 +144,7 @@ def deployment(
     mounts: Sequence[Manifest] = (),
     volumes: Sequence[Manifest] = (),
     node_selector: Mapping[str, str] | None = None,
+    service_account_token: bool = True,
 ) -> Manifest:
     """The program with the ``arguments`` that say what it tells about, as the ServiceAccount of the same name."""
     container = workload.container(
@@ -169,7 +170,7 @@ def deployment(
         [container],
         user=USER,
         service_account_name=name,
-        service_account_token=True,
+        service_account_token=service_account_token,
         node_selector=node_selector,
         volumes=volumes,
     )

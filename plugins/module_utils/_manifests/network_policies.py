@@ -95,6 +95,8 @@ PARTS: dict[str, Part] = {
     "prometheus-operator": _exporter("prometheus-operator", outside=API_SERVER_PORTS),
     "kube-state-metrics": _kube_state_metrics("kube-state-metrics"),
     "kaas-metric-importer": _kube_state_metrics("kaas-metric-importer"),
+    # A management cluster may be anywhere.
+    "cluster-api-importer": Part({"name": "cluster-api-importer"}, {"http": 8080, "metrics": 8081}, anywhere=True),
     # Logins at an issuer
     "grafana": _exporter("grafana", 3000, outside=(HTTPS_PORT,)),
 }
