@@ -67,7 +67,8 @@ class Site:
             "kaas_agent_observer_kubeconfig": str(self.observer.kubeconfig()),
             "kaas_agent_remote_write_url": "https://gateway.example.org/api/v1/receive",
             "kaas_agent_wait": False,
-            "kaas_agent_namespace": "agents",
+            # Of its own: without controllers, a namespace that was removed stays forever.
+            "kaas_agent_namespace": f"agents-{self.folder.name.replace('_', '-')}"[:40].strip("-"),
         }
         inventory = self.folder / "hosts.yml"
         inventory.write_text(yaml.safe_dump({"kaas": {"hosts": given, "vars": common}}))
