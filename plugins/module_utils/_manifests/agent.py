@@ -15,6 +15,7 @@ with suppress(ImportError):  # reported where kubeconfigs are read, before anyth
 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    collected,
     collection_profile,
     images,
     kube_state_metrics,
@@ -22,6 +23,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     scrape_jobs,
     workload,
 )
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected
 
 Manifest = dict[str, Any]
 
@@ -66,6 +68,7 @@ class Agent:
     image: str = images.PROMETHEUS
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
     observer: str = ""
+    collected: Collected = field(default_factory=Collected)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -80,7 +83,7 @@ def objects(agent: Agent) -> list[Manifest]:
         rbac.cluster_role_binding(
             NAME, agent.namespace, agent.labels, {OBSERVER_ANNOTATION: agent.observer} if agent.observer else None
         ),
-        *scrape_jobs.target_roles(NAME, agent.namespace, agent.labels),
+        *scrape_jobs.target_roles(NAME, agent.namespace, agent.labels, agent.collected.namespaces),
         _config_map(agent),
         _deployment(agent),
     ]
@@ -89,18 +92,23 @@ def objects(agent: Agent) -> list[Manifest]:
 def configuration(agent: Agent) -> dict[str, Any]:
     """Prometheus' configuration. No label names the cluster: its certificate does."""
     interval = duration_seconds(agent.scrape_interval, "scrape_interval")
+    extra = agent.collected.extra_series
     return {
         "global": {
             "scrape_interval": agent.scrape_interval,
             "scrape_timeout": "10s" if interval >= 10 else agent.scrape_interval,
         },
         "scrape_configs": [
-            scrape_jobs.kept(_agent_job(), agent.profile),
+            scrape_jobs.kept(_agent_job(), agent.profile, extra.get(collection_profile.AGENT, ())),
             *scrape_jobs.jobs(
                 agent.namespace,
                 profile=agent.profile,
                 kubelet_insecure_skip_verify=agent.kubelet_insecure_skip_verify,
                 exporter=kube_state_metrics.NAME,
+                extra_series=extra,
+            ),
+            *collected.jobs(
+                agent.collected, agent.namespace, profile=agent.profile, scrape_interval=agent.scrape_interval
             ),
         ],
         "remote_write": [_remote_write(agent)],

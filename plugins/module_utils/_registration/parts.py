@@ -19,11 +19,15 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
+    blackbox_exporter,
+    collection_profile,
     kube_state_metrics,
     node_exporter,
     workload,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.agent import Agent
+from ansible_collections.scs.observability.plugins.module_utils._manifests.blackbox_exporter import BlackboxExporter
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected
 from ansible_collections.scs.observability.plugins.module_utils._manifests.kube_state_metrics import KubeStateMetrics
 from ansible_collections.scs.observability.plugins.module_utils._manifests.node_exporter import NodeExporter
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings
@@ -88,7 +92,7 @@ def installed(binding: Mapping[str, Any] | None) -> Installed | None:
     )
 
 
-def agent_of(settings: Settings, observer: str = "") -> Agent:
+def agent_of(settings: Settings, observer: str = "", collected: Collected | None = None) -> Agent:
     return Agent(
         instance=settings.name,
         namespace=settings.namespace,
@@ -99,6 +103,7 @@ def agent_of(settings: Settings, observer: str = "") -> Agent:
         image=settings.images["agent"],
         resources=settings.resources["agent"],
         observer=observer,
+        collected=collected or Collected(),
     )
 
 
@@ -107,24 +112,31 @@ def identity_labels(settings: Settings) -> dict[str, str]:
     return agent_of(settings).labels
 
 
-def objects(settings: Settings, live_namespace: Mapping[str, Any] | None, observer: str) -> list[Manifest]:
+def objects(
+    settings: Settings,
+    live_namespace: Mapping[str, Any] | None,
+    observer: str,
+    collected: Collected | None = None,
+) -> list[Manifest]:
     """Everything in the KaaS cluster but the Secret with the certificate.
 
     A namespace that somebody else made is used as it is: with our label on it, it would be removed some day.
     """
     result: list[Manifest] = []
+    collected = collected or Collected()
     if live_namespace is None or is_ours(live_namespace):
         namespace = workload.namespace(settings.namespace)
         namespace["metadata"]["labels"].update(_POD_SECURITY)
         result.append(namespace)
     return [
         *result,
-        *agent.objects(agent_of(settings, observer)),
+        *agent.objects(agent_of(settings, observer, collected)),
         *kube_state_metrics.objects(
             KubeStateMetrics(
                 instance=settings.name,
                 namespace=settings.namespace,
                 profile=settings.profile,
+                extra_series=collected.extra_series.get(collection_profile.KUBE_STATE_METRICS, ()),
                 image=settings.images["kube_state_metrics"],
                 resources=settings.resources["kube_state_metrics"],
             )
@@ -135,6 +147,15 @@ def objects(settings: Settings, live_namespace: Mapping[str, Any] | None, observ
                 namespace=settings.namespace,
                 image=settings.images["node_exporter"],
                 resources=settings.resources["node_exporter"],
+            )
+        ),
+        *blackbox_exporter.objects(
+            BlackboxExporter(
+                instance=settings.name,
+                namespace=settings.namespace,
+                endpoints=collected.endpoints,
+                image=settings.images["blackbox_exporter"],
+                resources=settings.resources["blackbox_exporter"],
             )
         ),
     ]

@@ -23,6 +23,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
 from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
+    blackbox_exporter,
     collection_profile,
     images,
     kaas_cluster,
@@ -40,16 +41,18 @@ LONGEST_TEXT = 253
 # Into "deleting" a cluster comes by state: absent.
 REQUESTABLE_PHASES = tuple(phase for phase in kaas_cluster.PHASES if phase != "deleting")
 
-_PARTS = ("agent", "kube_state_metrics", "node_exporter")
+_PARTS = ("agent", "kube_state_metrics", "node_exporter", "blackbox_exporter")
 _DEFAULT_IMAGES = {
     "agent": images.PROMETHEUS,
     "kube_state_metrics": images.KUBE_STATE_METRICS,
     "node_exporter": images.NODE_EXPORTER,
+    "blackbox_exporter": images.BLACKBOX_EXPORTER,
 }
 _DEFAULT_RESOURCES: dict[str, Resources] = {
     "agent": agent.RESOURCES,
     "kube_state_metrics": kube_state_metrics.RESOURCES,
     "node_exporter": node_exporter.RESOURCES,
+    "blackbox_exporter": blackbox_exporter.RESOURCES,
 }
 
 

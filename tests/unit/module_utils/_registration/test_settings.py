@@ -33,7 +33,8 @@ def test_what_is_not_given_has_a_default_or_stays_as_it_is_registered() -> None:
     assert (result.scrape_interval, result.interval_seconds, result.profile) == ("30s", 30.0, "minimal")
     assert (result.phase, result.customer, result.sla, result.contact) == (None, None, None, None)
     assert result.kubelet_insecure_skip_verify is True
-    assert set(result.images) == set(result.resources) == {"agent", "kube_state_metrics", "node_exporter"}
+    parts = {"agent", "blackbox_exporter", "kube_state_metrics", "node_exporter"}
+    assert set(result.images) == set(result.resources) == parts
     assert all(result.images.values())
 
 
