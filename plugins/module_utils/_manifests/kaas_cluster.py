@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.scs.observability.plugins.module_utils._manifests.agent import RESERVED_LABELS
+
 Manifest = dict[str, Any]
 
 GROUP = "observability.scs.community"
@@ -30,6 +32,13 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
 DNS_LABEL_PATTERN = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 SLA_PATTERN = "^[a-zA-Z0-9]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"
 UID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+# Labels that an operator gives a cluster: names as Prometheus has them, "__" is its own.
+LABEL_PATTERN = "^(_?[a-zA-Z][a-zA-Z0-9_]*|_[0-9][a-zA-Z0-9_]*|_)$"
+MOST_LABELS = 32
+LONGEST_MESSAGE = 4096
+PROFILES = ("minimal", "full")
+# Who runs the control plane, as far as the objects in the cluster tell
+CONTROL_PLANES = ("kubeadm", "kind", "k3s", "managed", "unknown")
 # Prometheus' duration: units from the largest to the smallest, each at most once.
 DURATION_PATTERN = "^(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?$"
 
@@ -80,6 +89,10 @@ def definition() -> Manifest:
                         _column("Phase", ".spec.phase", "Where the cluster is in its life"),
                         _column("Customer", ".spec.customer", "Whose cluster it is"),
                         _column("SLA", ".spec.sla", "Class of the service level agreement"),
+                        {
+                            **_column("Suspended", ".spec.suspended", "Whether the gateway turns its agent away"),
+                            "type": "boolean",
+                        },
                         # Not of type date: that prints an age, and "<invalid>" for a moment to come.
                         _column("Expires", ".status.certificate.expires", "When the agent's certificate expires"),
                         {**_column("Proof", ".status.proof.time", "When its metrics were last proven"), "type": "date"},
@@ -161,17 +174,33 @@ def _spec_schema() -> dict[str, Any]:
             "customer": _text("Whose cluster it is.", limit=253),
             "sla": _text("Class of the service level agreement.", limit=63, pattern=SLA_PATTERN),
             "contact": _text("Whom to reach about it.", limit=253),
+            "labels": {
+                "type": "object",
+                "description": "What else the operator wants to tell it by.",
+                "maxProperties": MOST_LABELS,
+                "additionalProperties": {"type": "string", "maxLength": 253},
+                "x-kubernetes-validations": [
+                    {
+                        "rule": f"self.all(name, name.size() <= 63 && name.matches('{LABEL_PATTERN}') "
+                        f"&& !(name in {list(RESERVED_LABELS)}))",
+                        "message": "labels have names as Prometheus has them, at most 63 characters, and none of "
+                        f"{', '.join(RESERVED_LABELS)}",
+                        "reason": "FieldValueInvalid",
+                    }
+                ],
+            },
+            "suspended": {
+                "type": "boolean",
+                "description": "Whether the gateway turns its agent away for a while; the agent keeps its samples.",
+            },
+            "overrides": _overrides_schema(),
             "collection": {
                 "type": "object",
-                "description": "What its agent collects.",
+                "description": "What its agent collects, overrides included.",
                 "required": ["scrapeInterval", "jobs"],
                 "properties": {
-                    "profile": {
-                        "type": "string",
-                        "enum": ["minimal", "full"],
-                        "description": "minimal: what rules and dashboards need.",
-                    },
-                    "scrapeInterval": _text("How often it scrapes.", limit=20, pattern=DURATION_PATTERN),
+                    "profile": _profile(),
+                    "scrapeInterval": _scrape_interval(),
                     "jobs": {
                         "type": "array",
                         "description": "The jobs whose samples are expected.",
@@ -185,8 +214,68 @@ def _spec_schema() -> dict[str, Any]:
     }
 
 
+def _profile() -> dict[str, Any]:
+    return {"type": "string", "enum": list(PROFILES), "description": "minimal: what rules and dashboards need."}
+
+
+def _scrape_interval() -> dict[str, Any]:
+    return _text("How often it scrapes.", limit=20, pattern=DURATION_PATTERN)
+
+
+def _overrides_schema() -> dict[str, Any]:
+    """What is checked deeper is checked by the module, which knows what of it an agent may do."""
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    name = {"type": "string", "minLength": 1, "maxLength": 253}
+    return {
+        "type": "object",
+        "description": "What the operator set for this cluster alone, in the place of what holds for all.",
+        "properties": {
+            "profile": _profile(),
+            "scrapeInterval": _scrape_interval(),
+            "extraJobs": {
+                "type": "array",
+                "description": "Jobs beside those that every agent has.",
+                "maxItems": 50,
+                "items": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {
+                        "name": {**name, "maxLength": 63},
+                        "targets": {"type": "array", "maxItems": 100, "items": name},
+                        "service": name,
+                        "namespace": name,
+                        "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+                        "path": {**name, "maxLength": 1000},
+                        "scheme": {"type": "string", "enum": ["http", "https"]},
+                        "interval": _scrape_interval(),
+                    },
+                },
+            },
+            "extraSeries": {
+                "type": "object",
+                "description": "By job, expressions for names of metrics that are kept beside those of the profile.",
+                "maxProperties": 100,
+                "additionalProperties": {
+                    "type": "array",
+                    "maxItems": 200,
+                    "items": {"type": "string", "minLength": 1, "maxLength": 1000},
+                },
+            },
+            "resources": {
+                "type": "object",
+                "description": "By part of the agent, requests and limits.",
+                "maxProperties": 10,
+                "additionalProperties": free,
+            },
+            "workloads": {**free, "description": "Which of the customer's own workloads are scraped."},
+            "blackbox": {**free, "description": "What is asked over HTTP from inside of the cluster."},
+        },
+    }
+
+
 def _status_schema() -> dict[str, Any]:
     moment = {"type": "string", "format": "date-time"}
+    digest = _text("SHA-256 of its DER form, in hexadecimal.", limit=64, pattern="^[0-9a-f]{64}$")
     return {
         "type": "object",
         "properties": {
@@ -195,10 +284,33 @@ def _status_schema() -> dict[str, Any]:
                 "description": "The agent's client certificate.",
                 "required": ["fingerprint", "expires"],
                 "properties": {
-                    "fingerprint": {
-                        **_text("SHA-256 of its DER form, in hexadecimal.", limit=64, pattern="^[0-9a-f]{64}$")
-                    },
+                    "fingerprint": digest,
                     "expires": {**moment, "description": "When it expires."},
+                },
+            },
+            "previousCertificate": {
+                "type": "object",
+                "description": "The one before, which gets in until a run has seen the agent use the new one.",
+                "required": ["fingerprint", "replaced"],
+                "properties": {
+                    "fingerprint": digest,
+                    "replaced": {**moment, "description": "When it was replaced."},
+                },
+            },
+            "phaseSince": {**moment, "description": "When the phase changed last."},
+            "controlPlane": {
+                "type": "string",
+                "enum": list(CONTROL_PLANES),
+                "description": "Who runs the control plane, as far as the cluster tells.",
+            },
+            "failure": {
+                "type": "object",
+                "description": "The last run, when it failed.",
+                "required": ["time", "link", "message"],
+                "properties": {
+                    "time": {**moment, "description": "When."},
+                    "link": _text("What of the way from the agent to the query failed.", limit=63),
+                    "message": _text("What was said of it.", limit=LONGEST_MESSAGE),
                 },
             },
             "proof": {

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,9 +35,34 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class PreviousCertificate:
+    """The certificate before, which is let in too: ``replaced`` is when, like "2026-02-01T10:00:00Z"."""
+
+    fingerprint: str
+    replaced: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last run, when it failed: when ("2026-02-01T10:00:00Z"), at which link of the way, and what was said."""
+
+    time: str
+    link: str
+    message: str
+
+
+# Names of the module's parameters and of the resource's fields, where they differ
+_FIELDS = {"scrape_interval": "scrapeInterval", "extra_jobs": "extraJobs", "extra_series": "extraSeries"}
+_PARAMETERS = {name: parameter for parameter, name in _FIELDS.items()}
+
+
+@dataclass(frozen=True)
 class Registration:
     """A KaaSCluster. ``since`` is the time of its creation; ``uid`` and ``version`` (resourceVersion) tell which state
     of which object was read. All three are empty while it is only wanted.
+
+    ``overrides`` are called as the module's parameters; ``profile``, ``scrape_interval`` and ``jobs`` are what results
+    with them. ``phase_since`` is when the phase changed last.
     """
 
     name: str
@@ -51,9 +76,16 @@ class Registration:
     profile: str = "minimal"
     scrape_interval: str = "30s"
     jobs: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    suspended: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     since: str = ""
     certificate: Certificate | None = None
+    previous_certificate: PreviousCertificate | None = None
     proof: Proof | None = None
+    phase_since: str = ""
+    failure: Failure | None = None
+    control_plane: str = ""
     uid: str = ""
     version: str = ""
 
@@ -63,7 +95,8 @@ class Registration:
         metadata, spec = manifest["metadata"], manifest.get("spec") or {}
         collection = spec.get("collection") or {}
         status = manifest.get("status") or {}
-        certificate, proof = status.get("certificate"), status.get("proof")
+        certificate, previous = status.get("certificate"), status.get("previousCertificate")
+        proof, failure = status.get("proof"), status.get("failure")
         return cls(
             name=metadata["name"],
             cluster_uid=spec.get("clusterUID", ""),
@@ -76,8 +109,14 @@ class Registration:
             profile=collection.get("profile", "minimal"),
             scrape_interval=collection.get("scrapeInterval", "30s"),
             jobs=tuple(collection.get("jobs") or ()),
+            labels=spec.get("labels") or {},
+            suspended=bool(spec.get("suspended")),
+            overrides={_PARAMETERS.get(name, name): value for name, value in (spec.get("overrides") or {}).items()},
             since=metadata.get("creationTimestamp", ""),
             certificate=Certificate(certificate["fingerprint"], certificate["expires"]) if certificate else None,
+            previous_certificate=PreviousCertificate(previous["fingerprint"], previous["replaced"])
+            if previous
+            else None,
             proof=Proof(
                 proof["time"],
                 float(proof.get("seconds", 0)),
@@ -86,6 +125,9 @@ class Registration:
             )
             if proof
             else None,
+            phase_since=status.get("phaseSince", ""),
+            failure=Failure(failure["time"], failure["link"], failure["message"]) if failure else None,
+            control_plane=status.get("controlPlane", ""),
             uid=metadata.get("uid", ""),
             version=metadata.get("resourceVersion", ""),
         )
@@ -97,6 +139,9 @@ class Registration:
             "customer": self.customer,
             "sla": self.sla,
             "contact": self.contact,
+            "labels": dict(self.labels),
+            "suspended": self.suspended,
+            "overrides": {_FIELDS.get(name, name): value for name, value in self.overrides.items()},
         }
         return {
             "apiVersion": kaas_cluster.API_VERSION,
@@ -139,6 +184,11 @@ class Registration:
                 "fingerprint": self.certificate.fingerprint,
                 "expires": self.certificate.expires,
             }
+        if self.previous_certificate:
+            status["previousCertificate"] = {
+                "fingerprint": self.previous_certificate.fingerprint,
+                "replaced": self.previous_certificate.replaced,
+            }
         if self.proof:
             status["proof"] = {
                 "time": self.proof.time,
@@ -146,6 +196,16 @@ class Registration:
                 "series": self.proof.series,
                 "missingJobs": list(self.proof.missing_jobs),
             }
+        if self.failure:
+            status["failure"] = {
+                "time": self.failure.time,
+                "link": self.failure.link,
+                "message": self.failure.message,
+            }
+        if self.phase_since:
+            status["phaseSince"] = self.phase_since
+        if self.control_plane:
+            status["controlPlane"] = self.control_plane
         return status
 
     def status_manifest(self) -> Manifest:

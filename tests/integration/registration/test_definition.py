@@ -17,6 +17,8 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
+    Failure,
+    PreviousCertificate,
     Proof,
     Registration,
 )
@@ -122,6 +124,18 @@ def test_an_agent_does_not_move(client: KubernetesClient, name: str) -> None:
         {"spec__collection__scrapeInterval": ""},
         {"spec__collection__jobs": ["agent", "agent"]},
         {"spec__collection__jobs": "agent"},
+        {"spec__suspended": "for a while"},
+        {"spec__labels": {"cluster": "beta"}},
+        {"spec__labels": {"__name__": "up"}},
+        {"spec__labels": {"a-b": "c"}},
+        {"spec__labels": {"a" * 64: "c"}},
+        {"spec__labels": {"stage": "x" * 254}},
+        {"spec__labels": {f"label_{number}": "x" for number in range(33)}},
+        {"spec__overrides": {"profile": "everything"}},
+        {"spec__overrides": {"scrapeInterval": "soon"}},
+        {"spec__overrides": {"extraJobs": [{"path": "/metrics"}]}},
+        {"spec__overrides": {"extraJobs": [{"name": "shop", "port": 0}]}},
+        {"spec__overrides": {"extraSeries": {"kubelet": "all"}}},
     ],
     ids=str,
 )
@@ -147,8 +161,23 @@ def test_a_whole_registration_is_kept_as_it_is(client: KubernetesClient, name: s
         profile="full",
         scrape_interval="1m30s",
         jobs=("agent", "kubelet"),
+        labels={"team": "web", "_stage": ""},
+        suspended=True,
+        overrides={
+            "profile": "full",
+            "scrape_interval": "1m30s",
+            "extra_jobs": [{"name": "shop", "targets": ["shop:80"], "path": "/m", "scheme": "http", "interval": "1m"}],
+            "extra_series": {"kubelet": ["kubelet_started_pods_total"]},
+            "resources": {"agent": {"limits": {"memory": "1Gi"}}},
+            "workloads": {"namespaces": ["shop"], "selector": {"monitoring": "true"}},
+            "blackbox": {"targets": [{"name": "shop", "url": "https://shop.example.org"}]},
+        },
         certificate=Certificate("ab" * 32, "2026-05-02T10:00:00Z"),
+        previous_certificate=PreviousCertificate("cd" * 32, "2026-02-01T10:00:00Z"),
         proof=Proof("2026-02-01T10:00:00Z", 21.5, 2713, ("coredns",)),
+        phase_since="2026-01-01T10:00:00Z",
+        failure=Failure("2026-02-01T10:00:00Z", "tls", "the gateway is not trusted"),
+        control_plane="kubeadm",
     )
     client.apply(wanted.manifest())
     client.apply_status(wanted.status_manifest())
@@ -174,6 +203,10 @@ def test_status_is_written_apart(client: KubernetesClient, name: str) -> None:
         {"certificate": {"fingerprint": "AB", "expires": "2026-05-02T10:00:00Z"}},
         {"certificate": {"fingerprint": "ab" * 32, "expires": "next year"}},
         {"proof": {"time": "2026-05-02T10:00:00Z", "series": -1}},
+        {"previousCertificate": {"fingerprint": "ab" * 32}},
+        {"phaseSince": "a while ago"},
+        {"failure": {"time": "2026-05-02T10:00:00Z", "message": "of what?"}},
+        {"controlPlane": "mainframe"},
     ],
     ids=str,
 )
@@ -185,12 +218,13 @@ def test_a_status_that_cannot_be_is_refused(client: KubernetesClient, name: str,
 
 
 def test_kubectl_shows_the_fleet(observer_server: Any, client: KubernetesClient, name: str) -> None:
-    wanted = registration(name, customer="Example Shop", certificate=Certificate("ab" * 32, "2099-05-02T10:00:00Z"))
+    certificate = Certificate("ab" * 32, "2099-05-02T10:00:00Z")
+    wanted = registration(name, customer="Example Shop", suspended=True, certificate=certificate)
     client.apply(wanted.manifest())
     client.apply_status(wanted.status_manifest())
     heading, row = kubectl(observer_server, "get", "kaasclusters", name).splitlines()
-    assert heading.split() == ["NAME", "PHASE", "CUSTOMER", "SLA", "EXPIRES", "PROOF", "AGE"]
-    assert row.startswith(f"{name}   active   Example Shop   gold   2099-05-02T10:00:00Z")
+    assert heading.split() == ["NAME", "PHASE", "CUSTOMER", "SLA", "SUSPENDED", "EXPIRES", "PROOF", "AGE"]
+    assert row.split()[:7] == [name, "active", "Example", "Shop", "gold", "true", "2099-05-02T10:00:00Z"]
     assert kubectl(observer_server, "get", "kc", "-o", "name").split() == [f"kaascluster.{kaas_cluster.GROUP}/{name}"]
 
 

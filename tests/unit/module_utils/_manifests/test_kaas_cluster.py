@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import KINDS
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._manifests import collection_profile, kaas_cluster
 
 VERSION = kaas_cluster.definition()["spec"]["versions"][0]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]
@@ -21,8 +21,9 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
     yield path, schema
     for name, child in schema.get("properties", {}).items():
         yield from nodes(child, f"{path}.{name}")
-    if "items" in schema:
-        yield from nodes(schema["items"], f"{path}[]")
+    for keyword in ("items", "additionalProperties"):
+        if keyword in schema:
+            yield from nodes(schema[keyword], f"{path}[]")
 
 
 def test_it_is_what_the_kubernetes_client_asks_for() -> None:
@@ -40,6 +41,8 @@ def test_the_schema_is_structural_and_bounded() -> None:
             assert node["maxLength"], path
         if node["type"] == "array":
             assert node["maxItems"], path
+        if "additionalProperties" in node:
+            assert node["maxProperties"], path
 
 
 def test_no_registration_owns_the_definition() -> None:
@@ -66,6 +69,20 @@ def test_the_list_shows_the_fleet() -> None:
         assert column["jsonPath"] in paths | {".metadata.creationTimestamp"}
     # kubectl shows a date that is to come as "<invalid>".
     assert columns["Expires"]["type"] == "string"
+
+
+@pytest.mark.parametrize("name", ["", "__name__", "__", "1a", "a-b", "a.b", "ä"])
+def test_names_that_are_no_labels_do_not_match(name: str) -> None:
+    assert not re.search(kaas_cluster.LABEL_PATTERN, name)
+
+
+@pytest.mark.parametrize("name", ["a", "_", "_a", "_1", "A1_b__c"])
+def test_labels_match(name: str) -> None:
+    assert re.search(kaas_cluster.LABEL_PATTERN, name)
+
+
+def test_profiles_are_those_that_there_are() -> None:
+    assert kaas_cluster.PROFILES == collection_profile.PROFILES
 
 
 @pytest.mark.parametrize("name", ["..", "A_b", "a" * 64, "", "-a", "a.b"])
