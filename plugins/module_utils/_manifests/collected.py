@@ -39,8 +39,8 @@ class Workloads:
 
 @dataclass(frozen=True)
 class ExtraJob:
-    """A job of the operator's own: ``targets`` (host:port), or the pods behind a Service at ``port``, the name of one of
-    its ports or the number that the pods listen on.
+    """A job of the operator's own: ``targets`` (host:port), or the pods behind the port of a Service. ``port`` is its
+    name, which is empty where a Service has a single one.
     """
 
     name: str
@@ -65,17 +65,16 @@ class Collected:
 
     @classmethod
     def of(cls, overrides: Mapping[str, Any], discovered: Discovered) -> Collected:
-        """Put overrides that were checked together with what was found. What is in a namespace that is not there waits
-        for it.
+        """Put overrides that were checked together with what was found. What is not there is waited for: what a
+        customer removed must not be in the way of everything else.
         """
-        missing = discovered.missing_namespaces
-        jobs = [_extra_job(given) for given in overrides.get("extra_jobs") or []]
+        jobs = [_extra_job(given, discovered) for given in overrides.get("extra_jobs") or []]
         workloads = overrides.get("workloads") or {}
-        namespaces = tuple(name for name in workloads.get("namespaces") or () if name not in missing)
+        namespaces = tuple(sorted(set(workloads.get("namespaces") or ()) & discovered.namespaces))
         return cls(
             discovered=discovered,
             workloads=Workloads(namespaces, str(workloads["selector"])) if namespaces else None,
-            extra_jobs=tuple(job for job in jobs if job.namespace not in missing),
+            extra_jobs=tuple(job for job in jobs if job is not None),
             extra_series={job: tuple(names) for job, names in (overrides.get("extra_series") or {}).items() if names},
             endpoints=tuple(endpoints_of(overrides)[0]),
         )
@@ -96,10 +95,29 @@ class Collected:
 
 
 def named_namespaces(overrides: Mapping[str, Any]) -> tuple[str, ...]:
-    """The namespaces that overrides speak of."""
-    workloads = overrides.get("workloads") or {}
-    jobs = [job.get("namespace") for job in overrides.get("extra_jobs") or []]
-    return tuple(sorted({*(workloads.get("namespaces") or ()), *filter(None, jobs)}))
+    """Where overrides want workloads to be looked for."""
+    return tuple(sorted(set((overrides.get("workloads") or {}).get("namespaces") or ())))
+
+
+def named_services(overrides: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The Services that extra jobs ask, with the namespace before each."""
+    jobs = overrides.get("extra_jobs") or []
+    return tuple(sorted({(job["namespace"], job["service"]) for job in jobs if job.get("service")}))
+
+
+def not_there(overrides: Mapping[str, Any], discovered: Discovered) -> list[tuple[str, str]]:
+    """What of overrides waits for something that is not there, as (job, reason)."""
+    result = [
+        (collection_profile.WORKLOADS, f"there is no namespace {name}")
+        for name in named_namespaces(overrides)
+        if name not in discovered.namespaces
+    ]
+    for job in overrides.get("extra_jobs") or []:
+        if job.get("service") and _extra_job(job, discovered) is None:
+            there = (job["namespace"], job["service"]) in discovered.ports
+            what = f"the Service {job['service']} in the namespace {job['namespace']}"
+            result.append((job["name"], f"{what} has no port {job['port']}" if there else f"there is no {what[4:]}"))
+    return result
 
 
 def endpoints_of(
@@ -132,13 +150,19 @@ def jobs(wanted: Collected, namespace: str, *, profile: str, scrape_interval: st
     ]
 
 
-def _extra_job(given: Mapping[str, Any]) -> ExtraJob:
+def _extra_job(given: Mapping[str, Any], discovered: Discovered) -> ExtraJob | None:
+    """None where there is no such port of a Service."""
+    port: str | None = ""
+    if given.get("service"):
+        port = discovered.ports.get((given["namespace"], given["service"]), {}).get(int(given["port"]))
+    if port is None:
+        return None
     return ExtraJob(
         name=str(given["name"]),
         targets=tuple(given.get("targets") or ()),
         service=str(given.get("service") or ""),
         namespace=str(given.get("namespace") or ""),
-        port=str(given.get("port") or ""),
+        port=port,
         path=str(given.get("path") or "/metrics"),
         scheme=str(given.get("scheme") or "http"),
         interval=str(given.get("interval") or ""),
@@ -226,12 +250,11 @@ def _own(job: ExtraJob, scrape_interval: str) -> dict[str, Any]:
     if job.targets:
         return {**result, "static_configs": [{"targets": list(job.targets)}]}
     service = f"kubernetes.io/service-name={job.service}"
-    ports = [f"__meta_kubernetes_endpointslice_port{what}" for what in ("_name", "")]
     return {
         **result,
         "kubernetes_sd_configs": [scrape_jobs.endpoint_slices(job.namespace, service)],
         "relabel_configs": [
-            {"source_labels": ports, "regex": f"{job.port};.*|.*;{job.port}", "action": "keep"},
+            *([scrape_jobs.keep_port(job.port)] if job.port else []),
             *scrape_jobs.pod_labels(),
         ],
         **({"tls_config": {"insecure_skip_verify": True}} if job.scheme == "https" else {}),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +28,6 @@ CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 CONTROL_PLANE_PODS = "tier=control-plane"
 KUBE_PROXY = "kube-proxy"
 
-CONTROL_PLANES = ("kubeadm", "kind", "k3s", "managed", "unknown")
 _KUBEADM_ANNOTATION = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint"
 
 
@@ -100,13 +99,15 @@ class Cluster:
 class Discovered:
     """What is there beside what every cluster has; ``not_collected`` says by job why it is not reached.
 
-    ``missing_namespaces`` are those that overrides speak of, and that are not there.
+    ``namespaces`` are those of the ones that overrides speak of that are there, and ``ports`` those of the Services, by
+    (namespace, Service), the name of each by its number.
     """
 
     control_plane: str = "unknown"
     found: tuple[Found, ...] = ()
     not_collected: tuple[tuple[str, str], ...] = ()
-    missing_namespaces: tuple[str, ...] = ()
+    namespaces: frozenset[str] = frozenset()
+    ports: Mapping[tuple[str, str], Mapping[int, str]] = field(default_factory=dict)
 
     @property
     def jobs(self) -> tuple[str, ...]:
@@ -137,7 +138,7 @@ def discover(cluster: Cluster) -> Discovered:
 
 
 def control_plane_of(nodes: Sequence[Manifest], pods: Sequence[Manifest], *, has_nodes: bool) -> str:
-    """Who made a control plane, one of CONTROL_PLANES, from the nodes and static pods of it that can be seen.
+    """Who made a control plane, one of kaas_cluster.CONTROL_PLANES, from the nodes and static pods of it that are seen.
 
     "managed" is one of which nothing can be seen, though the cluster has nodes.
     """

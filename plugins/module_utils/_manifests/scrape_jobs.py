@@ -185,7 +185,7 @@ def _apiserver(discovery: bool) -> dict[str, Any]:
         **(
             {
                 "kubernetes_sd_configs": [endpoint_slices("default", "kubernetes.io/service-name=kubernetes")],
-                "relabel_configs": [_keep_port("https")],
+                "relabel_configs": [keep_port("https")],
             }
             if discovery
             else {"static_configs": [through_service("kubernetes", "default", 443)]}
@@ -223,7 +223,7 @@ def _coredns(discovery: bool) -> dict[str, Any]:
     return {
         "job_name": collection_profile.COREDNS,
         "kubernetes_sd_configs": [endpoint_slices("kube-system", "k8s-app=kube-dns")],
-        "relabel_configs": [_keep_port("metrics"), *pod_labels()],
+        "relabel_configs": [keep_port("metrics"), *pod_labels()],
     }
 
 
@@ -265,7 +265,7 @@ def endpoint_slices(namespace: str, label: str) -> dict[str, Any]:
     }
 
 
-def _keep_port(name: str) -> dict[str, Any]:
+def keep_port(name: str) -> dict[str, Any]:
     return {"source_labels": ["__meta_kubernetes_endpointslice_port_name"], "regex": name, "action": "keep"}
 
 

@@ -21,37 +21,49 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.optio
 
 
 def look_at_jobs(kaas: KubernetesClient, overrides: Mapping[str, Any]) -> Discovered:
-    """Read what there is, in one round of requests. Raises ApiError."""
-    system, named = optional_jobs.SYSTEM_NAMESPACE, collected.named_namespaces(overrides)
-    lists = kaas.parallel(
+    """Read what there is of optional jobs, and of what overrides speak of. Raises ApiError."""
+    system = optional_jobs.SYSTEM_NAMESPACE
+    namespaces, services = collected.named_namespaces(overrides), collected.named_services(overrides)
+    seen: dict[str, list[dict[str, Any]]] = {}
+    live: dict[tuple[str, ...], dict[str, Any] | None] = {}
+
+    def list_(what: str, *arguments: str) -> None:
+        seen[what] = kaas.list(*arguments)
+
+    def get(*arguments: str) -> None:
+        live[arguments] = kaas.get(*arguments)
+
+    proxy = ("apps/v1", "DaemonSet", optional_jobs.KUBE_PROXY, system)
+    configuration = ("v1", "ConfigMap", optional_jobs.KUBE_PROXY, system)
+    kaas.parallel(
         [
-            partial(kaas.list, "v1", "Node", label_selector=optional_jobs.CONTROL_PLANE_LABEL),
-            partial(kaas.list, "v1", "Pod", system, optional_jobs.CONTROL_PLANE_PODS),
-            *(partial(kaas.list, "apps/v1", kind, "", optional_jobs.WORKLOAD_SELECTOR) for kind in _WORKLOAD_KINDS),
+            partial(list_, "nodes", "v1", "Node", "", optional_jobs.CONTROL_PLANE_LABEL),
+            partial(list_, "pods", "v1", "Pod", system, optional_jobs.CONTROL_PLANE_PODS),
+            partial(list_, "deployments", "apps/v1", "Deployment", "", optional_jobs.WORKLOAD_SELECTOR),
+            partial(list_, "daemon sets", "apps/v1", "DaemonSet", "", optional_jobs.WORKLOAD_SELECTOR),
+            partial(get, *proxy),
+            partial(get, *configuration),
+            *(partial(get, "v1", "Namespace", name) for name in namespaces),
+            *(partial(get, "v1", "Service", service, namespace) for namespace, service in services),
         ]
     )
-    proxy, configuration, *namespaces = kaas.parallel(
-        [
-            partial(kaas.get, "apps/v1", "DaemonSet", optional_jobs.KUBE_PROXY, system),
-            partial(kaas.get, "v1", "ConfigMap", optional_jobs.KUBE_PROXY, system),
-            *(partial(kaas.get, "v1", "Namespace", name) for name in named),
-        ]
-    )
-    nodes, pods, *workloads = lists
-    # Only where nothing of a control plane is seen does it matter whether there are other nodes.
-    has_nodes = bool(nodes or pods or kaas.list_metadata("v1", "Node", "nodes", ""))
     found = optional_jobs.discover(
         Cluster(
-            nodes=nodes,
-            has_nodes=has_nodes,
-            control_plane_pods=pods,
-            workloads=[item for items in workloads for item in items],
-            kube_proxy=proxy,
-            kube_proxy_configuration=configuration,
+            nodes=seen["nodes"],
+            # Only where nothing of a control plane is seen does it matter whether there are other nodes.
+            has_nodes=bool(seen["nodes"] or seen["pods"] or kaas.list_metadata("v1", "Node", "nodes", "")),
+            control_plane_pods=seen["pods"],
+            workloads=[*seen["deployments"], *seen["daemon sets"]],
+            kube_proxy=live[proxy],
+            kube_proxy_configuration=live[configuration],
         )
     )
-    missing = tuple(name for name, live in zip(named, namespaces, strict=True) if live is None)
-    return replace(found, missing_namespaces=missing)
-
-
-_WORKLOAD_KINDS = ("Deployment", "DaemonSet")
+    return replace(
+        found,
+        namespaces=frozenset(name for name in namespaces if live["v1", "Namespace", name]),
+        ports={
+            (namespace, service): {port["port"]: port.get("name", "") for port in manifest["spec"].get("ports") or []}
+            for namespace, service in services
+            if (manifest := live["v1", "Service", service, namespace])
+        },
+    )

@@ -33,7 +33,7 @@ FOUND = (
 OVERRIDES: dict[str, Any] = {
     "workloads": {"namespaces": ["shop", "billing"], "selector": "monitoring=true"},
     "extra_jobs": [
-        {"name": "database", "service": "postgres", "namespace": "data", "port": "metrics", "scheme": "https"},
+        {"name": "database", "service": "postgres", "namespace": "data", "port": 9187, "scheme": "https"},
         {"name": "gpu", "targets": ["192.0.2.7:9400"], "path": "/gpu", "interval": "5s"},
     ],
     "extra_series": {
@@ -47,7 +47,11 @@ OVERRIDES: dict[str, Any] = {
         ]
     },
 }
-ALL = Collected.of(OVERRIDES, Discovered("kubeadm", FOUND))
+THERE: dict[str, Any] = {
+    "namespaces": frozenset({"shop", "billing"}),
+    "ports": {("data", "postgres"): {5432: "sql", 9187: "exporter"}},
+}
+ALL = Collected.of(OVERRIDES, Discovered("kubeadm", FOUND, **THERE))
 # The four cases of "what can be asked for": nothing, everything that is found, every override, both.
 CASES = [
     pytest.param(profile, wanted, id=f"{profile}-{name}")
@@ -55,7 +59,7 @@ CASES = [
     for name, wanted in {
         "nothing": Collected(),
         "found": Collected.of({}, Discovered("kubeadm", FOUND)),
-        "overrides": Collected.of(OVERRIDES, Discovered()),
+        "overrides": Collected.of(OVERRIDES, Discovered(**THERE)),
         "all": ALL,
     }.items()
 ]
@@ -229,15 +233,48 @@ def test_the_agent_sees_the_namespaces_of_its_targets_and_no_others() -> None:
             assert place["role"] == "node" or place["namespaces"]["names"]
 
 
-def test_what_is_in_a_namespace_that_is_not_there_waits_for_it() -> None:
-    wanted = Collected.of(OVERRIDES, Discovered(missing_namespaces=("data", "shop")))
-    assert wanted.workloads is not None
-    assert wanted.workloads.namespaces == ("billing",)
-    assert [job.name for job in wanted.extra_jobs] == ["gpu"]
-    assert {"data", "shop"}.isdisjoint(wanted.namespaces)
-    wanted = Collected.of(OVERRIDES, Discovered(missing_namespaces=("billing", "shop")))
-    assert wanted.workloads is None
-    assert collected.named_namespaces(OVERRIDES) == ("billing", "data", "shop")
+@pytest.mark.parametrize(
+    ("there", "jobs", "namespaces", "told"),
+    [
+        (THERE, ["database", "gpu"], ("billing", "shop"), []),
+        (
+            {**THERE, "namespaces": frozenset({"shop"})},
+            ["database", "gpu"],
+            ("shop",),
+            ["workloads: there is no namespace billing"],
+        ),
+        (
+            {**THERE, "ports": {}},
+            ["gpu"],
+            ("billing", "shop"),
+            ["database: there is no Service postgres in the namespace data"],
+        ),
+        (
+            {**THERE, "ports": {("data", "postgres"): {5432: ""}}},
+            ["gpu"],
+            ("billing", "shop"),
+            ["database: the Service postgres in the namespace data has no port 9187"],
+        ),
+        (
+            {},
+            ["gpu"],
+            (),
+            [
+                "workloads: there is no namespace billing",
+                "workloads: there is no namespace shop",
+                "database: there is no Service postgres in the namespace data",
+            ],
+        ),
+    ],
+)
+def test_what_is_not_there_is_waited_for_and_told(
+    there: dict[str, Any], jobs: list[str], namespaces: tuple[str, ...], told: list[str]
+) -> None:
+    wanted = Collected.of(OVERRIDES, Discovered(**there))
+    assert [job.name for job in wanted.extra_jobs] == jobs
+    assert (wanted.workloads.namespaces if wanted.workloads else ()) == namespaces
+    assert {"shop", "billing"} & set(wanted.namespaces) == set(namespaces)
+    assert [f"{job}: {reason}" for job, reason in collected.not_there(OVERRIDES, Discovered(**there))] == told
 
 
 def pod(**labels: str) -> dict[str, str]:
@@ -319,10 +356,9 @@ def test_an_extra_job_of_a_service_finds_its_pods() -> None:
             "selectors": [{"role": "endpointslice", "label": "kubernetes.io/service-name=postgres"}],
         }
     ]
-    port = "__meta_kubernetes_endpointslice_port"
-    assert relabelled(job, {f"{port}_name": "metrics", port: "9187"})
-    assert relabelled(job, {f"{port}_name": "", port: "metrics"})
-    assert relabelled(job, {f"{port}_name": "sql", port: "5432"}) is None
+    port = "__meta_kubernetes_endpointslice_port_name"
+    assert relabelled(job, {port: "exporter"})
+    assert relabelled(job, {port: "sql"}) is None
 
 
 def test_an_extra_job_of_targets() -> None:

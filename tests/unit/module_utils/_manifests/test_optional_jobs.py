@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._manifests import collection_profile, optional_jobs
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    collection_profile,
+    kaas_cluster,
+    optional_jobs,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import (
     Cluster,
     Discovered,
@@ -72,7 +76,7 @@ def test_control_planes_are_told_apart(
     nodes: list[dict[str, Any]], pods: list[dict[str, Any]], has_nodes: bool, expected: str
 ) -> None:
     assert control_plane_of(nodes, pods, has_nodes=has_nodes) == expected
-    assert expected in optional_jobs.CONTROL_PLANES
+    assert expected in kaas_cluster.CONTROL_PLANES
 
 
 def of_pods(*pods: dict[str, Any]) -> Discovered:
