@@ -140,6 +140,27 @@ def check_client(source: Source, now: datetime) -> None:
 
 
 @needs_cryptography
+def client_of(source: Source, now: datetime, common_name: str) -> KeyPair:
+    """Return a client's certificate, without what may follow it, and its key without a passphrase.
+
+    Raises InputError naming the parameter, also when its common name is another one than ``common_name``.
+    """
+    from cryptography.x509.oid import NameOID
+
+    check_client(source, now)
+    certificate, parameter = _certificates(source)[0], source.certificate_parameter
+    _check_public_key(certificate, parameter)
+    names = [str(item.value) for item in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if names != [common_name]:
+        raise InputError(
+            f"is for {', '.join(names) or 'nobody'} (common name), not for {common_name}",
+            parameter=parameter,
+            advice="The gateway takes the common name for the cluster",
+        )
+    return KeyPair(_pem(certificate), _key(source, certificate))
+
+
+@needs_cryptography
 def is_same_authority(one: str, other: str) -> bool:
     """Tell whether two certificates (PEM) are of one authority, by name and key: each stands for what either signed."""
     try:

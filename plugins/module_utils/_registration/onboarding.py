@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,39 +16,41 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     ApiError,
     InputError,
     ObservabilityError,
+    Problems,
 )
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
-    EXPIRES_ANNOTATION,
     INTERNAL,
     TENANTS,
-    agent_secret,
     observe_or_create,
-    secret_text,
 )
-from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, fingerprint
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity as key_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
-from ansible_collections.scs.observability.plugins.module_utils._registration import parts, proof
+from ansible_collections.scs.observability.plugins.module_utils._registration import identity, parts, proof
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
+    Failure,
     Proof,
     Registration,
     next_phase,
     refuse_other_cluster,
     refuse_other_observer,
+    refuse_own_cluster,
     timestamp,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     Settings,
     agent_namespace,
-    require_kubeconfig,
+    client_of_cluster,
+    cluster_name,
+    namespace,
     seconds,
 )
 
@@ -58,6 +60,8 @@ DEFAULT_PROOF_TIMEOUT = 120
 DEFAULT_WAIT_TIMEOUT = 300
 # Of looking again at a registration that others write at the same moment
 ROUNDS = 5
+# In these every replica of the gateway has read that another certificate is let in.
+ADMITTED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -93,22 +97,38 @@ class Intended:
 
 
 def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring a cluster on board as the module's parameters say, and return the module's result."""
-    started = time.monotonic()
-    settings = Settings.of(params)
-    wait, force = params.get("wait") is not False, bool(params.get("force"))
-    wait_timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
-    proof_timeout = seconds(params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
-    prove = params.get("proof") is not False and wait
+    """Bring a cluster on board as the module's parameters say, and return the module's result.
 
-    require_kubeconfig(params)
-    observer = KubernetesClient.from_parameters(params, "observer_")
-    kaas = KubernetesClient.from_parameters(params)
-    api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
+    A registration remembers that a run failed, unless it was refused what it asked for.
+    """
+    try:
+        return _register(params, check_mode)
+    except InputError:
+        raise
+    except ObservabilityError as error:
+        # With an observer that does not answer it would only take longer.
+        if not check_mode and not str(error.parameter).startswith("observer_"):
+            observer = KubernetesClient.from_parameters(params, "observer_")
+            remember_failure(observer, cluster_name(params), namespace(params, "observer_namespace"), error)
+        raise
+
+
+def _register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    started = time.monotonic()
     now = datetime.now(UTC)
+    wait, force = params.get("wait") is not False, bool(params.get("force"))
+    prove = params.get("proof") is not False and wait
+    problems = Problems()
+    settings = problems.of(Settings.of, params)
+    wait_timeout = problems.of(seconds, params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
+    proof_timeout = problems.of(seconds, params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
+    observer = problems.of(KubernetesClient.from_parameters, params, "observer_")
+    kaas = problems.of(client_of_cluster, params)
+    problems.refuse()
+    api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
 
     settings, observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now, force=force)
-    intended = intend(observer, kaas, settings, observed, now, proven=prove, force=force)
+    intended = intend(observer, kaas, settings, observed, now, proven=prove and not settings.suspended, force=force)
     registration = intended.registration
     result: dict[str, Any] = {
         **intended.plan.result(),
@@ -124,7 +144,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if check_mode:
         return result
 
-    carry_out(observer, kaas, intended, observed.registration, force=force)
+    left = carry_out(observer, kaas, intended, observed.registration, now, force=force)
     agent_keys, other_keys = parts.workloads(intended.manifests)
     deadline = time.monotonic() + wait_timeout
 
@@ -164,7 +184,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     elif wait:
         for wait_for_it in ready:
             wait_for_it()
-    result["phase"] = conclude(observer, registration, observed.registration, force=force)
+    result["phase"] = conclude(observer, registration, left, force=force)
     return result
 
 
@@ -179,36 +199,27 @@ def observe(
 ) -> tuple[Settings, Observed]:
     """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
 
-    The settings come back with the namespace that the agent has or gets.
+    The settings come back with what stays as it is registered, and the namespace that the agent has or gets.
     """
     cluster_uid, installed = look_at_agent(kaas)
     observer_uid = uid_of(observer, "observer_kubeconfig")
     owner = f"{observer_uid}/{settings.observer_namespace}"
     registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
-    registration = refuse_other_cluster(settings.name, cluster_uid, registered)
-    refuse_other_observer(registration, settings.observer_namespace)
-    refuse_other_agent(installed, settings.name, owner, force=force)
-    settings = replace(
-        settings,
-        namespace=agent_namespace(
-            settings.name,
-            settings.namespace,
-            [registration.namespace if registration else "", installed.namespace if installed else ""],
-        ),
+    registration, settings = settle(
+        settings, registered, installed, cluster_uid=cluster_uid, observer_uid=observer_uid, force=force
     )
-    refuse_place_of_observer(cluster_uid, settings.namespace, owner)
     try:
         authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
     except InputError as error:
         error.parameter = "observer_namespace"
         raise
-    namespace, secret = kaas.parallel(
+    there, secret = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
             partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
         ]
     )
-    # In maintenance a cluster may be silent: that is what it is for.
+    # In maintenance a cluster may be silent, that is what it is for; suspended, it has to be.
     phase = settings.phase or (registration.phase if registration else "")
     return settings, Observed(
         observer=owner,
@@ -217,10 +228,41 @@ def observe(
         authorities=authorities,
         missing_authorities=tuple(missing),
         observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
-        namespace=namespace,
+        namespace=there,
         identity_secret=secret,
-        start=proof.observe_start(api, settings.name) if api is not None and phase != "maintenance" else None,
+        start=proof.observe_start(api, settings.name)
+        if api is not None and phase != "maintenance" and not settings.suspended
+        else None,
     )
+
+
+def settle(
+    settings: Settings,
+    registered: Sequence[Registration],
+    installed: parts.Installed | None,
+    *,
+    cluster_uid: str,
+    observer_uid: str,
+    force: bool,
+) -> tuple[Registration | None, Settings]:
+    """Return what is registered of the cluster, and the settings with what stays of it.
+
+    Raises InputError for everything that cannot be there; what only follows from something else is not told.
+    """
+    problems = Problems()
+    problems.of(refuse_own_cluster, cluster_uid, observer_uid)
+    registration = problems.of(refuse_other_cluster, settings.name, cluster_uid, registered)
+    if not problems.found:
+        problems.of(refuse_other_observer, registration, settings.observer_namespace)
+        owner = f"{observer_uid}/{settings.observer_namespace}"
+        problems.of(partial(refuse_other_agent, force=force), installed, settings.name, owner)
+    if not problems.found:
+        known = [registration.namespace if registration else "", installed.namespace if installed else ""]
+        place = problems.of(agent_namespace, settings.name, settings.namespace, known)
+        problems.of(partial(next_phase, proven=False), registration.phase if registration else None, settings.phase)
+        settings = replace(problems.of(settings.settled, registration) or settings, namespace=place)
+    problems.refuse()
+    return registration, settings
 
 
 def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
@@ -247,16 +289,6 @@ def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str,
         )
 
 
-def refuse_place_of_observer(cluster_uid: str, namespace: str, owner: str) -> None:
-    """The observer may observe its own cluster, but not from its own namespace: objects of both would be mixed up."""
-    if f"{cluster_uid}/{namespace}" == owner:
-        raise InputError(
-            f"{namespace!r} is the namespace of the observer itself, in the same cluster",
-            parameter="namespace",
-            advice="Use another namespace for the agent",
-        )
-
-
 def intend(
     observer: KubernetesClient,
     kaas: KubernetesClient,
@@ -269,17 +301,22 @@ def intend(
 ) -> Intended:
     """Compare what is wanted with what is there, by dry runs. Raises InputError and ConflictError."""
     before = observed.registration
-    secret = agent_secret(
-        observed.identity_secret,
+    secret = identity.secret_of(
+        settings,
         agent.IDENTITY_SECRET,
-        settings.namespace,
         parts.identity_labels(settings),
+        observed.identity_secret,
+        before,
         tenants=observed.authorities[TENANTS],
         internal_certificate=settings.remote_write_ca or observed.authorities[INTERNAL].certificate,
-        cluster=settings.name,
         now=now,
     )
-    registration = wanted_registration(settings, observed.cluster_uid, before, secret, proven=proven)
+    current = identity.certificate_of(secret)
+    registration = replace(
+        wanted_registration(settings, observed.cluster_uid, before, proven=proven),
+        certificate=current,
+        previous_certificate=identity.previous_of(before, current, observed.identity_secret, now),
+    ).after(before, now)
     manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
 
     created_only: list[Manifest] = list(observed.missing_authorities)
@@ -289,7 +326,7 @@ def intend(
         observer,
         [kaas_cluster.definition(), registration.manifest(), *created_only],
         force=force,
-        create_only=[identity(item) for item in created_only],
+        create_only=[key_of(item) for item in created_only],
     )
     kaas_plan = plan_objects(
         kaas,
@@ -303,9 +340,9 @@ def intend(
 
 
 def wanted_registration(
-    settings: Settings, cluster_uid: str, before: Registration | None, secret: Mapping[str, Any], *, proven: bool
+    settings: Settings, cluster_uid: str, before: Registration | None, *, proven: bool
 ) -> Registration:
-    """The registration as it will be when all has gone well; what is not given stays as it is registered."""
+    """The registration as it will be when all has gone well, but for its certificates; ``settings`` are settled."""
 
     def given(value: str | None, registered: str) -> str:
         return registered if value is None else value
@@ -322,9 +359,10 @@ def wanted_registration(
         profile=settings.profile,
         scrape_interval=settings.scrape_interval,
         jobs=JOBS,
-        certificate=Certificate(
-            fingerprint(secret_text(secret, "tls.crt") or ""), secret["metadata"]["annotations"][EXPIRES_ANNOTATION]
-        ),
+        labels=settings.labels or {},
+        suspended=bool(settings.suspended),
+        overrides=settings.overrides or {},
+        control_plane=before.control_plane if before else "",
         proof=before.proof if before else None,
         uid=before.uid if before else "",
         version=before.version if before else "",
@@ -332,11 +370,14 @@ def wanted_registration(
 
 
 def status_plan(before: Registration | None, after: Registration) -> Plan:
-    """A recorded certificate that is not the one in use is a change; when a proof was made is not.
+    """Which certificates are let in is a change; when a proof was made, or that a run failed, is not.
 
-    Proofs are what each run observes: counted as changes, no run would ever find nothing to do.
+    That is what each run observes: counted as changes, no run would ever find nothing to do.
     """
-    if before is None or before.certificate == after.certificate:
+    if before is None or (before.certificate, before.previous_certificate) == (
+        after.certificate,
+        after.previous_certificate,
+    ):
         return Plan()
     return Plan(
         (
@@ -345,8 +386,8 @@ def status_plan(before: Registration | None, after: Registration) -> Plan:
                 api_version=kaas_cluster.API_VERSION,
                 kind=f"{kaas_cluster.KIND}/status",
                 name=after.name,
-                before={"status": before.status()},
-                after={"status": after.status()},
+                before=_certificates_shown(before),
+                after=_certificates_shown(after),
                 manifest=after.status_manifest(),
             ),
         )
@@ -358,35 +399,65 @@ def carry_out(
     kaas: KubernetesClient,
     intended: Intended,
     before: Registration | None,
+    now: datetime,
     *,
     force: bool,
-) -> None:
-    """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet."""
+) -> Registration:
+    """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet.
+
+    Return the registration as it is left.
+    """
     registration = intended.registration
     preliminary = registration
     if registration.phase == "active":
         preliminary = registration.in_phase(before.phase if before else "provisioning")
+    # That the last run failed holds until one has gone well.
+    preliminary = replace(preliminary, failure=before.failure if before else None).after(before, now)
     changes = tuple(
         replace(change, manifest=preliminary.conditional_manifest()) if change.kind == kaas_cluster.KIND else change
         for change in intended.observer.changes
     )
     apply_plan(observer, Plan(changes), force=force)
-    if before is None or intended.status.changed:
-        observer.apply_status(registration.status_manifest(), force=force)
+    if before is None or preliminary.status() != before.status():
+        observer.apply_status(preliminary.status_manifest(), force=force)
+    if before is not None and before.certificate not in (None, registration.certificate):
+        # An agent that came with it too early would lose what it sends then.
+        time.sleep(ADMITTED_SECONDS)
     apply_plan(kaas, intended.kaas, force=force)
+    return preliminary
 
 
-def conclude(
-    observer: KubernetesClient, registration: Registration, before: Registration | None, *, force: bool
-) -> str:
-    """What holds only once all has gone well: the phase, and when it was proven. Return the phase it is in then."""
+def conclude(observer: KubernetesClient, registration: Registration, left: Registration, *, force: bool) -> str:
+    """What holds only once all has gone well: the phase, when it was proven, and that this run did not fail.
+
+    ``left`` is the registration as it is by then. Return the phase it is in at the end.
+    """
     phase = registration.phase
-    start = before.phase if before else "provisioning"
-    if phase == "active" and start != "active":
-        phase = activate(observer, registration.name, start, force=force)
-    if registration.proof is not None and (before is None or registration.proof != before.proof):
-        phase = observer.apply_status(registration.status_manifest(), force=force)["spec"]["phase"]
+    if phase == "active" and left.phase != "active":
+        phase = activate(observer, registration.name, left.phase, force=force)
+    final = replace(registration.in_phase(phase), failure=None).after(left, datetime.now(UTC))
+    if final.status() != left.status():
+        phase = observer.apply_status(final.status_manifest(), force=force)["spec"]["phase"]
     return phase
+
+
+def remember_failure(observer: KubernetesClient, name: str, observer_namespace: str, error: ObservabilityError) -> None:
+    """Leave in the registration, if there is one, that this run failed. That this fails too is told by nobody."""
+    try:
+        record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
+        live = Registration.of(record) if record else None
+        if live is None or live.observer != observer_namespace:
+            return
+        failure = Failure(timestamp(datetime.now(UTC)), _link_of(error), str(error)[: kaas_cluster.LONGEST_MESSAGE])
+        observer.apply_status(replace(live, failure=failure).status_manifest(), force=True)
+    except ObservabilityError:
+        return
+
+
+def _link_of(error: ObservabilityError) -> str:
+    """What of the way failed: as the error says, or whose API server was asked."""
+    asked = {"kubeconfig": "cluster", "observer_kubeconfig": "observer"}
+    return str(error.details.get("link") or asked.get(error.parameter or "") or "unknown")
 
 
 def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) -> str:
@@ -413,6 +484,11 @@ def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) 
         else:
             break
     return "active"
+
+
+def _certificates_shown(registration: Registration) -> dict[str, Any]:
+    shown = ("certificate", "previousCertificate")
+    return {"status": {name: value for name, value in registration.status().items() if name in shown}}
 
 
 def _certificate_result(certificate: Certificate | None) -> dict[str, str]:

@@ -357,33 +357,30 @@ def test_the_agent_is_found_where_it_was_registered(site: Any) -> None:
 
 
 def test_a_cluster_belongs_to_one_observer(site: Any) -> None:
-    """The second observer is the KaaS cluster itself, from another namespace."""
+    """The second observer is in another namespace of the same cluster, and the first has lost its registration."""
     site.register()
-    other = {"observer_kubeconfig": str(site.kaas_kubeconfig)}
+    site.observer.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, site.name)
+    other = {"observer_namespace": f"{site.observer_namespace}-second"}
     with pytest.raises(InputError, match="another observer") as raised:
         site.register(**other)
     assert raised.value.parameter == "kubeconfig"
-    assert site.kaas.get("v1", "Namespace", site.observer_namespace) is None
+    assert site.observer.get("v1", "Namespace", other["observer_namespace"]) is None
 
     assert site.register(**other, force=True)["changed"] is True
     assert site.register(**other)["changed"] is False
-    with pytest.raises(InputError, match="another observer"):
+    with pytest.raises(InputError, match="is registered with the observer in the namespace"):
         site.deregister()
-    assert site.deregister(force=True)["left"]
-    assert site.register(**other, check=True)["changed"] is False
     site.deregister(**other)
     assert not ours(site.kaas, site)
-    # It is no observer for the other tests.
-    site.kaas.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", kaas_cluster.DEFINITION_NAME)
 
 
-def test_an_observer_does_not_observe_itself_from_its_own_namespace(site: Any) -> None:
+def test_an_observer_has_no_agent_in_its_own_cluster(site: Any) -> None:
     before = cluster_wide(site.observer)
-    with pytest.raises(InputError) as raised:
-        site.register(kubeconfig=str(site.observer_kubeconfig), namespace=site.observer_namespace)
-    assert raised.value.parameter == "namespace"
+    with pytest.raises(InputError, match="its own Prometheus observes") as raised:
+        site.register(kubeconfig=str(site.observer_kubeconfig))
+    assert raised.value.parameter == "kubeconfig"
     assert cluster_wide(site.observer) == before
-    assert site.observer.get("v1", "Namespace", site.observer_namespace) is None
+    assert site.observer.get("v1", "Namespace", site.namespace) is None
 
 
 def test_what_others_wrote_meanwhile_is_never_overwritten(site: Any, observer_server: Any) -> None:

@@ -277,6 +277,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
     for name in ("K8S_AUTH_KUBECONFIG", "KUBECONFIG"):
         monkeypatch.delenv(name, raising=False)
     result = Lab()
+    monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 0.0)
     for module in (onboarding, offboarding, overview):
         monkeypatch.setattr(module.KubernetesClient, "from_parameters", result.client)
     return result

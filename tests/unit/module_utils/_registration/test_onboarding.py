@@ -394,15 +394,6 @@ def test_what_is_ours_and_no_longer_wanted_goes(lab: Any) -> None:
     assert result["changes"] == ["delete v1 ConfigMap scs-observability/former"]
 
 
-def test_a_recorded_certificate_that_is_not_the_one_in_use_is_a_change(lab: Any) -> None:
-    result = register(lab.params(), False)
-    lab.observer.objects[RECORD]["status"]["certificate"]["fingerprint"] = "00" * 32
-    lab.forget()
-    repaired = register(lab.params(), False)
-    assert repaired["changes"] == ["update observability.scs.community/v1alpha1 KaaSCluster/status alpha"]
-    assert lab.observer.objects[RECORD]["status"]["certificate"] == result["certificate"]
-
-
 def test_a_namespace_of_somebody_else_is_used_and_not_claimed(lab: Any) -> None:
     lab.kaas.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "theirs"}})
     lab.forget()
