@@ -8,7 +8,7 @@ No credentials of the agent go to any of it, but for control planes, which want 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +76,7 @@ class Collected:
             workloads=Workloads(namespaces, str(workloads["selector"])) if namespaces else None,
             extra_jobs=tuple(job for job in jobs if job is not None),
             extra_series={job: tuple(names) for job, names in (overrides.get("extra_series") or {}).items() if names},
-            endpoints=tuple(endpoints_of(overrides)[0]),
+            endpoints=tuple(endpoints_of((overrides.get("blackbox") or {}).get("targets") or [], "")[0]),
         )
 
     @property
@@ -120,17 +120,12 @@ def not_there(overrides: Mapping[str, Any], discovered: Discovered) -> list[tupl
     return result
 
 
-def endpoints_of(
-    overrides: Mapping[str, Any], parameter: str = "overrides.blackbox.targets"
-) -> tuple[list[Endpoint], list[str]]:
+def endpoints_of(given: Sequence[Mapping[str, Any]], parameter: str) -> tuple[list[Endpoint], list[str]]:
     """The endpoints that are probed inside of the cluster, and what is wrong with others, a line each."""
-    found, wrong = blackbox_probes.read((overrides.get("blackbox") or {}).get("targets") or [], {}, parameter)
-    for endpoint in found:
-        if endpoint.url.startswith("icmp:"):
-            wrong.append(
-                f"{parameter}: {endpoint.name}: pods of a customer's cluster may not ping; use tcp://host:port"
-            )
-    return found, wrong
+    found, wrong = blackbox_probes.read(given, {}, parameter)
+    pinged = [endpoint.name for endpoint in found if endpoint.url.startswith("icmp:")]
+    advice = "pods of a customer's cluster may not ping; use tcp://host:port"
+    return found, [*wrong, *(f"{parameter}: {name}: {advice}" for name in pinged)]
 
 
 def jobs(wanted: Collected, namespace: str, *, profile: str, scrape_interval: str) -> list[dict[str, Any]]:

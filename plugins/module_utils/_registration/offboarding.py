@@ -25,7 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
     plan_namespace_removal,
     plan_removal,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, scrape_jobs, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
@@ -152,9 +152,7 @@ def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str)
     owner = workload.owner(name)
     selector = ",".join(f"{label}={value}" for label, value in owner.items())
     plan = plan_removal(client, owner, kaas_namespace, parts.KINDS)
-    for other in scrape_jobs.TARGET_NAMESPACES:
-        if other != kaas_namespace:
-            plan += plan_removal(client, owner, other, parts.ROLE_KINDS)
+    plan += parts.roles_elsewhere(client, name, kaas_namespace)
     pod_keys = tuple(identity(pod) for pod in client.list("v1", "Pod", kaas_namespace, selector))
     removed = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in plan.changes]
     plan += plan_namespace_removal(client, kaas_namespace, [*removed, *pod_keys])

@@ -31,9 +31,10 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
-from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected, not_there
+from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import Discovered
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
-from ansible_collections.scs.observability.plugins.module_utils._registration import identity, parts, proof
+from ansible_collections.scs.observability.plugins.module_utils._registration import discovery, identity, parts, proof
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
     Failure,
@@ -78,6 +79,7 @@ class Observed:
     observer_namespace: Manifest | None
     namespace: Manifest | None
     identity_secret: Manifest | None
+    discovered: Discovered
     start: proof.Start | None
 
 
@@ -139,6 +141,14 @@ def _register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "seconds": None,
         "series": None,
         "missing_jobs": [],
+        "control_plane": registration.control_plane,
+        "not_collected": [
+            {"job": job, "reason": reason}
+            for job, reason in (
+                *observed.discovered.not_collected,
+                *not_there(settings.overrides or {}, observed.discovered),
+            )
+        ],
         "timings": {},
     }
     if check_mode:
@@ -230,6 +240,7 @@ def observe(
         observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
         namespace=there,
         identity_secret=secret,
+        discovered=discovery.look_at_jobs(kaas, settings.overrides or {}),
         start=proof.observe_start(api, settings.name)
         if api is not None and phase != "maintenance" and not settings.suspended
         else None,
@@ -311,13 +322,16 @@ def intend(
         internal_certificate=settings.remote_write_ca or observed.authorities[INTERNAL].certificate,
         now=now,
     )
+    collected = Collected.of(settings.overrides or {}, observed.discovered)
     current = identity.certificate_of(secret)
     registration = replace(
         wanted_registration(settings, observed.cluster_uid, before, proven=proven),
+        jobs=collected.jobs,
+        control_plane=observed.discovered.control_plane,
         certificate=current,
         previous_certificate=identity.previous_of(before, current, observed.identity_secret, now),
     ).after(before, now)
-    manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
+    manifests = (*parts.objects(settings, observed.namespace, observed.observer, collected), secret)
 
     created_only: list[Manifest] = list(observed.missing_authorities)
     if observed.observer_namespace is None:
@@ -335,14 +349,16 @@ def intend(
         owner_namespace=settings.namespace,
         prune_kinds=parts.KINDS,
         force=force,
-    )
+    ) + parts.roles_elsewhere(kaas, settings.name, settings.namespace, manifests)
     return Intended(registration, manifests, observer_plan, status_plan(before, registration), kaas_plan)
 
 
 def wanted_registration(
     settings: Settings, cluster_uid: str, before: Registration | None, *, proven: bool
 ) -> Registration:
-    """The registration as it will be when all has gone well, but for its certificates; ``settings`` are settled."""
+    """The registration as it will be when all has gone well, but for its certificates and what was found in the
+    cluster; ``settings`` are settled.
+    """
 
     def given(value: str | None, registered: str) -> str:
         return registered if value is None else value
@@ -358,11 +374,9 @@ def wanted_registration(
         contact=given(settings.contact, before.contact if before else ""),
         profile=settings.profile,
         scrape_interval=settings.scrape_interval,
-        jobs=JOBS,
         labels=settings.labels or {},
         suspended=bool(settings.suspended),
         overrides=settings.overrides or {},
-        control_plane=before.control_plane if before else "",
         proof=before.proof if before else None,
         uid=before.uid if before else "",
         version=before.version if before else "",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     INSTANCE_LABEL,
     ObjectKey,
@@ -17,6 +19,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     is_ours,
     labels_of,
 )
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import plan_removal
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
     blackbox_exporter,
@@ -34,7 +37,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.se
 
 Manifest = dict[str, Any]
 
-# What is also in scrape_jobs.TARGET_NAMESPACES
+# What is in other namespaces, too: wherever something is scraped
 ROLE_KINDS: tuple[tuple[str, str], ...] = (
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
@@ -52,6 +55,8 @@ KINDS: tuple[tuple[str, str], ...] = (
     *ROLE_KINDS,
 )
 
+# In a cluster may be objects of a component of an observer that has the cluster's name.
+_OF_AGENT = {"app.kubernetes.io/component": "agent"}
 BINDING = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", agent.NAME)
 
 # Node exporter looks at the host; a cluster may enforce "baseline" for namespaces that say nothing.
@@ -159,6 +164,18 @@ def objects(
             )
         ),
     ]
+
+
+def roles_elsewhere(
+    client: KubernetesClient, name: str, namespace: str, wanted: Sequence[Mapping[str, Any]] = ()
+) -> Plan:
+    """The removal of what agents may in other namespaces than ``namespace``, where it is not ``wanted`` any more."""
+    keys = {identity(item) for item in wanted}
+
+    def stays(item: Mapping[str, Any]) -> bool:
+        return identity(item) in keys or item["metadata"].get("namespace") == namespace
+
+    return plan_removal(client, {**workload.owner(name), **_OF_AGENT}, "", ROLE_KINDS, keep=stays)
 
 
 def workloads(manifests: Sequence[Mapping[str, Any]]) -> tuple[list[ObjectKey], list[ObjectKey]]:

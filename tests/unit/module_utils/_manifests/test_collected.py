@@ -413,7 +413,7 @@ def test_without_endpoints_there_is_no_exporter() -> None:
     ],
 )
 def test_what_cannot_be_probed_is_told(target: dict[str, str], expected: str) -> None:
-    _found, wrong = collected.endpoints_of({"blackbox": {"targets": [target]}})
+    _found, wrong = collected.endpoints_of([target], "overrides.blackbox.targets")
     assert expected in "\n".join(wrong)
     assert "overrides.blackbox.targets" in wrong[0]
     assert "word@" not in "\n".join(wrong)
