@@ -57,14 +57,98 @@ options:
     description: Whose cluster it is. Without it, what is registered stays.
     type: str
   sla:
-    description: The class of its service level agreement. Without it, what is registered stays.
+    description:
+      - The class of its service level agreement. Without it, what is registered stays. It is one of O(sla_classes),
+        where these are given.
     type: str
+  sla_classes:
+    description: The classes that there are. Without any, O(sla) may be any.
+    type: list
+    elements: str
   contact:
     description: Whom to reach about it. Without it, what is registered stays.
     type: str
+  labels:
+    description:
+      - What else the cluster is to be told by, as labels with texts. Names are those of labels in Prometheus (a letter
+        or C(_), then letters, digits and C(_), at most 63 characters), and none that the observer sets itself
+        (C(cluster), C(tenant_id), C(receive_replica), C(ruler_replica), C(prometheus_replica), C(replica)).
+      - They become labels of the metric C(kaas_cluster_labels), not of the cluster's own series. All of them are
+        replaced. Without it, what is registered stays; with V({}), none are left.
+    type: dict
+  suspended:
+    description:
+      - Whether the gateway turns the cluster's agent away for a while, with a status of 503. The agent keeps its
+        samples (for some hours, as far as its room allows) and sends them later, unlike one whose
+        certificate is not let in any more. Nothing is proven meanwhile.
+      - Without it, what is registered stays.
+    type: bool
+  overrides:
+    description:
+      - What holds for this cluster alone, in the place of what is given for all of them by the parameters of the same
+        name. It stays registered, and in force, for runs without it. With V({}), all of it is removed.
+      - What would collect Secrets, or break the list of what is collected, is refused.
+    type: dict
+    suboptions:
+      profile:
+        description: What is collected, see O(profile).
+        type: str
+      scrape_interval:
+        description: How often targets are scraped, see O(scrape_interval).
+        type: str
+      extra_jobs:
+        description:
+          - Jobs beside those that every agent has, as a list of dictionaries. Each has a C(name), and either
+            C(targets), a list of C(host:port), or a Service by C(service), C(namespace) and C(port). It may have a
+            C(path) (C(/metrics) otherwise), a C(scheme) (V(http) or V(https)) and an C(interval).
+          - An agent has no credentials for what it scrapes, because it must not read Secrets.
+        type: list
+        elements: dict
+      extra_series:
+        description:
+          - By the name of a job, a list of regular expressions for whole names of metrics that are kept beside those
+            of the profile V(minimal).
+        type: dict
+      resources:
+        description: Resources of the containers, see O(resources).
+        type: dict
+        suboptions:
+          agent:
+            description: Resources of the Prometheus agent.
+            type: dict
+          kube_state_metrics:
+            description: Resources of kube-state-metrics.
+            type: dict
+          node_exporter:
+            description: Resources of node-exporter.
+            type: dict
+      workloads:
+        description: Which of the customer's own workloads are scraped.
+        type: dict
+      blackbox:
+        description: What is asked over HTTP from inside of the cluster.
+        type: dict
+  renew:
+    description:
+      - Whether the agent gets another certificate although its own is good. It gets one without being asked when 80 %
+        of the life of its own are over. Every run with it makes another one.
+      - No sample is lost. The gateway lets in the new one beside the one before, and the agent takes the new one
+        without a restart. The one before is dropped by the first run that comes an hour later or more, which tells it
+        as a change; a run before that finds nothing to do. A second renewal within that hour drops it too.
+    type: bool
+    default: false
+  client_certificate:
+    description:
+      - The agent's certificate (PEM), where the key of the authority C(tenants) is not in the observer. It must be
+        signed by that authority itself, be for TLS clients, and have O(name) as its common name.
+      - Once it is there, it stays until 80 % of its life are over, also without this parameter.
+    type: str
+  client_key:
+    description: The private key (PEM, not encrypted) of O(client_certificate).
+    type: str
   kubeconfig:
     description:
-      - Path of the kubeconfig of the KaaS cluster.
+      - Path of the kubeconfig of the KaaS cluster. It is another one than the observer's, which looks after its own.
       - Without it and without O(kubeconfig_content), the environment variables E(K8S_AUTH_KUBECONFIG) and E(KUBECONFIG)
         are tried in this order. Nothing else is, so that no agent gets into the cluster that C(~/.kube/config) happens
         to lead to.
@@ -75,7 +159,6 @@ options:
         One that somebody else made is used and left.
       - Without it, the one that is registered, and C(scs-observability) for a new cluster. An agent does not move,
         another namespace than the registered one is refused. Take the cluster off board first.
-      - Where the observer observes its own cluster, another one than O(observer_namespace).
     type: str
   observer_namespace:
     description: The namespace of the observer's components.
@@ -157,8 +240,11 @@ options:
     type: bool
     default: false
 notes:
-  - The status of the registration (time, duration and number of series of the last proof) is written by every run
-    that proves something. It is what was observed, so it does not count as a change.
+  - The status of the registration (time, duration and number of series of the last proof, and why the last run failed)
+    is written by every run that proves something or fails. It is what was observed, so it does not count as a change.
+  - All that is wrong with the parameters is told at once, and nothing is touched then. RV(problems) lists it.
+  - A certificate that got into wrong hands is of no use any more after two runs with O(renew=true). What the agent
+    sends between the second one and the moment when its pod has the new certificate is lost.
   - The series of one scrape arrive up to 5 seconds after it (batches of remote write), and the first scrape of a
     target comes at a moment within the first scrape interval that Prometheus chooses. The first sample is read
     accordingly soon.
@@ -192,6 +278,34 @@ EXAMPLES = r"""
     observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
     remote_write_url: https://metrics.example.org/api/v1/receive
 
+- name: Collect more of one cluster, and of a shop in it, whatever holds for the others
+  scs.observability.agent_registration:
+    name: shop-prod
+    kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+    remote_write_url: https://metrics.example.org/api/v1/receive
+    sla: gold
+    sla_classes: [gold, silver]
+    labels:
+      region: eu-1
+    overrides:
+      scrape_interval: 15s
+      extra_jobs:
+        - name: shop
+          service: shop
+          namespace: shop
+          port: 8080
+      extra_series:
+        kubelet: [kubelet_started_pods_total]
+
+- name: Turn it away for a while
+  scs.observability.agent_registration:
+    name: shop-prod
+    suspended: true
+    kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+    remote_write_url: https://metrics.example.org/api/v1/receive
+
 - name: Take the cluster out, before it is deleted
   scs.observability.agent_registration:
     name: shop-prod
@@ -219,6 +333,12 @@ phase:
   returned: success
   type: str
   sample: active
+problems:
+  description: When several parameters are wrong, one text for each problem; the message has all of them.
+  returned: when more than one parameter is refused
+  type: list
+  elements: str
+  sample: ["name: 'A_b' is not a DNS label", "profile: 'maximal' is not known; did you mean minimal?"]
 changes:
   description: One line for each object that changed, or would change in check mode.
   returned: success
@@ -242,6 +362,39 @@ certificate:
       description: When it expires.
       type: str
       sample: "2026-05-02T10:00:00Z"
+previous_certificate:
+  description: The certificate that is let in beside it until a run an hour later; empty when there is none.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    fingerprint:
+      description: SHA-256 of its DER form, in hexadecimal.
+      type: str
+    replaced:
+      description: When it was replaced.
+      type: str
+      sample: "2026-05-02T10:00:00Z"
+suspended:
+  description: Whether the gateway turns its agent away.
+  returned: when O(state=present)
+  type: bool
+collection:
+  description: What its agent collects, with its overrides in force.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    profile:
+      description: The profile.
+      type: str
+      sample: minimal
+    scrape_interval:
+      description: How often it scrapes.
+      type: str
+      sample: 30s
+    jobs:
+      description: Jobs whose samples are expected.
+      type: list
+      elements: str
 seconds:
   description: Seconds from the start of the run until the first new sample of the cluster was read; none without proof.
   returned: when O(state=present)
@@ -290,6 +443,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.argument_s
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+from ansible_collections.scs.observability.plugins.module_utils._registration.overrides import PARTS
 
 
 def main() -> None:
@@ -300,7 +454,25 @@ def main() -> None:
             "phase": {"type": "str"},
             "customer": {"type": "str"},
             "sla": {"type": "str"},
+            "sla_classes": {"type": "list", "elements": "str"},
             "contact": {"type": "str"},
+            "labels": {"type": "dict"},
+            "suspended": {"type": "bool"},
+            "overrides": {
+                "type": "dict",
+                "options": {
+                    "profile": {"type": "str"},
+                    "scrape_interval": {"type": "str"},
+                    "extra_jobs": {"type": "list", "elements": "dict"},
+                    "extra_series": {"type": "dict"},
+                    "resources": {"type": "dict", "options": {part: {"type": "dict"} for part in PARTS}},
+                    "workloads": {"type": "dict"},
+                    "blackbox": {"type": "dict"},
+                },
+            },
+            "renew": {"type": "bool", "default": False},
+            "client_certificate": {"type": "str"},
+            "client_key": {"type": "str", "no_log": True},
             "namespace": {"type": "str"},
             "observer_namespace": {"type": "str", "default": "scs-observability"},
             "query_frontend": {"type": "str", "default": "thanos-query-frontend"},
@@ -309,22 +481,8 @@ def main() -> None:
             "scrape_interval": {"type": "str", "default": "30s"},
             "profile": {"type": "str", "default": "minimal"},
             "kubelet_insecure_skip_verify": {"type": "bool", "default": True},
-            "images": {
-                "type": "dict",
-                "options": {
-                    "agent": {"type": "str"},
-                    "kube_state_metrics": {"type": "str"},
-                    "node_exporter": {"type": "str"},
-                },
-            },
-            "resources": {
-                "type": "dict",
-                "options": {
-                    "agent": {"type": "dict"},
-                    "kube_state_metrics": {"type": "dict"},
-                    "node_exporter": {"type": "dict"},
-                },
-            },
+            "images": {"type": "dict", "options": {part: {"type": "str"} for part in PARTS}},
+            "resources": {"type": "dict", "options": {part: {"type": "dict"} for part in PARTS}},
             "proof": {"type": "bool", "default": True},
             "proof_timeout": {"type": "int", "default": 120},
             "force": {"type": "bool", "default": False},

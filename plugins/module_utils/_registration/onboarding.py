@@ -36,7 +36,6 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.optio
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
 from ansible_collections.scs.observability.plugins.module_utils._registration import discovery, identity, parts, proof
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
-    Certificate,
     Failure,
     Proof,
     Registration,
@@ -137,7 +136,14 @@ def _register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "name": settings.name,
         "phase": registration.phase,
         "cluster_uid": registration.cluster_uid,
-        "certificate": _certificate_result(registration.certificate),
+        "certificate": vars(registration.certificate) if registration.certificate else {},
+        "previous_certificate": vars(registration.previous_certificate) if registration.previous_certificate else {},
+        "suspended": registration.suspended,
+        "collection": {
+            "profile": registration.profile,
+            "scrape_interval": registration.scrape_interval,
+            "jobs": list(registration.jobs),
+        },
         "seconds": None,
         "series": None,
         "missing_jobs": [],
@@ -503,7 +509,3 @@ def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) 
 def _certificates_shown(registration: Registration) -> dict[str, Any]:
     shown = ("certificate", "previousCertificate")
     return {"status": {name: value for name, value in registration.status().items() if name in shown}}
-
-
-def _certificate_result(certificate: Certificate | None) -> dict[str, str]:
-    return {"fingerprint": certificate.fingerprint, "expires": certificate.expires} if certificate else {}
