@@ -99,8 +99,10 @@ options:
       extra_jobs:
         description:
           - Jobs beside those that every agent has, as a list of dictionaries. Each has a C(name), and either
-            C(targets), a list of C(host:port), or a Service by C(service), C(namespace) and C(port). It may have a
-            C(path) (C(/metrics) otherwise), a C(scheme) (V(http) or V(https)) and an C(interval).
+            C(targets), a list of C(host:port), or a Service by C(service), C(namespace) and the number of its C(port),
+            of which every pod is scraped. It may have a C(path) (C(/metrics) otherwise), a C(scheme) (V(http) or
+            V(https)) and an C(interval).
+          - A Service that is not there yet is waited for, see RV(not_collected).
           - An agent has no credentials for what it scrapes, because it must not read Secrets.
         type: list
         elements: dict
@@ -122,11 +124,25 @@ options:
           node_exporter:
             description: Resources of node-exporter.
             type: dict
+          blackbox_exporter:
+            description: Resources of the blackbox exporter.
+            type: dict
       workloads:
-        description: Which of the customer's own workloads are scraped.
+        description:
+          - Which of the customer's own workloads are scraped, as the job C(workloads). C(namespaces) is a list, and
+            C(selector) says which labels a pod there must have, like V(monitoring=true). Nothing else in these
+            namespaces is looked at.
+          - Scraped is the port that the annotation C(prometheus.io/port) names, otherwise each whose name is
+            C(metrics) or ends in C(-metrics). The annotations C(prometheus.io/path), C(prometheus.io/scheme) and
+            C(prometheus.io/scrape) (V(false)) are heeded.
         type: dict
       blackbox:
-        description: What is asked over HTTP from inside of the cluster.
+        description:
+          - What is probed from inside of the cluster, as the job C(blackbox). C(targets) is a list of dictionaries,
+            each with a C(name) and a C(url) (C(http://), C(https://), C(tcp://), C(tls://) or C(dns://)), and with a
+            C(module) where the one for the scheme will not do. The modules are those of the role's
+            C(observer_endpoints).
+          - With it the cluster gets a blackbox exporter, which trusts public authorities and that of the cluster.
         type: dict
   renew:
     description:
@@ -206,6 +222,9 @@ options:
       node_exporter:
         description: node-exporter, 1.5 or newer.
         type: str
+      blackbox_exporter:
+        description: The blackbox exporter, 0.24 or newer. It is there only with C(blackbox) in O(overrides).
+        type: str
   resources:
     description: Resources of the containers, each with C(requests) and C(limits) as Kubernetes has them.
     type: dict
@@ -218,6 +237,9 @@ options:
         type: dict
       node_exporter:
         description: Resources of node-exporter.
+        type: dict
+      blackbox_exporter:
+        description: Resources of the blackbox exporter.
         type: dict
   proof:
     description:
@@ -297,6 +319,13 @@ EXAMPLES = r"""
           port: 8080
       extra_series:
         kubelet: [kubelet_started_pods_total]
+      workloads:
+        namespaces: [shop]
+        selector: monitoring=true
+      blackbox:
+        targets:
+          - name: api
+            url: https://kubernetes.default.svc/readyz
 
 - name: Turn it away for a while
   scs.observability.agent_registration:
@@ -419,6 +448,27 @@ missing_jobs:
       description: C(no sample), or C(target down) when there are only samples of targets that are down.
       type: str
       sample: no sample
+control_plane:
+  description:
+    - Whose control plane the cluster has, C(kubeadm), C(kind), C(k3s), C(managed) when nothing of it is seen in the
+      cluster, or C(unknown).
+  returned: when O(state=present)
+  type: str
+  sample: kubeadm
+not_collected:
+  description: Optional jobs that are not collected, because they are not reached, or what they want is not there.
+  returned: when O(state=present)
+  type: list
+  elements: dict
+  contains:
+    job:
+      description: Name of the job.
+      type: str
+      sample: scheduler
+    reason:
+      description: Why.
+      type: str
+      sample: listens on 127.0.0.1 alone (--bind-address)
 timings:
   description:
     - Seconds from the start of the run until everything was applied (C(applied)), the agent was ready, its image
