@@ -173,6 +173,8 @@ options:
     description:
       - The namespace in the KaaS cluster. It is made when it is missing, and removed again with the last thing in it.
         One that somebody else made is used and left.
+      - It admits what Pod Security calls C(restricted) alone. What looks at the host, node-exporter, is in another one
+        of the same name with C(-nodes) behind it.
       - Without it, the one that is registered, and C(scs-observability) for a new cluster. An agent does not move,
         another namespace than the registered one is refused. Take the cluster off board first.
     type: str
@@ -209,6 +211,12 @@ options:
         ones. Turn it off where the cluster's authority signs the kubelets' serving certificates.
     type: bool
     default: true
+  node_exporter_port:
+    description:
+      - Port of node-exporter on the network of each node, for clusters where something else has this one. The
+        customer's own node-exporter has 9100 as a rule.
+    type: int
+    default: 19100
   images:
     description: Image references, for a mirror or another version.
     type: dict
@@ -531,6 +539,7 @@ def main() -> None:
             "scrape_interval": {"type": "str", "default": "30s"},
             "profile": {"type": "str", "default": "minimal"},
             "kubelet_insecure_skip_verify": {"type": "bool", "default": True},
+            "node_exporter_port": {"type": "int", "default": 19100},
             "images": {"type": "dict", "options": {part: {"type": "str"} for part in PARTS}},
             "resources": {"type": "dict", "options": {part: {"type": "dict"} for part in PARTS}},
             "proof": {"type": "bool", "default": True},

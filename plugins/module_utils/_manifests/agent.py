@@ -19,6 +19,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     collection_profile,
     images,
     kube_state_metrics,
+    node_exporter,
     rbac,
     scrape_jobs,
     workload,
@@ -65,6 +66,7 @@ class Agent:
     scrape_interval: str = "30s"
     profile: str = "minimal"
     kubelet_insecure_skip_verify: bool = True
+    node_exporter_port: int = node_exporter.PORT
     image: str = images.PROMETHEUS
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
     observer: str = ""
@@ -105,6 +107,7 @@ def configuration(agent: Agent) -> dict[str, Any]:
                 profile=agent.profile,
                 kubelet_insecure_skip_verify=agent.kubelet_insecure_skip_verify,
                 exporter=kube_state_metrics.NAME,
+                node_exporter_port=agent.node_exporter_port,
                 extra_series=extra,
             ),
             *collected.jobs(

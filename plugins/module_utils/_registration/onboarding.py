@@ -30,7 +30,12 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clus
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity as key_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    kaas_cluster,
+    node_exporter,
+    workload,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected, not_there
 from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import Discovered
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
@@ -77,6 +82,7 @@ class Observed:
     missing_authorities: tuple[Manifest, ...]
     observer_namespace: Manifest | None
     namespace: Manifest | None
+    node_namespace: Manifest | None
     identity_secret: Manifest | None
     discovered: Discovered
     start: proof.Start | None
@@ -229,9 +235,10 @@ def observe(
     except InputError as error:
         error.parameter = "observer_namespace"
         raise
-    there, secret = kaas.parallel(
+    there, node_namespace, secret = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
+            partial(kaas.get, "v1", "Namespace", node_exporter.namespace_of(settings.namespace)),
             partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
         ]
     )
@@ -245,6 +252,7 @@ def observe(
         missing_authorities=tuple(missing),
         observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
         namespace=there,
+        node_namespace=node_namespace,
         identity_secret=secret,
         discovered=discovery.look_at_jobs(kaas, settings.overrides or {}),
         start=proof.observe_start(api, settings.name)
@@ -337,7 +345,10 @@ def intend(
         certificate=current,
         previous_certificate=identity.previous_of(before, current, observed.identity_secret, now),
     ).after(before, now)
-    manifests = (*parts.objects(settings, observed.namespace, observed.observer, collected), secret)
+    manifests = (
+        *parts.objects(settings, observed.namespace, observed.observer, collected, observed.node_namespace),
+        secret,
+    )
 
     created_only: list[Manifest] = list(observed.missing_authorities)
     if observed.observer_namespace is None:

@@ -59,8 +59,10 @@ KINDS: tuple[tuple[str, str], ...] = (
 _OF_AGENT = {"app.kubernetes.io/component": "agent"}
 BINDING = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", agent.NAME)
 
-# Node exporter looks at the host; a cluster may enforce "baseline" for namespaces that say nothing.
-_POD_SECURITY = {"pod-security.kubernetes.io/enforce": "privileged"}
+# Kinds of what is in the namespace of node-exporter
+NODE_KINDS: tuple[tuple[str, str], ...] = (("v1", "ServiceAccount"), ("apps/v1", "DaemonSet"))
+
+_POD_SECURITY = "pod-security.kubernetes.io/enforce"
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def agent_of(settings: Settings, observer: str = "", collected: Collected | None
         scrape_interval=settings.scrape_interval,
         profile=settings.profile,
         kubelet_insecure_skip_verify=settings.kubelet_insecure_skip_verify,
+        node_exporter_port=settings.node_exporter_port,
         image=settings.images["agent"],
         resources=settings.resources["agent"],
         observer=observer,
@@ -122,6 +125,7 @@ def objects(
     live_namespace: Mapping[str, Any] | None,
     observer: str,
     collected: Collected | None = None,
+    live_node_namespace: Mapping[str, Any] | None = None,
 ) -> list[Manifest]:
     """Everything in the KaaS cluster but the Secret with the certificate.
 
@@ -129,10 +133,16 @@ def objects(
     """
     result: list[Manifest] = []
     collected = collected or Collected()
-    if live_namespace is None or is_ours(live_namespace):
-        namespace = workload.namespace(settings.namespace)
-        namespace["metadata"]["labels"].update(_POD_SECURITY)
-        result.append(namespace)
+    node_namespace = node_exporter.namespace_of(settings.namespace)
+    for name, live, level in (
+        (settings.namespace, live_namespace, "restricted"),
+        (node_namespace, live_node_namespace, "privileged"),
+    ):
+        if live is None or is_ours(live):
+            namespace = workload.namespace(name)
+            # Said, because a cluster may enforce another level where nothing is said.
+            namespace["metadata"]["labels"][_POD_SECURITY] = level
+            result.append(namespace)
     return [
         *result,
         *agent.objects(agent_of(settings, observer, collected)),
@@ -149,7 +159,8 @@ def objects(
         *node_exporter.objects(
             NodeExporter(
                 instance=settings.name,
-                namespace=settings.namespace,
+                namespace=node_namespace,
+                port=settings.node_exporter_port,
                 image=settings.images["node_exporter"],
                 resources=settings.resources["node_exporter"],
             )
@@ -186,12 +197,13 @@ def workloads(manifests: Sequence[Mapping[str, Any]]) -> tuple[list[ObjectKey], 
 
 def names(name: str, namespace: str) -> list[str]:
     """All of it by title, for when the cluster cannot be looked at: "v1 Secret scs-observability/…"."""
-    agent_ = Agent(name, namespace, "")
+    agent_, node_namespace = Agent(name, namespace, ""), node_exporter.namespace_of(namespace)
     manifests = [
         workload.namespace(namespace),
+        workload.namespace(node_namespace),
         *agent.objects(agent_),
         *kube_state_metrics.objects(KubeStateMetrics(name, namespace)),
-        *node_exporter.objects(NodeExporter(name, namespace)),
+        *node_exporter.objects(NodeExporter(name, node_namespace)),
     ]
     secret = ObjectKey("v1", "Secret", namespace, agent.IDENTITY_SECRET)
     return sorted(str(key) for key in (*(identity(item) for item in manifests), secret))

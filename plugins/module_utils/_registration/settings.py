@@ -77,6 +77,7 @@ class Settings:
     scrape_interval: str
     profile: str
     kubelet_insecure_skip_verify: bool
+    node_exporter_port: int
     images: Mapping[str, str]
     resources: Mapping[str, Resources]
     labels: Mapping[str, str] | None = None
@@ -104,6 +105,7 @@ class Settings:
             scrape_interval=problems.of(overrides.interval, given("scrape_interval") or "30s", "scrape_interval"),
             profile=problems.of(overrides.profile, given("profile") or "minimal", "profile"),
             kubelet_insecure_skip_verify=given("kubelet_insecure_skip_verify") is not False,
+            node_exporter_port=problems.of(_port, given("node_exporter_port"), "node_exporter_port"),
             images=problems.of(_images, given("images") or {}),
             resources=problems.of(_resources, given("resources") or {}),
             labels=problems.of(_labels, given("labels"), "labels"),
@@ -253,6 +255,15 @@ def _sla_name(value: object, parameter: str) -> None:
             parameter=parameter,
             advice="Use 1 to 63 characters of a-z, A-Z, 0-9, '-', '_' and '.', with a letter or digit at both ends",
         )
+
+
+def _port(value: int | None, parameter: str) -> int:
+    port = node_exporter.PORT if value is None else value
+    if not 1024 <= port < 2**16:
+        raise InputError(
+            f"{port} is not between 1024 and 65535", parameter=parameter, advice="Below, only root may listen"
+        )
+    return port
 
 
 def _labels(given: object, parameter: str) -> dict[str, str] | None:

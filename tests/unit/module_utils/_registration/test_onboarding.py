@@ -18,7 +18,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, node_exporter
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 
@@ -402,7 +402,21 @@ def test_a_namespace_of_somebody_else_is_used_and_not_claimed(lab: Any) -> None:
     assert "labels" not in lab.kaas.objects[ObjectKey("v1", "Namespace", "", "theirs")]["metadata"]
 
 
-def test_our_own_namespace_admits_what_looks_at_the_host(lab: Any) -> None:
+def test_what_looks_at_the_host_has_a_namespace_of_its_own(lab: Any) -> None:
     register(lab.params(), False)
-    namespace = lab.kaas.objects[ObjectKey("v1", "Namespace", "", "scs-observability")]
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    levels = {
+        key.name: item["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        for key, item in lab.kaas.objects.items()
+        if key.kind == "Namespace" and "labels" in item["metadata"]
+    }
+    assert levels == {"scs-observability": "restricted", "scs-observability-nodes": "privileged"}
+    there = {key.name: key.namespace for key in lab.kaas.objects if key.kind in ("Deployment", "DaemonSet")}
+    assert {name for name, where in there.items() if where == "scs-observability-nodes"} == {node_exporter.NAME}
+
+
+def test_neither_namespace_of_somebody_else_is_touched(lab: Any) -> None:
+    for name in ("scs-observability", "scs-observability-nodes"):
+        lab.kaas.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    lab.forget()
+    register(lab.params(), False)
+    assert not [written for written in lab.kaas.written if written[1] == "Namespace"]
