@@ -340,8 +340,8 @@ def series_of(profile: str, job: str, extra: Sequence[str] = ()) -> tuple[Series
 _SAMPLES = {"minimal": 20_000, "full": 200_000}
 _SAMPLES_OF_OBJECTS = {"minimal": 200_000, "full": 500_000}
 _JOBS_OF_OBJECTS = (KUBE_STATE_METRICS, APISERVER, CADVISOR, INGRESS_NGINX, TRAEFIK)
-# What others than us run; the profile says nothing of it
-_SAMPLES_OF_OTHERS = 5_000
+# What others than us run; the profile says nothing of it. An agent remembers what it has refused for up to two hours.
+_SAMPLES_OF_OTHERS = 2_000
 _TARGETS_OF_OTHERS = 500
 
 
@@ -360,7 +360,7 @@ def limits(job: str, profile: str) -> dict[str, Any]:
         "sample_limit": _SAMPLES_OF_OTHERS,
         "target_limit": _TARGETS_OF_OTHERS,
         **result,
-        "body_size_limit": "16MB",
+        "body_size_limit": "4MB",
     }
 
 

@@ -123,7 +123,7 @@ def workloads(given: object, parameter: str) -> dict[str, Any]:
     problems = Problems()
     found = _only(_mapping(given, parameter), ("namespaces", "selector"), parameter, problems)
     namespaces = problems.of(_list, found.get("namespaces") or [], f"{parameter}.namespaces") or []
-    if not namespaces:
+    if "namespaces" not in found:
         problems.of(_refuse, "is required: an agent looks at no pods of other namespaces", f"{parameter}.namespaces")
     if len(namespaces) > MOST_NAMESPACES:
         problems.of(_refuse, f"has {len(namespaces)} entries, more than {MOST_NAMESPACES}", f"{parameter}.namespaces")
