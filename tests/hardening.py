@@ -21,6 +21,7 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("node-exporter", "pod", "host path"): "reads, and cannot write, the node's file systems",
     ("kube-state-metrics", "pod", "API token"): "reads the objects that its metrics are about",
     ("kaas-metric-importer", "pod", "API token"): "reads the registrations",
+    ("remote-write-gateway", "pod", "API token"): "reads which certificates are registered",
     ("prometheus", "pod", "API token"): "finds targets, and reads metrics of nodes and of the API server",
     ("prometheus-operator", "pod", "API token"): "makes Prometheus and Alertmanager of custom resources",
     ("agent", "pod", "API token"): "finds targets, and reads metrics of nodes and of the API server",

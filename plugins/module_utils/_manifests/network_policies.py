@@ -69,7 +69,10 @@ def _kube_state_metrics(name: str) -> Part:
 
 PARTS: dict[str, Part] = {
     "remote-write-gateway": Part(
-        {"name": "haproxy", "component": "remote-write-gateway"}, {"https": 8443, "metrics": 8404}
+        {"name": "haproxy", "component": "remote-write-gateway"},
+        {"https": 8443, "metrics": 8404},
+        # Who may write
+        outside=API_SERVER_PORTS,
     ),
     "web-gateway": Part({"name": "web-gateway"}, {"https": 8443, "metrics": 8404}, outside=(HTTPS_PORT,)),
     "thanos-receive": _thanos("receive", ports={"remote-write": 19291}, storage=True),

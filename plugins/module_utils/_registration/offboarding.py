@@ -26,7 +26,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
     plan_removal,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, node_exporter, workload
-from ansible_collections.scs.observability.plugins.module_utils._registration import parts
+from ansible_collections.scs.observability.plugins.module_utils._registration import parts, remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
     look_at_agent,
@@ -75,7 +75,8 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
     leaving = look_at_cluster(params, name, given, registration, owner, force=force)
     record_plan = removal_of_record(record)
-    plan = leaving.plan + record_plan
+    revocation = remote_write_clients.revocation(observer, observer_namespace, name)
+    plan = leaving.plan + revocation + record_plan
     result = {
         **plan.result(),
         "name": name,
@@ -96,6 +97,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             # An agent that still writes would make a cluster without registration of a forgotten one.
             gone = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in leaving.plan.changes]
             wait_gone(leaving.client, [*gone, *leaving.pods], timeout)
+    remote_write_clients.revoke(observer, observer_namespace, name)
     apply_plan(observer, record_plan)
     return result
 

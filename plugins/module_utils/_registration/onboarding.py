@@ -39,7 +39,13 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected, not_there
 from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import Discovered
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
-from ansible_collections.scs.observability.plugins.module_utils._registration import discovery, identity, parts, proof
+from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    discovery,
+    identity,
+    parts,
+    proof,
+    remote_write_clients,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Failure,
     Proof,
@@ -96,11 +102,12 @@ class Intended:
     manifests: tuple[Manifest, ...]
     observer: Plan
     status: Plan
+    clients: Plan
     kaas: Plan
 
     @property
     def plan(self) -> Plan:
-        return self.observer + self.status + self.kaas
+        return self.observer + self.status + self.clients + self.kaas
 
 
 def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -367,7 +374,8 @@ def intend(
         prune_kinds=parts.KINDS,
         force=force,
     ) + parts.roles_elsewhere(kaas, settings.name, settings.namespace, manifests)
-    return Intended(registration, manifests, observer_plan, status_plan(before, registration), kaas_plan)
+    clients = remote_write_clients.admission(observer, settings.observer_namespace, registration)
+    return Intended(registration, manifests, observer_plan, status_plan(before, registration), clients, kaas_plan)
 
 
 def wanted_registration(
@@ -451,6 +459,8 @@ def carry_out(
     apply_plan(observer, Plan(changes), force=force)
     if before is None or preliminary.status() != before.status():
         observer.apply_status(preliminary.status_manifest(), force=force)
+    # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
+    remote_write_clients.admit(observer, registration.observer, registration)
     if before is not None and before.certificate not in (None, registration.certificate):
         # An agent that came with it too early would lose what it sends then.
         time.sleep(ADMITTED_SECONDS)

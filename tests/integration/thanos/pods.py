@@ -26,8 +26,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._manifests import images
+from ansible_collections.scs.observability.plugins.module_utils._manifests import images, remote_write_clients
 from tests.integration.processes import binary, free_port
+from tests.integration.thanos.clients import Clients
 
 Manifest = dict[str, Any]
 T = TypeVar("T")
@@ -144,6 +145,7 @@ class Node:
 
     folder: Path
     addresses: dict[str, str] = field(default_factory=dict)
+    clients: Clients | None = None
 
     def translated(self, text: str, replacements: Mapping[str, str]) -> str:
         # Longer ones first: a name may be the beginning of another.
@@ -176,6 +178,15 @@ class Node:
         files = {folder / volume / name: text for volume, data in sources.items() for name, text in data.items()}
         return paths, files
 
+    def account(self, folder: Path, manifests: Sequence[Manifest]) -> dict[str, str]:
+        """Write what a pod proves itself to the API server with, and return what stands for it and for its address."""
+        if self.clients is None:
+            pytest.fail("a pod wants to ask the API server, and there is none")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.clients.account(manifests).items():
+            (folder / name).write_text(text)
+        return {remote_write_clients.ACCOUNT_PATH: str(folder), **self.clients.environment}
+
     @contextmanager
     def run(
         self,
@@ -200,6 +211,8 @@ class Node:
             self.addresses[f"{name}.{namespace}.svc.cluster.local:{number}"] = f"127.0.0.1:{ports[port]}"
             self.addresses[f"dnssrv+_{port}._tcp.{name}-headless.{namespace}.svc"] = f"127.0.0.1:{ports[port]}"
         replacements["$(POD_NAME)"] = f"{name}-0"
+        if template["spec"]["automountServiceAccountToken"]:
+            replacements.update(self.account(folder / "account", manifests))
 
         def deliver(changed: Sequence[Manifest]) -> None:
             _ignored, files = self.mounted(folder, changed, template)
