@@ -301,6 +301,35 @@ def test_the_namespaces_say_so(site: Any) -> None:
         assert live["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == level
 
 
+SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? ")
+
+
+def count(text: str, job: dict[str, Any]) -> int:
+    """The series that a job keeps of an answer."""
+    kept = 0
+    for sample in filter(None, map(SAMPLE.match, text.splitlines())):
+        labels = {"__name__": sample[1], **dict(re.findall(r'(\w+)="([^"]*)"', sample[2] or ""))}
+        kept += all(
+            bool(re.fullmatch(rule["regex"], ";".join(labels.get(name, "") for name in rule["source_labels"])))
+            is (rule["action"] == "keep")
+            for rule in job["metric_relabel_configs"]
+        )
+    return kept
+
+
+def test_minimal_is_a_fraction_of_full(site: Any, kaas_server: Any) -> None:
+    """Of an API server, which has three quarters of all series; figures of whole clusters are in docs/collection.md."""
+    site.register()
+    answer = kubectl(kaas_server, "get", "--raw", "/metrics")
+    counted = {}
+    for profile in ("minimal", "full"):
+        content = agent.configuration(agent.Agent("any", "any", "https://gateway", profile=profile))
+        (job,) = [item for item in content["scrape_configs"] if item["job_name"] == "apiserver"]
+        counted[profile] = count(answer, job)
+    assert counted["full"] > 1000
+    assert 0 < counted["minimal"] <= counted["full"] / 4
+
+
 # A target of a customer that runs amok
 
 
