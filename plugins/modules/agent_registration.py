@@ -485,6 +485,19 @@ timings:
   returned: when O(state=present) and something was proven
   type: dict
   sample: {applied: 1.3, agent_ready: 4.6, all_ready: 6.2, first_sample: 14.8, all_jobs: 37.2}
+link:
+  description:
+    - The link of the way from the agent to the query that is broken, one of V(dns), V(tcp), V(tls), V(certificate),
+      V(gateway), V(receive), V(query), V(clock), and V(unknown) when nothing points at one.
+    - V(certificate) is the agent's, V(tls) the gateway's.
+  returned: when the proof fails
+  type: str
+  sample: tcp
+seen:
+  description: What was seen of the way, the agent's last messages included.
+  returned: when the proof fails
+  type: list
+  elements: str
 left:
   description: What was left in the KaaS cluster because it could not be looked at (with O(force=true)).
   returned: when O(state=absent)

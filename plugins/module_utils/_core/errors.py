@@ -220,4 +220,15 @@ class StorageError(ObservabilityError):
 
 
 class ProofError(ObservabilityError):
-    """No fresh sample came through from the cluster to the query path."""
+    """No fresh sample came through from the cluster to the query path; ``link`` is what of the way is broken."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        link: str = "unknown",
+        advice: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, advice=advice, details={"link": link, **(details or {})})
+        self.link = link

@@ -104,6 +104,8 @@ WIRING: tuple[tuple[str, str, str], ...] = (
     (ANYBODY, "remote-write-gateway", "https"),
     (ANYBODY, "web-gateway", "https"),
     ("remote-write-gateway", "thanos-receive", "remote-write"),
+    # How many series each cluster has
+    ("thanos-receive", "prometheus", "http"),
     ("thanos-query-frontend", "thanos-query", "http"),
     ("thanos-query", "thanos-receive", "grpc"),
     ("thanos-query", "thanos-store", "grpc"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import AGENT
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import Answer, QueryApi
 
 # What every scrape adds of its own: up, scrape_duration_seconds, scrape_samples_scraped,
@@ -44,8 +45,13 @@ class ClusterSamples:
 
     @property
     def last_up(self) -> float | None:
-        """The time of the newest sample of a target that was up."""
-        return max((job.last_up for job in self.jobs.values() if job.last_up is not None), default=None)
+        """The time of the newest sample of a target that was up.
+
+        The agent itself is no sign of life: it writes as well when nothing that it scrapes answers.
+        """
+        return max(
+            (job.last_up for name, job in self.jobs.items() if name != AGENT and job.last_up is not None), default=None
+        )
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,11 @@ def newest_sample(api: QueryApi, cluster: str) -> float | None:
     """The time of the newest sample of a cluster; None when there is none to be seen. One query."""
     answer = api.query(f'max(timestamp(up{{cluster="{cluster}"}}))')
     return answer.samples[0].value if answer.samples else None
+
+
+def has_samples_ahead(api: QueryApi, cluster: str) -> bool:
+    """Whether there are samples of a time that is still to come, as far as receive lets them in (10 minutes)."""
+    return bool(api.query(f'count(last_over_time(up{{cluster="{cluster}"}}[10m] offset -10m))').samples)
 
 
 def observer_time(api: QueryApi) -> float:

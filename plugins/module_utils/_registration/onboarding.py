@@ -191,6 +191,7 @@ def _register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         evidence = proof.Proof(
             api=api,
             kaas=kaas,
+            observer=observer,
             wanted=parts.agent_of(settings),
             jobs=registration.jobs,
             interval=settings.interval_seconds,

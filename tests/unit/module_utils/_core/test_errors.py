@@ -32,7 +32,11 @@ def test_the_message_has_parameter_problem_and_advice() -> None:
 
 
 def test_without_parameter_and_advice_there_is_only_the_problem() -> None:
-    assert ProofError("no sample of alpha").result() == {"msg": "no sample of alpha", "error": "proof_error"}
+    assert NotReadyError("no pod").result() == {"msg": "no pod", "error": "not_ready_error"}
+
+
+def test_a_proof_that_fails_names_the_link() -> None:
+    assert ProofError("no sample", link="dns").result() == {"msg": "no sample", "error": "proof_error", "link": "dns"}
 
 
 def test_details_are_part_of_the_result_and_cannot_replace_the_message() -> None:

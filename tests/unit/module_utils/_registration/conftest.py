@@ -145,6 +145,9 @@ class Cluster:
     def logs(self, pod: str, namespace: str, container: str = "", tail_lines: int = 20, previous: bool = False) -> str:
         return ""
 
+    def pod_get(self, namespace: str, pod: str, port: int, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        raise ApiError(self.host, "get", f"pods/proxy {namespace}/{pod}", 503, "nothing listens there")
+
     def service_get(
         self, namespace: str, service: str, port: str | int, path: str, query: Mapping[str, str] | None = None
     ) -> bytes:
