@@ -47,14 +47,19 @@ class Source:
     key_parameter: str = PRIVATE_KEY
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Source | None:
-        """Read certificate, private_key and private_key_passphrase; None when neither of the first two is given."""
+    def of(cls, params: Mapping[str, Any], *, key_elsewhere: bool = False) -> Source | None:
+        """Read certificate, private_key and private_key_passphrase; None when neither of the first two is given.
+
+        With ``key_elsewhere`` there may be a certificate without a key: what it signs is signed elsewhere.
+        """
         certificate, key = params.get(CERTIFICATE), params.get(PRIVATE_KEY)
         passphrase = params.get(PASSPHRASE)
         if not certificate and not key:
             if passphrase:
                 raise InputError("is of no use without private_key", parameter=PASSPHRASE)
             return None
+        if certificate and not key and not passphrase and key_elsewhere:
+            return cls(certificate, "")
         if not certificate or not key:
             missing, other = (CERTIFICATE, PRIVATE_KEY) if key else (PRIVATE_KEY, CERTIFICATE)
             raise InputError(f"is required with {other}", parameter=missing)
@@ -63,7 +68,8 @@ class Source:
 
 @needs_cryptography
 def authority_of(source: Source, now: datetime, *, signs_servers: bool) -> KeyPair:
-    """Return the authority of ``source`` as it is kept: its own certificate alone, and its key without a passphrase.
+    """Return the authority of ``source`` as it is kept: its own certificate alone, and its key (if it is given)
+    without a passphrase.
 
     What follows the first certificate is its chain up to a root. It is left out: who trusts the root trusts everything
     that the root ever signed. ``signs_servers`` is whether it signs servers too, beside clients.
@@ -74,7 +80,7 @@ def authority_of(source: Source, now: datetime, *, signs_servers: bool) -> KeyPa
     _check_time(certificate, now, parameter)
     _check_public_key(certificate, parameter)
     _check_authority(certificate, parameter, signs_servers=signs_servers)
-    return KeyPair(_pem(certificate), _key(source, certificate))
+    return KeyPair(_pem(certificate), _key(source, certificate) if source.key else "")
 
 
 @needs_cryptography

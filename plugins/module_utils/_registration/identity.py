@@ -86,9 +86,9 @@ def certificate_of(secret: Mapping[str, Any]) -> Certificate:
 
 
 def previous_of(
-    before: Registration | None, current: Certificate, live: Mapping[str, Any] | None, now: datetime
+    before: Registration | None, current: Certificate, live: str, now: datetime
 ) -> PreviousCertificate | None:
-    """Return the certificate that is let in beside the ``current`` one, if any; ``live`` is what the agent has.
+    """Return the certificate that is let in beside the ``current`` one, if any; ``live`` is the agent's fingerprint.
 
     A run that was interrupted may have registered one that the agent never got: then the one that it has counts.
     """
@@ -98,7 +98,7 @@ def previous_of(
     if registered.fingerprint == current.fingerprint:
         is_over = previous is not None and now - datetime.fromisoformat(previous.replaced) >= OVERLAP
         return None if is_over else previous
-    if previous is not None and previous.fingerprint == _fingerprint(live):
+    if previous is not None and previous.fingerprint == live:
         return previous
     if datetime.fromisoformat(registered.expires) <= now:
         return None
@@ -109,10 +109,11 @@ def _is_registered(live: Mapping[str, Any] | None, before: Registration | None) 
     """A registration that lost its status, as backups restore it, takes over what is there."""
     if live is None or before is None:
         return False
-    return before.certificate is None or before.certificate.fingerprint == _fingerprint(live)
+    return before.certificate is None or before.certificate.fingerprint == fingerprint_of(live)
 
 
-def _fingerprint(secret: Mapping[str, Any] | None) -> str:
+def fingerprint_of(secret: Mapping[str, Any] | None) -> str:
+    """The fingerprint of the certificate in a Secret, empty when there is none."""
     try:
         return fingerprint(secret_text(secret or {}, "tls.crt") or "")
     except InputError:

@@ -29,6 +29,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts, remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
+    announce_leaving,
     look_at_agent,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
@@ -89,8 +90,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         return result
 
     if registration is not None and registration.phase != "deleting":
-        # Whoever set the phase before: from here on the silence of this cluster is wanted.
-        observer.apply(registration.in_phase("deleting").manifest(), force=True)
+        announce_leaving(observer, registration)
     if leaving.client is not None:
         apply_plan(leaving.client, leaving.plan)
         if wait and leaving.plan.changed:

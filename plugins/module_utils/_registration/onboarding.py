@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     ApiError,
     InputError,
+    NotReadyError,
     ObservabilityError,
     Problems,
 )
@@ -38,7 +39,11 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected, not_there
 from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import Discovered
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import (
+    DEFAULT_SERVICE,
+    QueryApi,
+    QueryError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
     discovery,
     identity,
@@ -71,8 +76,12 @@ DEFAULT_PROOF_TIMEOUT = 120
 DEFAULT_WAIT_TIMEOUT = 300
 # Of looking again at a registration that others write at the same moment
 ROUNDS = 5
-# In these every replica of the gateway has read that another certificate is let in.
+# In these every replica of the gateway has read who is let in. It has patience with a certificate that was just made,
+# but one that is given may be old, and what an agent sends too early would be lost.
 ADMITTED_SECONDS = 5.0
+# What an API server says of a field that its definition does not have, and for how long it may after an update of it
+NOT_DECLARED = "field not declared in schema"
+SERVED_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class Intended:
     status: Plan
     clients: Plan
     kaas: Plan
+    certificate_is_given: bool
 
     @property
     def plan(self) -> Plan:
@@ -351,7 +361,9 @@ def intend(
         jobs=collected.jobs,
         control_plane=observed.discovered.control_plane,
         certificate=current,
-        previous_certificate=identity.previous_of(before, current, observed.identity_secret, now),
+        previous_certificate=identity.previous_of(
+            before, current, identity.fingerprint_of(observed.identity_secret), now
+        ),
     ).after(before, now)
     manifests = (
         *parts.objects(settings, observed.namespace, observed.observer, collected, observed.node_namespace),
@@ -363,10 +375,10 @@ def intend(
         created_only.append(workload.namespace(settings.observer_namespace))
     observer_plan = plan_objects(
         observer,
-        [kaas_cluster.definition(), registration.manifest(), *created_only],
+        [kaas_cluster.definition(), *created_only],
         force=force,
         create_only=[key_of(item) for item in created_only],
-    )
+    ) + registration_plan(observer, before, registration, force=force)
     kaas_plan = plan_objects(
         kaas,
         manifests,
@@ -376,7 +388,15 @@ def intend(
         force=force,
     ) + parts.roles_elsewhere(kaas, settings.name, settings.namespace, manifests)
     clients = remote_write_clients.admission(observer, settings.observer_namespace, registration)
-    return Intended(registration, manifests, observer_plan, status_plan(before, registration), clients, kaas_plan)
+    return Intended(
+        registration,
+        manifests,
+        observer=observer_plan,
+        status=status_plan(before, registration),
+        clients=clients,
+        kaas=kaas_plan,
+        certificate_is_given=settings.provided is not None,
+    )
 
 
 def wanted_registration(
@@ -407,6 +427,45 @@ def wanted_registration(
         uid=before.uid if before else "",
         version=before.version if before else "",
     )
+
+
+def registration_plan(
+    observer: KubernetesClient, before: Registration | None, after: Registration, *, force: bool
+) -> Plan:
+    """What has to change in the registration, also while the definition there is that of an older release.
+
+    That one cannot tell, because it refuses fields that it does not know.
+    """
+    try:
+        return plan_objects(observer, [after.manifest()], force=force)
+    except ApiError as error:
+        if NOT_DECLARED not in error.reason:
+            raise
+    return Plan(
+        (
+            Change(
+                action="update" if before else "create",
+                api_version=kaas_cluster.API_VERSION,
+                kind=kaas_cluster.KIND,
+                name=after.name,
+                before={"spec": before.manifest()["spec"]} if before else None,
+                after={"spec": after.manifest()["spec"]},
+                manifest=after.manifest(),
+            ),
+        )
+    )
+
+
+def served(write: Callable[[], Any]) -> Any:
+    """Write a registration. An API server takes a moment until it knows the fields of a new definition."""
+    deadline = time.monotonic() + SERVED_TIMEOUT
+    while True:
+        try:
+            return write()
+        except ApiError as error:
+            if NOT_DECLARED not in error.reason or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def status_plan(before: Registration | None, after: Registration) -> Plan:
@@ -453,17 +512,15 @@ def carry_out(
         preliminary = registration.in_phase(before.phase if before else "provisioning")
     # That the last run failed holds until one has gone well.
     preliminary = replace(preliminary, failure=before.failure if before else None).after(before, now)
-    changes = tuple(
-        replace(change, manifest=preliminary.conditional_manifest()) if change.kind == kaas_cluster.KIND else change
-        for change in intended.observer.changes
-    )
-    apply_plan(observer, Plan(changes), force=force)
+    changes = intended.observer.changes
+    apply_plan(observer, Plan(tuple(item for item in changes if item.kind != kaas_cluster.KIND)), force=force)
+    if any(item.kind == kaas_cluster.KIND for item in changes):
+        served(partial(observer.apply, preliminary.conditional_manifest(), force=force))
     if before is None or preliminary.status() != before.status():
-        observer.apply_status(preliminary.status_manifest(), force=force)
+        served(partial(observer.apply_status, preliminary.status_manifest(), force=force))
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
     remote_write_clients.admit(observer, registration.observer, registration)
-    if before is not None and before.certificate not in (None, registration.certificate):
-        # An agent that came with it too early would lose what it sends then.
+    if intended.clients.changed and intended.certificate_is_given:
         time.sleep(ADMITTED_SECONDS)
     apply_plan(kaas, intended.kaas, force=force)
     return preliminary
@@ -479,8 +536,21 @@ def conclude(observer: KubernetesClient, registration: Registration, left: Regis
         phase = activate(observer, registration.name, left.phase, force=force)
     final = replace(registration.in_phase(phase), failure=None).after(left, datetime.now(UTC))
     if final.status() != left.status():
-        phase = observer.apply_status(final.status_manifest(), force=force)["spec"]["phase"]
+        phase = served(partial(observer.apply_status, final.status_manifest(), force=force))["spec"]["phase"]
     return phase
+
+
+def announce_leaving(observer: KubernetesClient, registration: Registration) -> None:
+    """Whoever set the phase before: from here on the silence of this cluster is wanted. Raises ApiError."""
+    leaving = registration.in_phase("deleting")
+    observer.apply(leaving.manifest(), force=True)
+    try:
+        status = leaving.after(registration, datetime.now(UTC)).status_manifest()
+        observer.apply_status(status, force=True)
+    except ApiError as error:
+        # The definition of an older release does not know since when a phase is.
+        if NOT_DECLARED not in error.reason:
+            raise
 
 
 def remember_failure(observer: KubernetesClient, name: str, observer_namespace: str, error: ObservabilityError) -> None:
@@ -497,9 +567,10 @@ def remember_failure(observer: KubernetesClient, name: str, observer_namespace: 
 
 
 def _link_of(error: ObservabilityError) -> str:
-    """What of the way failed: as the error says, or whose API server was asked."""
+    """What of the way failed: as the error says, or by its kind, or whose API server was asked."""
+    kinds = {QueryError: "query", NotReadyError: "agent"}
     asked = {"kubeconfig": "cluster", "observer_kubeconfig": "observer"}
-    return str(error.details.get("link") or asked.get(error.parameter or "") or "unknown")
+    return str(error.details.get("link") or kinds.get(type(error)) or asked.get(error.parameter or "") or "unknown")
 
 
 def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) -> str:

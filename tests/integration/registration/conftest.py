@@ -15,7 +15,6 @@ import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
-from ansible_collections.scs.observability.plugins.module_utils._registration import onboarding
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 from tests.integration.api_server import ApiServer, running_api_server
@@ -95,9 +94,3 @@ def site(observer_server: ApiServer, kaas_server: ApiServer) -> Iterator[Site]:
     for record in result.observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
         result.observer.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, record["metadata"]["name"])
     result.deregister()
-
-
-@pytest.fixture(autouse=True)
-def no_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to learn of another certificate."""
-    monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 0.0)

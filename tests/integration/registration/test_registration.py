@@ -346,6 +346,83 @@ def test_a_definition_of_another_release_is_brought_up_to_date(site: Any) -> Non
     assert site.register()["changed"] is False
 
 
+def test_what_holds_for_one_cluster_stays_until_it_is_taken_back(site: Any) -> None:
+    own = {
+        "labels": {"stage": "production"},
+        "suspended": True,
+        "overrides": {
+            "profile": "full",
+            "scrape_interval": "1m",
+            "extra_jobs": [{"name": "shop", "service": "shop", "namespace": "shop", "port": 8080, "path": "/m"}],
+            "extra_series": {"kubelet": ["kubelet_started_pods_total"]},
+            "resources": {"agent": {"limits": {"memory": "1Gi"}}},
+        },
+    }
+    planned = site.register(check=True, **own)
+    done = site.register(**own)
+    assert planned["changes"] == done["changes"]
+    spec = site.record()["spec"]
+    assert (spec["labels"], spec["suspended"]) == (own["labels"], True)
+    assert spec["collection"]["profile"] == "full"
+    for changes in ({}, own, {"profile": "minimal", "scrape_interval": "15s"}):
+        assert site.register(**changes)["changes"] == []
+
+    # What is taken away from a list or a dictionary goes, and nothing of it stays behind.
+    fewer = {"overrides": {"resources": {"node_exporter": {"limits": {"memory": "64Mi"}}}}}
+    site.register(**fewer)
+    assert site.record()["spec"]["overrides"] == fewer["overrides"]
+    site.register(labels={}, suspended=False, overrides={})
+    assert not {"labels", "suspended", "overrides"} & set(site.record()["spec"])
+    assert site.record()["spec"]["collection"]["profile"] == "minimal"
+
+
+def test_a_certificate_is_renewed_on_request(site: Any) -> None:
+    first = site.register()["certificate"]
+    renewed = site.register(renew=True)
+    assert renewed["certificate"] != first
+    status = site.record()["status"]
+    assert status["certificate"] == renewed["certificate"]
+    assert status["previousCertificate"] == renewed["previous_certificate"]
+    assert status["previousCertificate"]["fingerprint"] == first["fingerprint"]
+    assert [line.split()[2] for line in renewed["changes"]] == ["KaaSCluster/status", "Secret"]
+    assert site.register()["changes"] == []
+
+
+def test_a_run_that_fails_is_told_of_until_one_goes_well(site: Any, kaas_server: Any) -> None:
+    site.register()
+    since = site.record()["status"]["phaseSince"]
+    with pytest.raises(ApiError):
+        site.register(kubeconfig=str(kaas_server.kubeconfig(server=f"https://127.0.0.1:{free_port()}")))
+    failure = site.record()["status"]["failure"]
+    assert (failure["link"], "127.0.0.1" in failure["message"]) == ("cluster", True)
+    assert site.register()["changes"] == []
+    assert "failure" not in site.record()["status"]
+    assert site.record()["status"]["phaseSince"] == since
+
+
+def test_a_registration_of_an_older_release_is_gone_on_with(site: Any) -> None:
+    """Its definition knew less, and so does its object."""
+    site.register()
+    record = site.record()
+    older = kaas_cluster.definition()
+    properties = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    for part, names in (("spec", ("labels", "suspended", "overrides")), ("status", ("previousCertificate", "failure"))):
+        for name in names:
+            del properties[part]["properties"][name]
+    for name in ("phaseSince", "controlPlane"):
+        del properties["status"]["properties"][name]
+    site.observer.apply(older)
+    kept = {name: record["status"][name] for name in ("certificate",)}
+    bare = Registration.of({**record, "status": kept})
+    site.observer.apply_status(bare.status_manifest(), force=True)
+
+    result = site.register(labels={"stage": "production"}, suspended=True)
+    assert result["certificate"] == kept["certificate"]
+    assert site.record()["spec"]["suspended"] is True
+    assert site.record()["status"]["phaseSince"] == record["metadata"]["creationTimestamp"]
+    assert site.register()["changes"] == []
+
+
 def test_the_agent_is_found_where_it_was_registered(site: Any) -> None:
     site.register()
     for operation in (site.register, site.deregister):

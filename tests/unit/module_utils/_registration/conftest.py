@@ -122,6 +122,14 @@ class Cluster:
         self.touch(self.objects[key])
         return self.objects[key]
 
+    def merge(self, manifest: Mapping[str, Any]) -> Manifest:
+        """Of data alone."""
+        key = identity(manifest)
+        self.written.append(("merge", key.kind, key.name))
+        data = {**self.objects[key]["data"], **manifest["data"]}
+        self.objects[key]["data"] = {name: value for name, value in data.items() if value is not None}
+        return self.objects[key]
+
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
         key = identity(manifest)
         if dry_run:
