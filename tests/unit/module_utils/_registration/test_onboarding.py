@@ -347,7 +347,7 @@ def test_a_replaced_agent_has_to_prove_itself(lab: Any) -> None:
 
     lab.thanos.answer = watch
     lab.forget()
-    register(lab.params(scrape_interval="15s"), False)
+    register(lab.params(images={"agent": "registry.example.org/prometheus:v3.17.0"}), False)
     assert asked_before[:2] == [True, False]  # once before anything is done, once more when the new one runs
 
 
@@ -556,7 +556,8 @@ def test_a_renewal_lets_both_in_before_the_agent_gets_the_new_one(lab: Any, gate
     # Nothing restarts. What comes last is the proof, unless it is that of the same second.
     written = [(verb, kind) for verb, kind, _name in order]
     assert written[:3] == [("apply_status", "KaaSCluster"), ("merge", "ConfigMap"), ("apply", "Secret")]
-    assert set(written[3:]) <= {("apply_status", "KaaSCluster")}
+    # The pod is annotated, so that its kubelet brings the Secret at once.
+    assert set(written[3:]) <= {("apply_status", "KaaSCluster"), ("apply", "Pod")}
     assert planned["changes"] == renewed["changes"]
     assert renewed["changes"] == [
         f"update {kaas_cluster.API_VERSION} KaaSCluster/status alpha",
