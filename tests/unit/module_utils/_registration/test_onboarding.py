@@ -553,7 +553,7 @@ def test_a_renewal_lets_both_in_before_the_agent_gets_the_new_one(lab: Any, gate
     assert status(lab)["certificate"] == renewed["certificate"]
     assert status(lab)["previousCertificate"] == renewed["previous_certificate"]
     assert gateway() == f"active {renewed['certificate']['fingerprint']} {first['fingerprint']}"
-    # Nothing restarts. What comes last is the proof, unless it is that of the same second.
+    # Nothing restarts: the pod is told to look. What comes last is the proof, unless it is that of the same second.
     written = [(verb, kind) for verb, kind, _name in order]
     assert written[:3] == [("apply_status", "KaaSCluster"), ("merge", "ConfigMap"), ("apply", "Secret")]
     # The pod is annotated, so that its kubelet brings the Secret at once.
