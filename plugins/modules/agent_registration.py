@@ -177,6 +177,65 @@ options:
     description:
       - Certificates (PEM) by which the agent knows the gateway. Without it, the observer's own authority C(internal).
     type: str
+  additional_observers:
+    description:
+      - Further observers of the same cluster, two at most. It is registered and proven at each, and its agent writes
+        to all of them with a certificate of each. One that is away holds up no other.
+      - An observer that the agent writes to and that is not named here any more is not dropped but refused, unless
+        O(force=true) or it is the one in O(move_from). To leave one of several, use O(state=absent) for that one.
+      - What is registered of the cluster at one observer holds for another one that does not know it yet, if it is not
+        given.
+    type: list
+    elements: dict
+    suboptions:
+      observer_kubeconfig:
+        description: Path of its kubeconfig.
+        type: path
+      observer_kubeconfig_content:
+        description: Its kubeconfig as text.
+        type: str
+      observer_context:
+        description: The context of its kubeconfig.
+        type: str
+      observer_namespace:
+        description: The namespace of its components, C(scs-observability) unless given.
+        type: str
+      query_frontend:
+        description: Name of the Service of its query API, C(thanos-query-frontend) unless given.
+        type: str
+      remote_write_url:
+        description: The address of its gateway. Required for O(state=present).
+        type: str
+      remote_write_ca:
+        description: Certificates (PEM) by which the agent knows its gateway.
+        type: str
+      client_certificate:
+        description: A certificate (PEM) for it, where the key of its authority C(tenants) is not there.
+        type: str
+      client_key:
+        description: The private key of that certificate.
+        type: str
+  move_from:
+    description:
+      - The observer that the cluster leaves for this one. The agent writes to both until this one has proven that it
+        receives, and to the former one no more after that. Then the registration there is removed, as by
+        O(state=absent). No sample is lost, and nobody is alerted.
+      - An interrupted run is repeated. Once the cluster has moved, this does nothing, whether the former observer
+        is there or not. One that does not answer while the agent still writes to it is left with O(force=true).
+    type: dict
+    suboptions:
+      observer_kubeconfig:
+        description: Path of its kubeconfig.
+        type: path
+      observer_kubeconfig_content:
+        description: Its kubeconfig as text.
+        type: str
+      observer_context:
+        description: The context of its kubeconfig.
+        type: str
+      observer_namespace:
+        description: The namespace of its components, C(scs-observability) unless given.
+        type: str
   scrape_interval:
     description: How often targets are scraped, between V(5s) and V(2m).
     type: str
@@ -233,6 +292,7 @@ options:
     description:
       - With O(state=present), take over fields that another field manager owns, and a cluster whose agent belongs to
         another observer. That observer then hears nothing more of it.
+      - With O(move_from), leave an observer that does not answer. Its registration of the cluster stays there.
       - With O(state=absent), remove the registration although the KaaS cluster does not answer (or answers with a
         status of 500 and more, as load balancers without a server behind do), is not the one that was registered, or
         was taken over by another observer. RV(left) tells what was left there. A kubeconfig that cannot be used and
@@ -269,6 +329,25 @@ EXAMPLES = r"""
 - name: Say how long it took and what is not there
   ansible.builtin.debug:
     msg: "{{ shop.series }} series after {{ shop.seconds }} s, missing: {{ shop.missing_jobs }}"
+
+- name: Have it observed by a second observer as well, on another site
+  scs.observability.agent_registration:
+    name: shop-prod
+    kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+    remote_write_url: https://metrics.example.org/api/v1/receive
+    additional_observers:
+      - observer_kubeconfig: /etc/kubernetes/second.kubeconfig
+        remote_write_url: https://metrics.second.example.org/api/v1/receive
+
+- name: Move it from one observer to another
+  scs.observability.agent_registration:
+    name: shop-prod
+    kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+    observer_kubeconfig: /etc/kubernetes/second.kubeconfig
+    remote_write_url: https://metrics.second.example.org/api/v1/receive
+    move_from:
+      observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
 
 - name: Announce maintenance
   scs.observability.agent_registration:
@@ -427,6 +506,40 @@ timings:
   returned: when O(state=present) and something was proven
   type: dict
   sample: {applied: 1.3, agent_ready: 4.6, all_ready: 6.2, first_sample: 14.8, all_jobs: 37.2}
+queue:
+  description: What the agent's queue of remote write to this observer is called, C(remote_name) in its metrics.
+  returned: when O(state=present)
+  type: str
+  sample: observer
+observers:
+  description: What became of the cluster at each observer, in the order in which they are named.
+  returned: when O(state=present) and there are O(additional_observers) or O(move_from)
+  type: list
+  elements: dict
+  contains:
+    observer:
+      description: UID of the observer's cluster and its namespace.
+      type: str
+      sample: 5b8e7c1e-0d2b-4c39-8a57-0f6b4f0f2a11/scs-observability
+    queue:
+      description: As RV(queue).
+      type: str
+    phase:
+      description: As RV(phase).
+      type: str
+    certificate:
+      description: As RV(certificate).
+      type: dict
+    seconds:
+      description: As RV(seconds).
+      type: float
+    series:
+      description: As RV(series).
+      type: int
+    missing_jobs:
+      description: As RV(missing_jobs).
+      type: list
+      elements: dict
 link:
   description:
     - The link of the way from the agent to the query that is broken, one of V(dns), V(tcp), V(tls), V(certificate),
@@ -454,9 +567,21 @@ left_reason:
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
 from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, OBSERVER, WAIT
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
-from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
-from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+from ansible_collections.scs.observability.plugins.module_utils._registration.observers import (
+    deregister,
+    register,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.overrides import PARTS
+
+OBSERVER_OPTIONS: dict[str, dict[str, object]] = {
+    **OBSERVER,
+    "observer_namespace": {"type": "str"},
+    "query_frontend": {"type": "str"},
+    "remote_write_url": {"type": "str"},
+    "remote_write_ca": {"type": "str"},
+    "client_certificate": {"type": "str"},
+    "client_key": {"type": "str", "no_log": True},
+}
 
 
 def main() -> None:
@@ -491,6 +616,11 @@ def main() -> None:
             "query_frontend": {"type": "str", "default": "thanos-query-frontend"},
             "remote_write_url": {"type": "str"},
             "remote_write_ca": {"type": "str"},
+            "additional_observers": {"type": "list", "elements": "dict", "options": OBSERVER_OPTIONS},
+            "move_from": {
+                "type": "dict",
+                "options": {**OBSERVER, "observer_namespace": OBSERVER_OPTIONS["observer_namespace"]},
+            },
             "scrape_interval": {"type": "str", "default": "30s"},
             "profile": {"type": "str", "default": "minimal"},
             "kubelet_insecure_skip_verify": {"type": "bool", "default": True},

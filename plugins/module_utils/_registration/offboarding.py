@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
@@ -23,9 +24,15 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.read
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
     apply_plan,
     plan_namespace_removal,
+    plan_objects,
     plan_removal,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, scrape_jobs, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    kaas_cluster,
+    scrape_jobs,
+    workload,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts, remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
@@ -36,6 +43,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     Registration,
     refuse_other_observer,
 )
+from ansible_collections.scs.observability.plugins.module_utils._registration.reload import apply_and_reload
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     agent_namespace,
     cluster_name,
@@ -54,6 +62,7 @@ class Leaving:
     """What of the KaaS cluster is to be removed; ``left`` is what cannot be looked at, ``reason`` why."""
 
     client: KubernetesClient | None = None
+    namespace: str = ""
     plan: Plan = field(default_factory=Plan)
     pods: tuple[ObjectKey, ...] = ()
     left: tuple[str, ...] = ()
@@ -61,8 +70,12 @@ class Leaving:
     warnings: tuple[str, ...] = ()
 
 
-def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Take a cluster out as the module's parameters say, and return the module's result."""
+def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Company | None = None) -> dict[str, Any]:
+    """Take a cluster off one observer as the module's parameters say, and return the module's result.
+
+    ``company`` are other observers that its agent belongs to (observers.deregister goes through all of them).
+    """
+    company = company or parts.Company()
     name = cluster_name(params)
     given, observer_namespace = namespace(params, "namespace", ""), namespace(params, "observer_namespace")
     timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
@@ -74,10 +87,11 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     registration = Registration.of(record) if record else None
     refuse_other_observer(registration, observer_namespace)
     owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
-    leaving = look_at_cluster(params, name, given, registration, owner, force=force)
+    leaving = look_at_cluster(params, name, given, registration, owner, company=company, force=force)
     record_plan = removal_of_record(record)
     revocation = remote_write_clients.revocation(observer, observer_namespace, name)
     plan = leaving.plan + revocation + record_plan
+    company.runs.append(parts.Run(revocation + record_plan, leaving.plan))
     result = {
         **plan.result(),
         "name": name,
@@ -92,10 +106,14 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if registration is not None and registration.phase != "deleting":
         announce_leaving(observer, registration)
     if leaving.client is not None:
-        apply_plan(leaving.client, leaving.plan)
+        apply_and_reload(leaving.client, leaving.plan, name, leaving.namespace, force=force, wait=wait)
         if wait and leaving.plan.changed:
             # An agent that still writes would make a cluster without registration of a forgotten one.
-            gone = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in leaving.plan.changes]
+            gone = [
+                ObjectKey(c.api_version, c.kind, c.namespace, c.name)
+                for c in leaving.plan.changes
+                if c.action == "delete"
+            ]
             wait_gone(leaving.client, [*gone, *leaving.pods], timeout)
     remote_write_clients.revoke(observer, observer_namespace, name)
     apply_plan(observer, record_plan)
@@ -103,9 +121,16 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def look_at_cluster(
-    params: Mapping[str, Any], name: str, given: str, registration: Registration | None, owner: str, *, force: bool
+    params: Mapping[str, Any],
+    name: str,
+    given: str,
+    registration: Registration | None,
+    owner: str,
+    *,
+    company: parts.Company,
+    force: bool,
 ) -> Leaving:
-    """Plan the removal in the KaaS cluster.
+    """Plan the removal in the KaaS cluster: of everything, or of what this observer has of an agent that stays.
 
     With ``force`` one that does not answer, that is another one, or whose agent is another observer's, is let be. A
     kubeconfig that leads nowhere and a cluster that does not let us stay errors: the agent may write on.
@@ -116,8 +141,13 @@ def look_at_cluster(
     obstacle: ApiError | InputError | None
     try:
         uid, installed = look_at_agent(client)
-        obstacle = other_cluster(registration, uid) or (installed.other_observer(owner) if installed else None)
+        obstacle = other_cluster(registration, uid)
+        if obstacle is None and installed is not None and installed.is_of(company.observers):
+            return Leaving()
+        obstacle = obstacle or (installed.other_observer(owner) if installed else None)
         if obstacle is None:
+            if installed is not None and installed.name == name and installed.without(owner, company):
+                return leaving_of_observer(client, installed, owner, force=force)
             if installed is not None and installed.name == name:
                 kaas_namespace = agent_namespace(name, given, [registered, installed.namespace])
             elif f"{uid}/{kaas_namespace}" == owner:
@@ -160,7 +190,34 @@ def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str)
     pod_keys = tuple(identity(pod) for pod in client.list("v1", "Pod", kaas_namespace, selector))
     removed = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in plan.changes]
     plan += plan_namespace_removal(client, kaas_namespace, [*removed, *pod_keys])
-    return Leaving(client, plan, pod_keys)
+    return Leaving(client, kaas_namespace, plan, pod_keys)
+
+
+def leave(client: KubernetesClient, owner: str, *, wait: bool, force: bool) -> Plan:
+    """Have the agent write to one of its observers no more, without asking that one. Return what was done."""
+    _uid, found = look_at_agent(client)
+    if found is None or not found.without(owner, parts.Company()):
+        return Plan()
+    leaving = leaving_of_observer(client, found, owner, force=force)
+    apply_and_reload(client, leaving.plan, found.name, found.namespace, force=force, wait=wait)
+    return leaving.plan
+
+
+def leaving_of_observer(client: KubernetesClient, found: parts.Installed, owner: str, *, force: bool) -> Leaving:
+    """What one of several observers has of an agent: its part of the configuration, and the certificate."""
+    config_map, *secrets = client.parallel(
+        [
+            partial(client.get, "v1", "ConfigMap", agent.NAME, found.namespace),
+            *(partial(client.get, "v1", "Secret", name, found.namespace) for name in agent.IDENTITY_SECRETS),
+        ]
+    )
+    targets = parts.written_to(found, secrets, config_map)
+    stay = [target for target in targets if target.observer != owner]
+    plan = plan_objects(client, parts.objects_without(found, owner, stay, config_map), force=force)
+    plan += plan_removal(
+        client, workload.owner(found.name), found.namespace, [("v1", "Secret")], keep=partial(parts.is_secret_of, stay)
+    )
+    return Leaving(client, found.namespace, plan)
 
 
 def removal_of_record(record: Manifest | None) -> Plan:

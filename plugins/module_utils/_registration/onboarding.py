@@ -54,6 +54,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     refuse_own_cluster,
     timestamp,
 )
+from ansible_collections.scs.observability.plugins.module_utils._registration.reload import apply_and_reload
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     Settings,
     agent_namespace,
@@ -79,17 +80,18 @@ SERVED_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Observed:
-    """Both worlds before anything is done. ``observer`` is whose the agent will be, ``start`` is None when no proof is
-    asked for.
+    """Both worlds before anything is done. ``target`` is this observer as the agent will write to it, ``others`` whom
+    it writes to as well, ``start`` is None when no proof is asked for.
     """
 
-    observer: str
     cluster_uid: str
     registration: Registration | None
     authorities: Mapping[str, KeyPair]
     missing_authorities: tuple[Manifest, ...]
     observer_namespace: Manifest | None
     namespace: Manifest | None
+    target: agent.Target
+    others: tuple[agent.Target, ...]
     identity_secret: Manifest | None
     start: proof.Start | None
 
@@ -108,16 +110,21 @@ class Intended:
 
     @property
     def plan(self) -> Plan:
-        return self.observer + self.status + self.clients + self.kaas
+        return self.at_observer + self.kaas
+
+    @property
+    def at_observer(self) -> Plan:
+        return self.observer + self.status + self.clients
 
 
-def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring a cluster on board as the module's parameters say, and return the module's result.
+def register(params: Mapping[str, Any], check_mode: bool, company: parts.Company | None = None) -> dict[str, Any]:
+    """Bring a cluster on board of one observer as the module's parameters say, and return the module's result.
 
-    A registration remembers that a run failed, unless it was refused what it asked for.
+    A registration remembers that a run failed, unless it was refused what it asked for. ``company`` are other observers
+    that the agent belongs to (observers.register goes through all of them).
     """
     try:
-        return _register(params, check_mode)
+        return _register(params, check_mode, company or parts.Company())
     except InputError:
         raise
     except ObservabilityError as error:
@@ -128,7 +135,7 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         raise
 
 
-def _register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+def _register(params: Mapping[str, Any], check_mode: bool, company: parts.Company) -> dict[str, Any]:
     started = time.monotonic()
     now = datetime.now(UTC)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
@@ -142,8 +149,11 @@ def _register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     problems.refuse()
     api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
 
-    settings, observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now, force=force)
+    settings, observed = observe(
+        observer, kaas, settings, api if prove and not check_mode else None, now, company=company, force=force
+    )
     intended = intend(observer, kaas, settings, observed, now, proven=prove and not settings.suspended, force=force)
+    company.runs.append(parts.Run(intended.at_observer, intended.kaas, observed.target))
     registration = intended.registration
     result: dict[str, Any] = {
         **intended.plan.result(),
@@ -162,11 +172,12 @@ def _register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "series": None,
         "missing_jobs": [],
         "timings": {},
+        "queue": observed.target.name,
     }
     if check_mode:
         return result
 
-    left = carry_out(observer, kaas, intended, observed.registration, now, force=force)
+    left = carry_out(observer, kaas, intended, observed.registration, now, force=force, wait=wait)
     agent_keys, other_keys = parts.workloads(intended.manifests)
     deadline = time.monotonic() + wait_timeout
 
@@ -218,6 +229,7 @@ def observe(
     api: QueryApi | None,
     now: datetime,
     *,
+    company: parts.Company,
     force: bool,
 ) -> tuple[Settings, Observed]:
     """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
@@ -229,30 +241,34 @@ def observe(
     owner = f"{observer_uid}/{settings.observer_namespace}"
     registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     registration, settings = settle(
-        settings, registered, installed, cluster_uid=cluster_uid, observer_uid=observer_uid, force=force
+        settings, registered, installed, company, cluster_uid=cluster_uid, observer_uid=observer_uid, force=force
     )
     try:
         authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
     except InputError as error:
         error.parameter = "observer_namespace"
         raise
-    there, secret = kaas.parallel(
+    there, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
-            partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
+            partial(kaas.get, "v1", "ConfigMap", agent.NAME, settings.namespace),
+            *(partial(kaas.get, "v1", "Secret", name, settings.namespace) for name in agent.IDENTITY_SECRETS),
         ]
     )
+    targets = parts.written_to(installed, secrets, config_map)
+    target, others = parts.placed(targets, owner, company, settings.remote_write_url)
     # In maintenance a cluster may be silent, that is what it is for; suspended, it has to be.
     phase = settings.phase or (registration.phase if registration else "")
     return settings, Observed(
-        observer=owner,
         cluster_uid=cluster_uid,
         registration=registration,
         authorities=authorities,
         missing_authorities=tuple(missing),
         observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
         namespace=there,
-        identity_secret=secret,
+        target=target,
+        others=others,
+        identity_secret=secrets[target.place],
         start=proof.observe_start(api, settings.name)
         if api is not None and phase != "maintenance" and not settings.suspended
         else None,
@@ -263,6 +279,7 @@ def settle(
     settings: Settings,
     registered: Sequence[Registration],
     installed: parts.Installed | None,
+    company: parts.Company,
     *,
     cluster_uid: str,
     observer_uid: str,
@@ -278,7 +295,7 @@ def settle(
     if not problems.found:
         problems.of(refuse_other_observer, registration, settings.observer_namespace)
         owner = f"{observer_uid}/{settings.observer_namespace}"
-        problems.of(partial(refuse_other_agent, force=force), installed, settings.name, owner)
+        problems.of(partial(refuse_other_agent, company=company, force=force), installed, settings.name, owner)
     if not problems.found:
         known = [registration.namespace if registration else "", installed.namespace if installed else ""]
         place = problems.of(agent_namespace, settings.name, settings.namespace, known)
@@ -293,13 +310,15 @@ def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
     return uid_of(kaas), parts.installed(kaas.get(*parts.BINDING))
 
 
-def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str, *, force: bool) -> None:
+def refuse_other_agent(
+    installed: parts.Installed | None, name: str, owner: str, *, company: parts.Company, force: bool
+) -> None:
     """A cluster has one agent. One of another observer is taken over with ``force`` alone, one of another name never:
     its selectors cannot be changed.
     """
     if installed is None:
         return
-    error = installed.other_observer(owner)
+    error = installed.left_out(owner, company)
     if error is not None and not force:
         error.advice = f"{error.advice}, or take it over with force: true: the other one then hears nothing more of it"
         raise error
@@ -326,7 +345,7 @@ def intend(
     before = observed.registration
     secret = identity.secret_of(
         settings,
-        agent.IDENTITY_SECRET,
+        observed.target.secret,
         parts.identity_labels(settings),
         observed.identity_secret,
         before,
@@ -334,6 +353,7 @@ def intend(
         internal_certificate=settings.remote_write_ca or observed.authorities[INTERNAL].certificate,
         now=now,
     )
+    secret["metadata"]["annotations"][agent.OBSERVER_ANNOTATION] = observed.target.observer
     current = identity.certificate_of(secret)
     registration = replace(
         wanted_registration(settings, observed.cluster_uid, before, proven=proven),
@@ -342,7 +362,7 @@ def intend(
             before, current, identity.fingerprint_of(observed.identity_secret), now
         ),
     ).after(before, now)
-    manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
+    manifests = (*parts.objects(settings, observed.namespace, observed.target, observed.others), secret)
 
     created_only: list[Manifest] = list(observed.missing_authorities)
     if observed.observer_namespace is None:
@@ -359,6 +379,7 @@ def intend(
         owner=workload.owner(settings.name),
         owner_namespace=settings.namespace,
         prune_kinds=parts.KINDS,
+        keep=partial(parts.is_secret_of, observed.others),
         force=force,
     )
     clients = remote_write_clients.admission(observer, settings.observer_namespace, registration)
@@ -475,6 +496,7 @@ def carry_out(
     now: datetime,
     *,
     force: bool,
+    wait: bool,
 ) -> Registration:
     """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet.
 
@@ -496,7 +518,7 @@ def carry_out(
     remote_write_clients.admit(observer, registration.observer, registration)
     if intended.clients.changed and intended.certificate_is_given:
         time.sleep(ADMITTED_SECONDS)
-    apply_plan(kaas, intended.kaas, force=force)
+    apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)
     return preliminary
 
 

@@ -99,7 +99,10 @@ class Cluster:
             if expected and expected != (live or {"metadata": {}})["metadata"].get(precondition):
                 raise ApiError(self.host, "patch", str(key), 409, "the object has been modified")
         result = copy.deepcopy(dict(manifest))
-        if live is not None:
+        if key.kind == "Pod" and live is not None:
+            # Made by a controller, so what is applied to it comes on top.
+            result = {**live, "metadata": {**live["metadata"], **result["metadata"]}}
+        elif live is not None:
             kept = {name: value for name, value in live["metadata"].items() if name not in ("labels", "annotations")}
             result["metadata"] = {**result["metadata"], **kept}
             if "status" in live:
