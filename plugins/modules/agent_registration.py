@@ -39,7 +39,8 @@ options:
     description:
       - V(present) registers the cluster and brings its agent to what is described here.
       - V(absent) sets the phase C(deleting), so that the silence to come alerts nobody, removes from the cluster
-        exactly what was made, and then removes the registration. Metrics that were collected stay.
+        exactly what was made, and then removes the registration. Metrics that were collected stay, and their name is
+        given to no cluster of another O(customer), until they have expired or O(erase) has removed them.
     type: str
     choices: [present, absent]
     default: present
@@ -299,6 +300,20 @@ options:
         credentials that are not accepted stay errors, because the agent may be writing on.
     type: bool
     default: false
+  erase:
+    description:
+      - With O(state=absent), also remove what the observer holds of the cluster, or of one that was taken off board
+        before. For the latter no kubeconfig is needed, and the cluster is not looked at.
+      - Removed are its database in receive, which is restarted for that (agents keep their data meanwhile), and its
+        blocks in the bucket, once no store gateway serves them any more (within O(wait_timeout), longer than store
+        gateways take to look at the bucket again, which is 3 minutes). With O(wait=false) blocks are only marked, and
+        the compactor deletes them a day later.
+      - What the observer itself recorded about the cluster (its registration, results of rules, alerts) is in blocks
+        with everybody's. RV(erasure) lists them with the date at which they expire.
+      - It needs the rights in O(observer_namespace) with which the observer was deployed.
+      - Run it again until RV(erasure.state) is V(done).
+    type: bool
+    default: false
 notes:
   - The status of the registration (time, duration and number of series of the last proof, and why the last run failed)
     is written by every run that proves something or fails. It is what was observed, so it does not count as a change.
@@ -310,6 +325,7 @@ notes:
     accordingly soon.
 requirements:
   - cryptography 42 or newer
+  - botocore, for O(erase)
 seealso:
   - module: scs.observability.observer_info
 """
@@ -399,6 +415,18 @@ EXAMPLES = r"""
     force: true
     kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
     observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+
+- name: Erase what was collected of a cluster that was taken out before
+  scs.observability.agent_registration:
+    name: shop-prod
+    state: absent
+    erase: true
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+  register: erased
+
+- name: Say what is left, and until when
+  ansible.builtin.debug:
+    var: erased.erasure
 """
 
 RETURN = r"""
@@ -562,6 +590,49 @@ left_reason:
   description: Why it could not be looked at; empty when nothing is left.
   returned: when O(state=absent)
   type: str
+erasure:
+  description: How far it is erased.
+  returned: when O(state=absent) and O(erase=true)
+  type: dict
+  contains:
+    state:
+      description:
+        - V(done) when no block, no series, no entry at the gateway and no registration of the cluster is left, read
+          back through query from all stores and for all the time that they hold. V(pending) otherwise.
+      type: str
+      sample: pending
+    receive:
+      description:
+        - What became of its database in receive; V(removed), V(absent) when there was none, V(pending) when the restart
+          was not waited for. V(present) in check mode.
+      type: str
+      sample: removed
+    blocks_removed:
+      description: How many blocks in the bucket were removed, or would be in check mode.
+      type: int
+      sample: 42
+    left:
+      description: What the observer recorded about the cluster, in blocks with everybody's.
+      type: list
+      elements: dict
+      contains:
+        block:
+          description: The block's ULID; empty for what is not in a block of the bucket yet.
+          type: str
+          sample: 01JC0V5E7Q2Y3N8Z4W6R9T1KMP
+        owner:
+          description:
+            - Which component wrote it; C(prometheus), C(rule), or C(observer) for what the compactor joined of both.
+          type: str
+          sample: prometheus
+        expires:
+          description: When it is gone by the compactor's retention, V(never) without one; empty without a block.
+          type: str
+          sample: "2026-05-02T10:00:00Z"
+    reasons:
+      description: What else it is not done for.
+      type: list
+      elements: str
 """
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
@@ -629,6 +700,7 @@ def main() -> None:
             "proof": {"type": "bool", "default": True},
             "proof_timeout": {"type": "int", "default": 120},
             "force": {"type": "bool", "default": False},
+            "erase": {"type": "bool", "default": False},
             **KUBERNETES,
             **OBSERVER,
             **WAIT,

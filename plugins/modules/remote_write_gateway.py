@@ -13,9 +13,10 @@ author:
 description:
   - Deploys HAProxy as the only door for the metrics of customers' clusters. It asks for a client certificate of the
     authority C(tenants) (TLS 1.3) and makes the tenant of its common name, whatever the request says.
-  - Only certificates that are registered get in. Each pod looks every 2 seconds at the ConfigMap
+  - Only certificates that are registered get in. Each pod looks every second at the ConfigMap
     C(remote-write-clients), into which M(scs.observability.agent_registration) writes and which this module brings to
-    what the registrations say. Who is suspended gets 503, by which an agent keeps its samples, who is not registered 403.
+    what the registrations say. Who is suspended gets 503, by which an agent keeps its samples, who is not registered
+    403, by which it drops them.
   - Only C(POST /api/v1/receive) is served. Requests are limited in size and time, and reach receive when they are
     complete. Receive knows the gateway by a certificate that nothing else has.
   - The authorities C(tenants) and C(internal) are made once and kept as Secrets in the namespace, unless

@@ -47,6 +47,7 @@ PAGE = 500
 _JSON = ("Content-Type", "application/json")
 _APPLY = ("Content-Type", "application/apply-patch+yaml")
 _MERGE = ("Content-Type", "application/merge-patch+json")
+_STRATEGIC_MERGE = ("Content-Type", "application/strategic-merge-patch+json")
 _ACCEPT_METADATA = ("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json")
 _ACCEPT_DISCOVERY = ("Accept", "application/json;as=APIGroupDiscoveryList;g=apidiscovery.k8s.io;v=v2")
 
@@ -132,16 +133,18 @@ class KubernetesClient:
         """Apply the status of an object that is there; what else the manifest has is of no effect."""
         return self._apply(manifest, "/status", dry_run, force)
 
-    def merge(self, manifest: Mapping[str, Any]) -> Manifest | None:
+    def merge(self, manifest: Mapping[str, Any], *, strategic: bool = False) -> Manifest | None:
         """Write just what the manifest has into an object, whoever wrote it before; None removes a key.
 
-        Return the object, or None when it is not there.
+        Return the object, or None when it is not there. ``strategic`` merges lists by the names of their elements,
+        where the API server itself has the kind.
         """
         key = identity(manifest)
         request = _Request("patch", _described(*key))
         path = _path(key.api_version, key.kind, key.namespace, key.name)
         query = {"fieldManager": FIELD_MANAGER}
-        response = self._send(request, "PATCH", path, query, headers=[_MERGE], body=manifest)
+        header = _STRATEGIC_MERGE if strategic else _MERGE
+        response = self._send(request, "PATCH", path, query, headers=[header], body=manifest)
         return None if response.status == 404 else self._object(request, response)
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:

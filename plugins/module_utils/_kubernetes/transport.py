@@ -95,7 +95,10 @@ class Transport:
                     raise Unreachable(str(error)) from error.__cause__
                 retry_after = None
             except (OSError, http.client.HTTPException) as error:
-                if not delays or not idempotent or isinstance(error, TimeoutError | ssl.SSLError):
+                # A server ends connections that are not used for a while, a kept one just before it is used again.
+                lost = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+                final = isinstance(error, TimeoutError | ssl.SSLError) and not lost
+                if not delays or not idempotent or final:
                     raise Unreachable(reason_of(error)) from error
                 retry_after = None
             else:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only door for customers' clusters: HAProxy, which makes the tenant of the client certificate.
 
-Only certificates that are registered get in (remote_write_clients), looked up for each request. Nothing of a request reaches receive before the request is complete, so that slow clients cost only the gateway.
+Only certificates that are registered get in (remote_write_clients), looked up for each request. Nothing of a request
+reaches receive before the request is complete, so that slow clients cost only the gateway.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ NAME = "remote-write-clients"
 # Without this key it is not all of them that was read. No cluster can be called so.
 COMPLETE = "_complete"
 # Seconds between two looks of a gateway
-INTERVAL = 2
+INTERVAL = 1
 ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 # In the map, beside the certificates, once they have been read
 READ = "read"
@@ -110,26 +110,32 @@ local MAP = "$map"
 local last, clients, counts = nil, {}, {active = 0, suspended = 0}
 local read_at, failures, failing = 0, 0, false
 
+local function demand(condition, problem)
+  return condition or error(problem, 0)
+end
+
 local function read()
   -- The kubelet renews it.
-  local file = assert(io.open(TOKEN_FILE))
+  local file = demand(io.open(TOKEN_FILE))
   local token = file:read("a")
   file:close()
   local host = HOST:find(":") and "[" .. HOST .. "]" or HOST
   local answer = core.httpclient():get{
     url = URL, dst = host .. ":" .. PORT, timeout = 2000, headers = {authorization = {"Bearer " .. token}},
   }
-  assert(answer.status == 200, "the API server answers with status " .. tostring(answer.status))
+  demand(answer.status == 200, "the API server answers with status " .. tostring(answer.status))
   -- Neither names nor values have braces: what has no end was not read to its end.
   local data = (answer.body or ""):match('"data":(%b{})')
-  assert(data and data:find('"$complete":', 1, true), "the ConfigMap is not complete")
+  demand(data and data:find('"$complete":', 1, true), "the ConfigMap is not complete")
   return data
 end
 
 local function update(data)
   local wanted, found = {}, {active = 0, suspended = 0}
   for cluster, state, fingerprints in data:gmatch('"([a-z0-9-]+)":"(%l+) ([a-f0-9 ]+)"') do
-    if found[state] then
+    -- What is not the name of a cluster does not become a tenant.
+    local is_name = #cluster <= 63 and not cluster:find("^-") and not cluster:find("-$$")
+    if is_name and found[state] then
       found[state] = found[state] + 1
       for fingerprint in fingerprints:gmatch("%x+") do
         wanted[fingerprint] = state .. "/" .. cluster

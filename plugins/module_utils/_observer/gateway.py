@@ -180,7 +180,7 @@ def _ensure_absent(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any
 def settings_of(params: Mapping[str, Any]) -> Settings:
     """Read the module's parameters; InputError names the one that cannot work."""
     service_type, node_port = parameters.service(params)
-    limits = {name: _limit(params, name) for name in LIMITS}
+    limits: dict[str, Any] = {name: _limit(params, name) for name in LIMITS}
     settings = Settings(
         name=parameters.name(params, DEFAULT_NAME),
         namespace=parameters.namespace(params),
@@ -200,7 +200,8 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     )
     if "memory" in (settings.resources.get("limits") or {}) and settings.buffers < gateway.FEWEST_BUFFERS:
         raise InputError(
-            f"{settings.buffers} requests of {settings.max_body_bytes} bytes fit in it, at least {gateway.FEWEST_BUFFERS} must",
+            f"{settings.buffers} requests of {settings.max_body_bytes} bytes fit in it, "
+            f"at least {gateway.FEWEST_BUFFERS} must",
             parameter="resources.limits.memory",
             advice="The gateway holds each request in memory until it is complete: raise it, or lower max_body_bytes",
         )

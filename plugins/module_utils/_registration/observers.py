@@ -134,6 +134,12 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Take a cluster off all observers that are named; where its agent has others, it goes on writing to them."""
     if not params.get("additional_observers"):
         return offboarding.deregister(params, check_mode)
+    if params.get("erase"):
+        raise InputError(
+            "and additional_observers exclude each other",
+            parameter="erase",
+            advice="Take the cluster off board first, then erase its data at each observer by itself",
+        )
     named = [observer.look() for observer in _named(params)]
     _refuse_twice(named)
     runs: list[tuple[str, parts.Run]] = []

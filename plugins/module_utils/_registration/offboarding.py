@@ -1,12 +1,17 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A KaaS cluster leaves on purpose: announced first, so that its silence is no failure, and forgotten last."""
+"""A KaaS cluster leaves on purpose: announced first, so that its silence is no failure, and forgotten last.
+
+Each step can be the last one of a run that is interrupted: the next run goes on from there, and until the record is
+gone its phase says that all of this is wanted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -33,7 +38,11 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     scrape_jobs,
     workload,
 )
-from ansible_collections.scs.observability.plugins.module_utils._registration import parts, remote_write_clients
+from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    former,
+    parts,
+    remote_write_clients,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     DEFAULT_WAIT_TIMEOUT,
     announce_leaving,
@@ -79,35 +88,78 @@ def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Compa
     name = cluster_name(params)
     given, observer_namespace = namespace(params, "namespace", ""), namespace(params, "observer_namespace")
     timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
-    wait, force = params.get("wait") is not False, bool(params.get("force"))
+    wait, force, erase = params.get("wait") is not False, bool(params.get("force")), bool(params.get("erase"))
 
-    require_kubeconfig(params)
+    if not erase:
+        require_kubeconfig(params)
     observer = KubernetesClient.from_parameters(params, "observer_")
     record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
     registration = Registration.of(record) if record else None
     refuse_other_observer(registration, observer_namespace)
-    owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
-    leaving = look_at_cluster(params, name, given, registration, owner, company=company, force=force)
+    if erase and registration is None:
+        leaving = Leaving()
+    else:
+        require_kubeconfig(params)
+        owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
+        leaving = look_at_cluster(params, name, given, registration, owner, company=company, force=force)
     record_plan = removal_of_record(record)
     revocation = remote_write_clients.revocation(observer, observer_namespace, name)
     plan = leaving.plan + revocation + record_plan
     company.runs.append(parts.Run(revocation + record_plan, leaving.plan))
-    result = {
-        **plan.result(),
+    result: dict[str, Any] = {
         "name": name,
         "phase": "absent",
         "left": list(leaving.left),
         "left_reason": leaving.reason,
         "warnings": list(leaving.warnings),
     }
-    if check_mode:
-        return result
+    if erase:
+        # A module is compiled anew in each run; erasing needs the S3 client and half of the observer.
+        from ansible_collections.scs.observability.plugins.module_utils._registration import erasure  # noqa: PLC0415
 
-    if registration is not None and registration.phase != "deleting":
-        announce_leaving(observer, registration)
+        holdings = erasure.look(observer, observer_namespace, name)
+        if check_mode:
+            erased, result["erasure"] = erasure.would_be(observer, observer_namespace, holdings)
+            plan += erased
+    if not check_mode:
+        offboard(
+            observer,
+            name,
+            registration,
+            leaving,
+            observer_namespace=observer_namespace,
+            timeout=timeout if wait else None,
+            force=force,
+        )
+        remote_write_clients.revoke(observer, observer_namespace, name)
+        apply_plan(observer, record_plan)
+        if erase:
+            erased, result["erasure"] = erasure.erase(
+                observer, observer_namespace, holdings, wait=wait, timeout=timeout
+            )
+            plan += erased
+    return {**plan.result(), **result}
+
+
+def offboard(
+    observer: KubernetesClient,
+    name: str,
+    registration: Registration | None,
+    leaving: Leaving,
+    *,
+    observer_namespace: str,
+    timeout: float | None,
+    force: bool,
+) -> None:
+    """The agent goes, in the order in which nobody is alerted; without ``timeout`` that is not waited for."""
+    if registration is not None:
+        if registration.phase != "deleting":
+            announce_leaving(observer, registration)
+        # Before its record goes, or nobody would know any more whose the data are.
+        former.remember(observer, observer_namespace, name, former.Former.of(registration, datetime.now(UTC)))
     if leaving.client is not None:
-        apply_and_reload(leaving.client, leaving.plan, name, leaving.namespace, force=force, wait=wait)
-        if wait and leaving.plan.changed:
+        apply_and_reload(leaving.client, leaving.plan, name, leaving.namespace, force=force, wait=timeout is not None)
+        if timeout is not None and leaving.plan.changed:
             # An agent that still writes would make a cluster without registration of a forgotten one.
             gone = [
                 ObjectKey(c.api_version, c.kind, c.namespace, c.name)
@@ -115,9 +167,6 @@ def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Compa
                 if c.action == "delete"
             ]
             wait_gone(leaving.client, [*gone, *leaving.pods], timeout)
-    remote_write_clients.revoke(observer, observer_namespace, name)
-    apply_plan(observer, record_plan)
-    return result
 
 
 def look_at_cluster(

@@ -39,6 +39,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.client i
     QueryError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    former,
     identity,
     parts,
     proof,
@@ -141,6 +142,7 @@ def _register(params: Mapping[str, Any], check_mode: bool, company: parts.Compan
     wait, force = params.get("wait") is not False, bool(params.get("force"))
     prove = params.get("proof") is not False and wait
     problems = Problems()
+    problems.of(refuse_erasing, params)
     settings = problems.of(Settings.of, params)
     wait_timeout = problems.of(seconds, params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     proof_timeout = problems.of(seconds, params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
@@ -222,6 +224,12 @@ def _register(params: Mapping[str, Any], check_mode: bool, company: parts.Compan
     return result
 
 
+def refuse_erasing(params: Mapping[str, Any]) -> None:
+    """Nothing is erased of a cluster that comes."""
+    if params.get("erase"):
+        raise InputError("is for a cluster that leaves", parameter="erase", advice="Give it with state: absent")
+
+
 def observe(
     observer: KubernetesClient,
     kaas: KubernetesClient,
@@ -243,6 +251,14 @@ def observe(
     registration, settings = settle(
         settings, registered, installed, company, cluster_uid=cluster_uid, observer_uid=observer_uid, force=force
     )
+    if registration is None:
+        former.refuse(
+            observer,
+            settings.observer_namespace,
+            settings.name,
+            cluster_uid=cluster_uid,
+            customer=settings.customer or "",
+        )
     try:
         authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
     except InputError as error:
@@ -515,7 +531,8 @@ def carry_out(
     if before is None or preliminary.status() != before.status():
         served(partial(observer.apply_status, preliminary.status_manifest(), force=force))
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
-    remote_write_clients.admit(observer, registration.observer, registration)
+    if before is None or intended.clients.changed:
+        remote_write_clients.admit(observer, registration.observer, registration)
     if intended.clients.changed and intended.certificate_is_given:
         time.sleep(ADMITTED_SECONDS)
     apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)

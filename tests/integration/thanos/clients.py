@@ -31,7 +31,9 @@ class Clients:
         self.api: KubernetesClient = server.client()
         self.entries: dict[str, str] = {}
         self.api.apply(workload.namespace(namespace))
-        self.api.apply(remote_write_clients.config_map(namespace, {}, []), force=True)
+        # Without those of former tests
+        self.api.delete("v1", "ConfigMap", remote_write_clients.NAME, namespace)
+        self.api.create(remote_write_clients.config_map(namespace, {}, []))
 
     def write(self, name: str, entry: str | None) -> None:
         """Write a cluster's entry, as the registration does; None removes it."""

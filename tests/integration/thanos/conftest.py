@@ -39,6 +39,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.certif
     issue,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component
+from ansible_collections.scs.observability.plugins.module_utils._manifests.kaas_cluster import DNS_LABEL_PATTERN
 from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from tests.integration import remote_write
@@ -111,7 +112,7 @@ class Identities:
         who = (authority, common_name)
         if who not in self.issued:
             self.issued[who] = issue(self.authorities[authority], common_name, self.now, client=True, server=False)
-            if authority == "tenants" and re.fullmatch("[a-z0-9-]+", common_name):
+            if authority == "tenants" and re.fullmatch(DNS_LABEL_PATTERN, common_name):
                 self.register(common_name, self.issued[who])
         pair = self.issued[who]
         # A file of its own: several threads may be the same cluster at once.

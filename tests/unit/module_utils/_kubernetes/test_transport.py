@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from http.client import RemoteDisconnected
+from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -235,6 +235,25 @@ class TestTls:
         transport = Transport(connection, sleep=lambda _: None)
         with closing(transport):
             return transport.request("GET", "/").body
+
+    @pytest.mark.parametrize("ended", [ssl.SSLEOFError(8, "EOF occurred"), ssl.SSLZeroReturnError(6, "closed")])
+    def test_a_kept_connection_that_the_server_ended_is_replaced(
+        self, api: ScriptedApi, secure: Connection, monkeypatch: pytest.MonkeyPatch, ended: ssl.SSLError
+    ) -> None:
+        send, ends = HTTPConnection.endheaders, iter([ended])
+
+        def end(connection: HTTPConnection, body: bytes | None = None) -> None:
+            if connection in used and (error := next(ends, None)):
+                raise error
+            used.append(connection)
+            send(connection, body)
+
+        used: list[HTTPConnection] = []
+        monkeypatch.setattr(HTTPConnection, "endheaders", end)
+        transport = Transport(secure, sleep=lambda _: None)
+        with closing(transport):
+            assert [transport.request("GET", "/").body for _number in range(2)] == [b"ok", b"ok"]
+        assert len(used) == 2
 
     def test_both_sides_show_a_certificate(self, secure: Connection) -> None:
         assert self.get(secure) == b"ok"

@@ -42,6 +42,16 @@ _READY = {
 _ESTABLISHED = {"conditions": [{"type": "Established", "status": "True"}]}
 
 
+def _merge(into: Manifest, patch: Mapping[str, Any]) -> None:
+    for name, value in patch.items():
+        if value is None:
+            into.pop(name, None)
+        elif isinstance(value, Mapping):
+            _merge(into.setdefault(name, {}), value)
+        else:
+            into[name] = value
+
+
 class Cluster:
     """What the code under test uses of an API server: one field manager, no validation, everything ready at once.
 
@@ -123,13 +133,15 @@ class Cluster:
         self.touch(self.objects[key])
         return self.objects[key]
 
-    def merge(self, manifest: Mapping[str, Any]) -> Manifest:
-        """Of data alone."""
+    def merge(self, manifest: Mapping[str, Any], *, strategic: bool = False) -> Manifest | None:
         key = identity(manifest)
+        live = self.objects.get(key)
+        if live is None:
+            return None
         self.written.append(("merge", key.kind, key.name))
-        data = {**self.objects[key]["data"], **manifest["data"]}
-        self.objects[key]["data"] = {name: value for name, value in data.items() if value is not None}
-        return self.objects[key]
+        _merge(live, {name: value for name, value in manifest.items() if name != "metadata"})
+        self.touch(live)
+        return live
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
         key = identity(manifest)

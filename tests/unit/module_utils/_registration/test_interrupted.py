@@ -8,19 +8,21 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 from tests.unit.module_utils._registration.conftest import Cluster, Lab
 
 Run = Callable[[dict[str, Any], bool], dict[str, Any]]
 
-WRITES = ("apply", "apply_status", "create", "delete")
+WRITES = ("apply", "apply_status", "create", "merge", "delete")
 # What is another with every run
 VOLATILE = ("uid", "resourceVersion", "creationTimestamp")
 # Given with the certificate, or at the time
@@ -79,6 +81,8 @@ def state(cluster: Cluster) -> dict[Any, Any]:
         if key.kind == "Secret":
             item["data"] = sorted(item["data"])
             item["metadata"].pop("annotations", None)
+        if key.name == kaas_cluster.FORMER_CLUSTERS:
+            item["data"] = {name: replace(former.read(text), until="") for name, text in item["data"].items()}
         if key.kind == kaas_cluster.KIND:
             item["status"] = {name: value for name, value in item["status"].items() if name not in OF_THE_MOMENT}
         found[key] = item

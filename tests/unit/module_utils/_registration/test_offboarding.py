@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import NOT_DECLARED, register
 
@@ -36,6 +37,7 @@ def test_exactly_what_was_made_goes_in_the_right_order(registered: Any) -> None:
     assert registered.observer.phases == ["deleting"]
     assert order[0] == ("apply", "KaaSCluster", "alpha")
     assert order[-1] == ("delete", "KaaSCluster", "alpha")
+    assert former.find(registered.observer, "scs-observability", "alpha") is not None
     assert ("delete", "Namespace", "scs-observability") in order[1:-1]
 
 
