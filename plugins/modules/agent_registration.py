@@ -112,8 +112,10 @@ options:
       extra_jobs:
         description:
           - Jobs beside those that every agent has, as a list of dictionaries. Each has a C(name), and either
-            C(targets), a list of C(host:port), or a Service by C(service), C(namespace) and C(port). It may have a
-            C(path) (C(/metrics) otherwise), a C(scheme) (V(http) or V(https)) and an C(interval).
+            C(targets), a list of C(host:port), or a Service by C(service), C(namespace) and the number of its C(port),
+            of which every pod is scraped. It may have a C(path) (C(/metrics) otherwise), a C(scheme) (V(http) or
+            V(https)) and an C(interval).
+          - A Service that is not there yet is waited for, see RV(not_collected).
           - An agent has no credentials for what it scrapes, because it must not read Secrets.
         type: list
         elements: dict
@@ -135,11 +137,25 @@ options:
           node_exporter:
             description: Resources of node-exporter.
             type: dict
+          blackbox_exporter:
+            description: Resources of the blackbox exporter.
+            type: dict
       workloads:
-        description: Which of the customer's own workloads are scraped.
+        description:
+          - Which of the customer's own workloads are scraped, as the job C(workloads). C(namespaces) is a list, and
+            C(selector) says which labels a pod there must have, like V(monitoring=true). Nothing else in these
+            namespaces is looked at.
+          - Scraped is the port that the annotation C(prometheus.io/port) names, otherwise each whose name is
+            C(metrics) or ends in C(-metrics). The annotations C(prometheus.io/path), C(prometheus.io/scheme) and
+            C(prometheus.io/scrape) (V(false)) are heeded.
         type: dict
       blackbox:
-        description: What is asked over HTTP from inside of the cluster.
+        description:
+          - What is probed from inside of the cluster, as the job C(blackbox). C(targets) is a list of dictionaries,
+            each with a C(name) and a C(url) (C(http://), C(https://), C(tcp://), C(tls://) or C(dns://)), and with a
+            C(module) where the one for the scheme will not do. The modules are those of the role's
+            C(observer_endpoints).
+          - With it the cluster gets a blackbox exporter, which trusts public authorities and that of the cluster.
         type: dict
   renew:
     description:
@@ -170,6 +186,8 @@ options:
     description:
       - The namespace in the KaaS cluster. It is made when it is missing, and removed again with the last thing in it.
         One that somebody else made is used and left.
+      - It admits what Pod Security calls C(restricted) alone. What looks at the host, node-exporter, is in another one
+        of the same name with C(-nodes) behind it.
       - Without it, the one that is registered, and C(scs-observability) for a new cluster. An agent does not move,
         another namespace than the registered one is refused. Take the cluster off board first.
     type: str
@@ -265,6 +283,12 @@ options:
         ones. Turn it off where the cluster's authority signs the kubelets' serving certificates.
     type: bool
     default: true
+  node_exporter_port:
+    description:
+      - Port of node-exporter on the network of each node, for clusters where something else has this one. The
+        customer's own node-exporter has 9100 as a rule.
+    type: int
+    default: 19100
   images:
     description: Image references, for a mirror or another version.
     type: dict
@@ -278,6 +302,9 @@ options:
       node_exporter:
         description: node-exporter, 1.5 or newer.
         type: str
+      blackbox_exporter:
+        description: The blackbox exporter, 0.24 or newer. It is there only with C(blackbox) in O(overrides).
+        type: str
   resources:
     description: Resources of the containers, each with C(requests) and C(limits) as Kubernetes has them.
     type: dict
@@ -290,6 +317,9 @@ options:
         type: dict
       node_exporter:
         description: Resources of node-exporter.
+        type: dict
+      blackbox_exporter:
+        description: Resources of the blackbox exporter.
         type: dict
   proof:
     description:
@@ -404,6 +434,13 @@ EXAMPLES = r"""
           port: 8080
       extra_series:
         kubelet: [kubelet_started_pods_total]
+      workloads:
+        namespaces: [shop]
+        selector: monitoring=true
+      blackbox:
+        targets:
+          - name: api
+            url: https://kubernetes.default.svc/readyz
 
 - name: Turn it away for a while
   scs.observability.agent_registration:
@@ -564,6 +601,27 @@ missing_jobs:
       description: C(no sample), or C(target down) when there are only samples of targets that are down.
       type: str
       sample: no sample
+control_plane:
+  description:
+    - Whose control plane the cluster has, C(kubeadm), C(kind), C(k3s), C(managed) when nothing of it is seen in the
+      cluster, or C(unknown).
+  returned: when O(state=present)
+  type: str
+  sample: kubeadm
+not_collected:
+  description: Optional jobs that are not collected, because they are not reached, or what they want is not there.
+  returned: when O(state=present)
+  type: list
+  elements: dict
+  contains:
+    job:
+      description: Name of the job.
+      type: str
+      sample: scheduler
+    reason:
+      description: Why.
+      type: str
+      sample: listens on 127.0.0.1 alone (--bind-address)
 timings:
   description:
     - Seconds from the start of the run until everything was applied (C(applied)), the agent was ready, its image
@@ -737,6 +795,7 @@ def main() -> None:
             "scrape_interval": {"type": "str", "default": "30s"},
             "profile": {"type": "str", "default": "minimal"},
             "kubelet_insecure_skip_verify": {"type": "bool", "default": True},
+            "node_exporter_port": {"type": "int", "default": 19100},
             "images": {"type": "dict", "options": {part: {"type": "str"} for part in PARTS}},
             "resources": {"type": "dict", "options": {part: {"type": "dict"} for part in PARTS}},
             "proof": {"type": "bool", "default": True},

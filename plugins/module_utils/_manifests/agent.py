@@ -19,13 +19,16 @@ with suppress(ImportError):  # reported where kubeconfigs are read, before anyth
 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    collected,
     collection_profile,
     images,
     kube_state_metrics,
+    node_exporter,
     rbac,
     scrape_jobs,
     workload,
 )
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected
 
 Manifest = dict[str, Any]
 
@@ -96,9 +99,11 @@ class Agent:
     scrape_interval: str = "30s"
     profile: str = "minimal"
     kubelet_insecure_skip_verify: bool = True
+    node_exporter_port: int = node_exporter.PORT
     image: str = images.PROMETHEUS
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
     observer: str = ""
+    collected: Collected = field(default_factory=Collected)
     place: int = 0
     since: str = ""
     others: tuple[Target, ...] = ()
@@ -120,7 +125,7 @@ def objects(agent: Agent) -> list[Manifest]:
         workload.service_account(NAME, agent.namespace, agent.labels),
         rbac.cluster_role(NAME, agent.labels, scrape_jobs.cluster_rules()),
         binding(agent.instance, agent.namespace, [target.observer for target in agent.targets]),
-        *scrape_jobs.target_roles(NAME, agent.namespace, agent.labels),
+        *scrape_jobs.target_roles(NAME, agent.namespace, agent.labels, agent.collected.namespaces),
         config_map(agent.instance, agent.namespace, configuration(agent)),
         _deployment(agent),
     ]
@@ -136,18 +141,24 @@ def binding(instance: str, namespace: str, observers: Sequence[str]) -> Manifest
 def configuration(agent: Agent) -> dict[str, Any]:
     """Prometheus' configuration. No label names the cluster: its certificate does."""
     interval = duration_seconds(agent.scrape_interval, "scrape_interval")
+    extra = agent.collected.extra_series
     return {
         "global": {
             "scrape_interval": agent.scrape_interval,
             "scrape_timeout": "10s" if interval >= 10 else agent.scrape_interval,
         },
         "scrape_configs": [
-            scrape_jobs.kept(_agent_job(), agent.profile),
+            scrape_jobs.kept(_agent_job(), agent.profile, extra.get(collection_profile.AGENT, ())),
             *scrape_jobs.jobs(
                 agent.namespace,
                 profile=agent.profile,
                 kubelet_insecure_skip_verify=agent.kubelet_insecure_skip_verify,
                 exporter=kube_state_metrics.NAME,
+                node_exporter_port=agent.node_exporter_port,
+                extra_series=extra,
+            ),
+            *collected.jobs(
+                agent.collected, agent.namespace, profile=agent.profile, scrape_interval=agent.scrape_interval
             ),
         ],
         # The youngest first: as long as its certificate is not there, the configuration is refused, and Prometheus

@@ -35,7 +35,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
     kaas_cluster,
-    scrape_jobs,
+    node_exporter,
     workload,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
@@ -237,16 +237,18 @@ def other_cluster(registration: Registration | None, cluster_uid: str) -> InputE
 
 
 def removal_in_cluster(client: KubernetesClient, name: str, kaas_namespace: str) -> Leaving:
-    """Exactly what carries our labels and this name; the namespace too, if it is ours and nothing else is in it."""
+    """Exactly what carries our labels and this name; namespaces too, if they are ours and nothing else is in them."""
     owner = workload.owner(name)
     selector = ",".join(f"{label}={value}" for label, value in owner.items())
     plan = plan_removal(client, owner, kaas_namespace, parts.KINDS)
-    for other in scrape_jobs.TARGET_NAMESPACES:
-        if other != kaas_namespace:
-            plan += plan_removal(client, owner, other, parts.ROLE_KINDS)
-    pod_keys = tuple(identity(pod) for pod in client.list("v1", "Pod", kaas_namespace, selector))
+    plan += parts.roles_elsewhere(client, name, kaas_namespace)
+    node_namespace = node_exporter.namespace_of(kaas_namespace)
+    plan += plan_removal(client, owner, node_namespace, parts.NODE_KINDS)
+    places = (kaas_namespace, node_namespace)
+    pod_keys = tuple(identity(pod) for place in places for pod in client.list("v1", "Pod", place, selector))
     removed = [ObjectKey(c.api_version, c.kind, c.namespace, c.name) for c in plan.changes]
-    plan += plan_namespace_removal(client, kaas_namespace, [*removed, *pod_keys])
+    for place in places:
+        plan += plan_namespace_removal(client, place, [*removed, *pod_keys])
     return Leaving(client, kaas_namespace, plan, pod_keys)
 
 

@@ -32,8 +32,14 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clus
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity as key_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
-from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    kaas_cluster,
+    node_exporter,
+    workload,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected, not_there
+from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import Discovered
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import (
     DEFAULT_SERVICE,
     QueryApi,
@@ -41,6 +47,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.client i
 )
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import SharedWatch, Watch
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    discovery,
     former,
     identity,
     parts,
@@ -156,9 +163,11 @@ class Observed:
     cluster_uid: str
     registration: Registration | None
     namespace: Manifest | None
+    node_namespace: Manifest | None
     target: agent.Target
     others: tuple[agent.Target, ...]
     identity_secret: Manifest | None
+    discovered: Discovered
     start: proof.Start | None
 
 
@@ -252,6 +261,14 @@ def _register(
         "seconds": None,
         "series": None,
         "missing_jobs": [],
+        "control_plane": registration.control_plane,
+        "not_collected": [
+            {"job": job, "reason": reason}
+            for job, reason in (
+                *observed.discovered.not_collected,
+                *not_there(settings.overrides or {}, observed.discovered),
+            )
+        ],
         "timings": {},
         "queue": observed.target.name,
     }
@@ -337,9 +354,10 @@ def observe(
             cluster_uid=cluster_uid,
             customer=settings.customer or "",
         )
-    there, config_map, *secrets = kaas.parallel(
+    there, node_namespace, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
+            partial(kaas.get, "v1", "Namespace", node_exporter.namespace_of(settings.namespace)),
             partial(kaas.get, "v1", "ConfigMap", agent.NAME, settings.namespace),
             *(partial(kaas.get, "v1", "Secret", name, settings.namespace) for name in agent.IDENTITY_SECRETS),
         ]
@@ -352,9 +370,11 @@ def observe(
         cluster_uid=cluster_uid,
         registration=registration,
         namespace=there,
+        node_namespace=node_namespace,
         target=target,
         others=others,
         identity_secret=secrets[target.place],
+        discovered=discovery.look_at_jobs(kaas, settings.overrides or {}),
         start=proof.observe_start(side.watch, settings.name)
         if prove and phase != "maintenance" and not settings.suspended
         else None,
@@ -439,16 +459,29 @@ def intend(
         internal_certificate=settings.remote_write_ca or side.authorities[INTERNAL].certificate,
         now=now,
     )
+    collected = Collected.of(settings.overrides or {}, observed.discovered)
     secret["metadata"]["annotations"][agent.OBSERVER_ANNOTATION] = observed.target.observer
     current = identity.certificate_of(secret)
     registration = replace(
         wanted_registration(settings, observed.cluster_uid, before, proven=proven),
+        jobs=collected.jobs,
+        control_plane=observed.discovered.control_plane,
         certificate=current,
         previous_certificate=identity.previous_of(
             before, current, identity.fingerprint_of(observed.identity_secret), now
         ),
     ).after(before, now)
-    manifests = (*parts.objects(settings, observed.namespace, observed.target, observed.others), secret)
+    manifests = (
+        *parts.objects(
+            settings,
+            observed.namespace,
+            observed.target,
+            observed.others,
+            collected=collected,
+            live_node_namespace=observed.node_namespace,
+        ),
+        secret,
+    )
     kaas_plan = plan_objects(
         kaas,
         manifests,
@@ -457,7 +490,7 @@ def intend(
         prune_kinds=parts.KINDS,
         keep=partial(parts.is_secret_of, observed.others),
         force=force,
-    )
+    ) + parts.roles_elsewhere(kaas, settings.name, settings.namespace, manifests)
     clients = remote_write_clients.admission(side.client, settings.observer_namespace, registration)
     return Intended(
         registration,
@@ -473,7 +506,9 @@ def intend(
 def wanted_registration(
     settings: Settings, cluster_uid: str, before: Registration | None, *, proven: bool
 ) -> Registration:
-    """The registration as it will be when all has gone well, but for its certificates; ``settings`` are settled."""
+    """The registration as it will be when all has gone well, but for its certificates and what was found in the
+    cluster; ``settings`` are settled.
+    """
 
     def given(value: str | None, registered: str) -> str:
         return registered if value is None else value
@@ -489,11 +524,9 @@ def wanted_registration(
         contact=given(settings.contact, before.contact if before else ""),
         profile=settings.profile,
         scrape_interval=settings.scrape_interval,
-        jobs=JOBS,
         labels=settings.labels or {},
         suspended=bool(settings.suspended),
         overrides=settings.overrides or {},
-        control_plane=before.control_plane if before else "",
         proof=before.proof if before else None,
         uid=before.uid if before else "",
         version=before.version if before else "",

@@ -14,18 +14,22 @@ from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core import expressions, names
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, Problems
-from ansible_collections.scs.observability.plugins.module_utils._manifests import collection_profile
+from ansible_collections.scs.observability.plugins.module_utils._manifests import collected, collection_profile
 
 # A sample stays visible for five minutes: with a longer interval one lost scrape would look like a dead cluster.
 SHORTEST_INTERVAL = 5.0
 LONGEST_INTERVAL = 120.0
-PARTS = ("agent", "kube_state_metrics", "node_exporter")
+PARTS = ("agent", "kube_state_metrics", "node_exporter", "blackbox_exporter")
 
 _JOB_KEYS = ("name", "targets", "service", "namespace", "port", "path", "scheme", "interval")
 _SERVICE_KEYS = ("service", "namespace", "port")
 _CREDENTIALS = re.compile(r"auth|token|password|secret|credential|tls|cert|key|header|cookie|param", re.IGNORECASE)
 _TARGET = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):(?P<port>[0-9]{1,5})")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+_LABEL_NAME = r"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_LABEL_VALUE = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
+_SELECTOR = re.compile(rf"{_LABEL_NAME}=={{0,1}}{_LABEL_VALUE}(?:,{_LABEL_NAME}=={{0,1}}{_LABEL_VALUE})*")
+MOST_NAMESPACES = 50
 MOST_JOBS = 50
 MOST_TARGETS = 100
 
@@ -102,9 +106,9 @@ def series(given: object, parameter: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for job, patterns in _mapping(given, parameter).items():
         place = f"{parameter}.{job}"
-        if job not in collection_profile.JOBS:
+        if job not in collection_profile.MINIMAL:
             advice = "Of extra jobs everything is kept"
-            problems.of(_refuse, names.not_known(job, collection_profile.JOBS), parameter, advice)
+            problems.of(_refuse, names.not_known(job, collection_profile.MINIMAL), parameter, advice)
             continue
         listed = problems.of(_list, patterns, place)
         for number, pattern in enumerate(listed or ()):
@@ -112,6 +116,55 @@ def series(given: object, parameter: str) -> dict[str, list[str]]:
         found[job] = [str(pattern) for pattern in listed or ()]
     problems.refuse()
     return {job: patterns for job, patterns in found.items() if patterns}
+
+
+def workloads(given: object, parameter: str) -> dict[str, Any]:
+    """Pods of the customer that are scraped: those with the labels ``selector`` in ``namespaces``."""
+    problems = Problems()
+    found = _only(_mapping(given, parameter), ("namespaces", "selector"), parameter, problems)
+    namespaces = problems.of(_list, found.get("namespaces") or [], f"{parameter}.namespaces") or []
+    if "namespaces" not in found:
+        problems.of(_refuse, "is required: an agent looks at no pods of other namespaces", f"{parameter}.namespaces")
+    if len(namespaces) > MOST_NAMESPACES:
+        problems.of(_refuse, f"has {len(namespaces)} entries, more than {MOST_NAMESPACES}", f"{parameter}.namespaces")
+    for number, name in enumerate(namespaces):
+        problems.of(names.dns_label, name, f"{parameter}.namespaces[{number}]")
+    selector = str(found.get("selector") or "")
+    if not _SELECTOR.fullmatch(selector):
+        problems.of(
+            _refuse,
+            f"{selector!r} is not a selector of labels" if selector else "is required: not every pod is meant",
+            f"{parameter}.selector",
+            "Use name=value, several with a comma between them",
+        )
+    problems.refuse()
+    return {"namespaces": sorted(set(namespaces)), "selector": selector}
+
+
+def blackbox(given: object, parameter: str) -> dict[str, Any]:
+    """What is asked from inside of the cluster: ``targets`` with ``name``, ``url`` and ``module``."""
+    problems = Problems()
+    found = _only(_mapping(given, parameter), ("targets",), parameter, problems)
+    place = f"{parameter}.targets"
+    entries = [
+        _only(_mapping(entry, f"{place}[{number}]"), ("name", "url", "module"), f"{place}[{number}]", problems)
+        for number, entry in enumerate(_list(found.get("targets") or [], place))
+    ]
+    if len(entries) > MOST_TARGETS:
+        problems.of(_refuse, f"has {len(entries)} entries, more than {MOST_TARGETS}", place)
+    problems.found += [
+        InputError(text, parameter=name)
+        for name, _colon, text in (line.partition(": ") for line in collected.endpoints_of(entries, place)[1])
+    ]
+    problems.refuse()
+    return {"targets": entries} if entries else {}
+
+
+def _only(given: Mapping[str, Any], known: tuple[str, ...], parameter: str, problems: Problems) -> dict[str, Any]:
+    """What is set of it; problems of keys that are not known are added."""
+    for key in sorted(set(given) - set(known)):
+        problems.of(_unknown, key, known, parameter)
+    return {key: given[key] for key in known if given.get(key) not in (None, "", [])}
 
 
 def _job(given: object, parameter: str) -> dict[str, Any]:
@@ -146,8 +199,8 @@ def _job(given: object, parameter: str) -> dict[str, Any]:
 
 def _job_name(value: object, parameter: str) -> str:
     name = names.dns_label(value, parameter)
-    if name in collection_profile.JOBS:
-        raise InputError(f"{name!r} is a job that every agent has", parameter=parameter, advice="Choose another name")
+    if name in collection_profile.RESERVED_JOBS:
+        raise InputError(f"{name!r} is a job that agents have", parameter=parameter, advice="Choose another name")
     return name
 
 
@@ -232,6 +285,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "extra_jobs": jobs,
     "extra_series": series,
     "resources": resources,
-    "workloads": _mapping,
-    "blackbox": _mapping,
+    "workloads": workloads,
+    "blackbox": blackbox,
 }

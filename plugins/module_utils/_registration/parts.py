@@ -16,6 +16,7 @@ with suppress(ImportError):  # reported where kubeconfigs are read, before anyth
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
 from ansible_collections.scs.observability.plugins.module_utils._core.yaml_loader import safe_loader
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     INSTANCE_LABEL,
     ObjectKey,
@@ -23,20 +24,25 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     is_ours,
     labels_of,
 )
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import plan_removal
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
+    blackbox_exporter,
+    collection_profile,
     kube_state_metrics,
     node_exporter,
     workload,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.agent import Agent, Target
+from ansible_collections.scs.observability.plugins.module_utils._manifests.blackbox_exporter import BlackboxExporter
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected
 from ansible_collections.scs.observability.plugins.module_utils._manifests.kube_state_metrics import KubeStateMetrics
 from ansible_collections.scs.observability.plugins.module_utils._manifests.node_exporter import NodeExporter
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import Settings
 
 Manifest = dict[str, Any]
 
-# What is also in scrape_jobs.TARGET_NAMESPACES
+# What is in other namespaces, too: wherever something is scraped
 ROLE_KINDS: tuple[tuple[str, str], ...] = (
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
@@ -54,10 +60,14 @@ KINDS: tuple[tuple[str, str], ...] = (
     *ROLE_KINDS,
 )
 
+# In a cluster may be objects of a component of an observer that has the cluster's name.
+_OF_AGENT = {"app.kubernetes.io/component": "agent"}
 BINDING = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", agent.NAME)
 
-# Node exporter looks at the host; a cluster may enforce "baseline" for namespaces that say nothing.
-_POD_SECURITY = {"pod-security.kubernetes.io/enforce": "privileged"}
+# Kinds of what is in the namespace of node-exporter
+NODE_KINDS: tuple[tuple[str, str], ...] = (("v1", "ServiceAccount"), ("apps/v1", "DaemonSet"))
+
+_POD_SECURITY = "pod-security.kubernetes.io/enforce"
 
 
 @dataclass(frozen=True)
@@ -213,7 +223,12 @@ def objects_without(
     return result
 
 
-def agent_of(settings: Settings, own: Target | None = None, others: tuple[Target, ...] = ()) -> Agent:
+def agent_of(
+    settings: Settings,
+    own: Target | None = None,
+    others: tuple[Target, ...] = (),
+    collected: Collected | None = None,
+) -> Agent:
     """The agent as it is wanted; whom it writes to does not matter for its labels and for where its log is."""
     own = own or Target(0, settings.remote_write_url)
     return Agent(
@@ -223,12 +238,14 @@ def agent_of(settings: Settings, own: Target | None = None, others: tuple[Target
         scrape_interval=settings.scrape_interval,
         profile=settings.profile,
         kubelet_insecure_skip_verify=settings.kubelet_insecure_skip_verify,
+        node_exporter_port=settings.node_exporter_port,
         image=settings.images["agent"],
         resources=settings.resources["agent"],
         observer=own.observer,
         place=own.place,
         since=own.since,
         others=others,
+        collected=collected or Collected(),
     )
 
 
@@ -238,25 +255,39 @@ def identity_labels(settings: Settings) -> dict[str, str]:
 
 
 def objects(
-    settings: Settings, live_namespace: Mapping[str, Any] | None, own: Target, others: tuple[Target, ...] = ()
+    settings: Settings,
+    live_namespace: Mapping[str, Any] | None,
+    own: Target,
+    others: tuple[Target, ...] = (),
+    *,
+    collected: Collected | None = None,
+    live_node_namespace: Mapping[str, Any] | None = None,
 ) -> list[Manifest]:
     """Everything in the KaaS cluster but the Secrets with certificates.
 
     A namespace that somebody else made is used as it is: with our label on it, it would be removed some day.
     """
     result: list[Manifest] = []
-    if live_namespace is None or is_ours(live_namespace):
-        namespace = workload.namespace(settings.namespace)
-        namespace["metadata"]["labels"].update(_POD_SECURITY)
-        result.append(namespace)
+    collected = collected or Collected()
+    node_namespace = node_exporter.namespace_of(settings.namespace)
+    for name, live, level in (
+        (settings.namespace, live_namespace, "restricted"),
+        (node_namespace, live_node_namespace, "privileged"),
+    ):
+        if live is None or is_ours(live):
+            namespace = workload.namespace(name)
+            # Said, because a cluster may enforce another level where nothing is said.
+            namespace["metadata"]["labels"][_POD_SECURITY] = level
+            result.append(namespace)
     return [
         *result,
-        *agent.objects(agent_of(settings, own, others)),
+        *agent.objects(agent_of(settings, own, others, collected)),
         *kube_state_metrics.objects(
             KubeStateMetrics(
                 instance=settings.name,
                 namespace=settings.namespace,
                 profile=settings.profile,
+                extra_series=collected.extra_series.get(collection_profile.KUBE_STATE_METRICS, ()),
                 image=settings.images["kube_state_metrics"],
                 resources=settings.resources["kube_state_metrics"],
             )
@@ -264,12 +295,34 @@ def objects(
         *node_exporter.objects(
             NodeExporter(
                 instance=settings.name,
-                namespace=settings.namespace,
+                namespace=node_namespace,
+                port=settings.node_exporter_port,
                 image=settings.images["node_exporter"],
                 resources=settings.resources["node_exporter"],
             )
         ),
+        *blackbox_exporter.objects(
+            BlackboxExporter(
+                instance=settings.name,
+                namespace=settings.namespace,
+                endpoints=collected.endpoints,
+                image=settings.images["blackbox_exporter"],
+                resources=settings.resources["blackbox_exporter"],
+            )
+        ),
     ]
+
+
+def roles_elsewhere(
+    client: KubernetesClient, name: str, namespace: str, wanted: Sequence[Mapping[str, Any]] = ()
+) -> Plan:
+    """The removal of what agents may in other namespaces than ``namespace``, where it is not ``wanted`` any more."""
+    keys = {identity(item) for item in wanted}
+
+    def stays(item: Mapping[str, Any]) -> bool:
+        return identity(item) in keys or item["metadata"].get("namespace") == namespace
+
+    return plan_removal(client, {**workload.owner(name), **_OF_AGENT}, "", ROLE_KINDS, keep=stays)
 
 
 def workloads(manifests: Sequence[Mapping[str, Any]]) -> tuple[list[ObjectKey], list[ObjectKey]]:
@@ -280,12 +333,13 @@ def workloads(manifests: Sequence[Mapping[str, Any]]) -> tuple[list[ObjectKey], 
 
 def names(name: str, namespace: str) -> list[str]:
     """All of it by title, for when the cluster cannot be looked at: "v1 Secret scs-observability/…"."""
-    agent_ = Agent(name, namespace, "")
+    agent_, node_namespace = Agent(name, namespace, ""), node_exporter.namespace_of(namespace)
     manifests = [
         workload.namespace(namespace),
+        workload.namespace(node_namespace),
         *agent.objects(agent_),
         *kube_state_metrics.objects(KubeStateMetrics(name, namespace)),
-        *node_exporter.objects(NodeExporter(name, namespace)),
+        *node_exporter.objects(NodeExporter(name, node_namespace)),
     ]
     secret = ObjectKey("v1", "Secret", namespace, agent.IDENTITY_SECRET)
     return sorted(str(key) for key in (*(identity(item) for item in manifests), secret))

@@ -26,6 +26,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.trust 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
+    blackbox_exporter,
     images,
     kaas_cluster,
     kube_state_metrics,
@@ -47,11 +48,13 @@ _DEFAULT_IMAGES = {
     "agent": images.PROMETHEUS,
     "kube_state_metrics": images.KUBE_STATE_METRICS,
     "node_exporter": images.NODE_EXPORTER,
+    "blackbox_exporter": images.BLACKBOX_EXPORTER,
 }
 _DEFAULT_RESOURCES: dict[str, Resources] = {
     "agent": agent.RESOURCES,
     "kube_state_metrics": kube_state_metrics.RESOURCES,
     "node_exporter": node_exporter.RESOURCES,
+    "blackbox_exporter": blackbox_exporter.RESOURCES,
 }
 
 
@@ -74,6 +77,7 @@ class Settings:
     scrape_interval: str
     profile: str
     kubelet_insecure_skip_verify: bool
+    node_exporter_port: int
     images: Mapping[str, str]
     resources: Mapping[str, Resources]
     labels: Mapping[str, str] | None = None
@@ -101,6 +105,7 @@ class Settings:
             scrape_interval=problems.of(overrides.interval, given("scrape_interval") or "30s", "scrape_interval"),
             profile=problems.of(overrides.profile, given("profile") or "minimal", "profile"),
             kubelet_insecure_skip_verify=given("kubelet_insecure_skip_verify") is not False,
+            node_exporter_port=problems.of(_port, given("node_exporter_port"), "node_exporter_port"),
             images=problems.of(_images, given("images") or {}),
             resources=problems.of(_resources, given("resources") or {}),
             labels=problems.of(_labels, given("labels"), "labels"),
@@ -250,6 +255,15 @@ def _sla_name(value: object, parameter: str) -> None:
             parameter=parameter,
             advice="Use 1 to 63 characters of a-z, A-Z, 0-9, '-', '_' and '.', with a letter or digit at both ends",
         )
+
+
+def _port(value: int | None, parameter: str) -> int:
+    port = node_exporter.PORT if value is None else value
+    if not 1024 <= port < 2**16:
+        raise InputError(
+            f"{port} is not between 1024 and 65535", parameter=parameter, advice="Below, only root may listen"
+        )
+    return port
 
 
 def _labels(given: object, parameter: str) -> dict[str, str] | None:

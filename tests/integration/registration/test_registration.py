@@ -330,7 +330,8 @@ def test_a_cluster_that_is_gone_is_forgotten_with_force_and_what_is_left_is_told
     result = site.deregister(kubeconfig=broken, force=True)
     assert site.record() is None
     left = {re.sub(r"^\S+ (\w+) (?:.*/)?", r"\1 ", line) for line in result["left"]}
-    assert left == ours(site.kaas, site) | {f"Namespace {site.namespace}"}
+    namespaces = {f"Namespace {name}" for name in (site.namespace, node_exporter.namespace_of(site.namespace))}
+    assert left == ours(site.kaas, site) | namespaces
 
 
 def test_a_definition_of_another_release_is_brought_up_to_date(site: Any) -> None:

@@ -261,9 +261,10 @@ def test_an_interval_that_is_none_is_refused() -> None:
     assert raised.value.parameter == "scrape_interval"
 
 
-def test_full_keeps_everything_and_minimal_filters_every_job() -> None:
+def test_full_keeps_everything_but_secrets_and_minimal_filters_every_job() -> None:
     for name in collection_profile.JOBS:
-        assert "metric_relabel_configs" not in job(name, profile="full")
+        (rule,) = job(name, profile="full")["metric_relabel_configs"]
+        assert (rule["action"], rule["regex"]) == ("drop", "kube_secret_.*")
         assert [rule["action"] for rule in job(name, profile="minimal")["metric_relabel_configs"]] == ["keep"]
 
 

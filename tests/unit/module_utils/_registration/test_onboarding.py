@@ -27,6 +27,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
     kaas_cluster,
+    node_exporter,
     remote_write_clients,
     workload,
 )
@@ -455,10 +456,24 @@ def test_a_namespace_of_somebody_else_is_used_and_not_claimed(lab: Any) -> None:
     assert "labels" not in lab.kaas.objects[ObjectKey("v1", "Namespace", "", "theirs")]["metadata"]
 
 
-def test_our_own_namespace_admits_what_looks_at_the_host(lab: Any) -> None:
+def test_what_looks_at_the_host_has_a_namespace_of_its_own(lab: Any) -> None:
     register(lab.params(), False)
-    namespace = lab.kaas.objects[ObjectKey("v1", "Namespace", "", "scs-observability")]
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    levels = {
+        key.name: item["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        for key, item in lab.kaas.objects.items()
+        if key.kind == "Namespace" and "labels" in item["metadata"]
+    }
+    assert levels == {"scs-observability": "restricted", "scs-observability-nodes": "privileged"}
+    there = {key.name: key.namespace for key in lab.kaas.objects if key.kind in ("Deployment", "DaemonSet")}
+    assert {name for name, where in there.items() if where == "scs-observability-nodes"} == {node_exporter.NAME}
+
+
+def test_neither_namespace_of_somebody_else_is_touched(lab: Any) -> None:
+    for name in ("scs-observability", "scs-observability-nodes"):
+        lab.kaas.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    lab.forget()
+    register(lab.params(), False)
+    assert not [written for written in lab.kaas.written if written[1] == "Namespace"]
 
 
 # What holds for this cluster alone
@@ -541,6 +556,7 @@ def test_a_renewal_lets_both_in_before_the_agent_gets_the_new_one(lab: Any, gate
     # Nothing restarts: the pod is told to look. What comes last is the proof, unless it is that of the same second.
     written = [(verb, kind) for verb, kind, _name in order]
     assert written[:3] == [("apply_status", "KaaSCluster"), ("merge", "ConfigMap"), ("apply", "Secret")]
+    # The pod is annotated, so that its kubelet brings the Secret at once.
     assert set(written[3:]) <= {("apply_status", "KaaSCluster"), ("apply", "Pod")}
     assert planned["changes"] == renewed["changes"]
     assert renewed["changes"] == [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, InputErrors
-from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import RESERVED_JOBS
 from ansible_collections.scs.observability.plugins.module_utils._registration import overrides
 
 SERVICE = {"name": "shop", "service": "shop", "namespace": "shop", "port": 8080}
@@ -21,7 +21,7 @@ FULL: dict[str, Any] = {
     "extra_jobs": [{**SERVICE, "path": "/actuator/prometheus", "scheme": "https", "interval": "1m"}, TARGETS],
     "extra_series": {"kubelet": ["kubelet_started_pods_total", "kubelet_(?:a|b)_.+"]},
     "resources": {"agent": {"limits": {"memory": "1Gi"}}},
-    "workloads": {"namespaces": ["shop"]},
+    "workloads": {"namespaces": ["shop"], "selector": "monitoring=true"},
     "blackbox": {"targets": [{"name": "shop", "url": "https://shop.example.org"}]},
 }
 
@@ -100,9 +100,9 @@ def test_what_cannot_be_is_refused_by_the_place_where_it_is(given: dict[str, Any
     assert text in str(raised.value)
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", RESERVED_JOBS)
 def test_a_job_cannot_be_called_as_one_of_ours(job: str) -> None:
-    with pytest.raises(InputError, match="every agent has") as raised:
+    with pytest.raises(InputError, match="agents have") as raised:
         overrides.read({"extra_jobs": [{**SERVICE, "name": job}]})
     assert raised.value.parameter == "overrides.extra_jobs[0].name"
 

@@ -36,7 +36,9 @@ def test_what_is_not_given_has_a_default_or_stays_as_it_is_registered() -> None:
     assert (result.scrape_interval, result.interval_seconds, result.profile) == ("30s", 30.0, "minimal")
     assert (result.phase, result.customer, result.sla, result.contact) == (None, None, None, None)
     assert result.kubelet_insecure_skip_verify is True
-    assert set(result.images) == set(result.resources) == {"agent", "kube_state_metrics", "node_exporter"}
+    assert result.node_exporter_port == 19100
+    parts = {"agent", "blackbox_exporter", "kube_state_metrics", "node_exporter"}
+    assert set(result.images) == set(result.resources) == parts
     assert all(result.images.values())
 
 
@@ -81,6 +83,8 @@ def test_dns_labels_are_names(name: str) -> None:
         ("scrape_interval", "4s"),
         ("scrape_interval", "5m"),
         ("scrape_interval", "0"),
+        ("node_exporter_port", 80),
+        ("node_exporter_port", 65536),
         ("labels", {"cluster": "beta"}),
         ("labels", ["stage"]),
         ("sla_classes", ["gold plus"]),
@@ -263,7 +267,7 @@ def test_images_can_be_given_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("image", ["two words", "prometheus:", "Prometheus", "mirror/prometheus@sha256:12", "a;b"])
-@pytest.mark.parametrize("part", ["agent", "kube_state_metrics", "node_exporter"])
+@pytest.mark.parametrize("part", ["agent", "kube_state_metrics", "node_exporter", "blackbox_exporter"])
 def test_an_image_that_is_no_reference_is_refused(part: str, image: str) -> None:
     with pytest.raises(InputError) as raised:
         settings(images={part: image})
