@@ -33,8 +33,20 @@ options:
       - It belongs to the one cluster it was registered for, told by the UID of its namespace C(kube-system). The
         cluster in turn has one agent, which says whose it is. That of another observer is neither replaced (unless
         O(force=true)) nor removed.
+      - Required unless there are O(clusters).
     type: str
-    required: true
+  clusters:
+    description:
+      - Many clusters at once. Each has the options of this module that are its own (all but this one, O(name) and
+        O(kubeconfig) or O(kubeconfig_content) at least); what it does not say is what is said beside O(clusters) for
+        all of them.
+      - They are looked at, written to and proven side by side, and what is the same for all is looked at once, by which
+        a hundred cost little more than one.
+      - A cluster that fails stops no other. The task fails at the end, and RV(clusters) tells what became of each.
+        Clusters of the same name, and kubeconfigs that lead to the same cluster, are refused before anything of
+        these is touched.
+    type: list
+    elements: dict
   state:
     description:
       - V(present) registers the cluster and brings its agent to what is described here.
@@ -445,6 +457,17 @@ EXAMPLES = r"""
     kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
     observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
 
+- name: Bring many on board at once
+  scs.observability.agent_registration:
+    observer_kubeconfig: /etc/kubernetes/observer.kubeconfig
+    remote_write_url: https://metrics.example.org/api/v1/receive
+    clusters:
+      - name: shop-prod
+        sla: gold
+        kubeconfig: /etc/kubernetes/shop-prod.kubeconfig
+      - name: shop-staging
+        kubeconfig: /etc/kubernetes/shop-staging.kubeconfig
+
 - name: Take a cluster out that is gone already
   scs.observability.agent_registration:
     name: shop-prod
@@ -467,6 +490,21 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+clusters:
+  description:
+    - What became of each of O(clusters), in their order. It has what is returned of a single cluster (but its diff),
+      and C(changed), C(failed) and C(msg).
+  returned: when O(clusters) is given, also when some failed
+  type: list
+  elements: dict
+  sample:
+    - {name: shop-prod, changed: false, failed: false, msg: "active, 2713 series, …", phase: active, series: 2713}
+    - {name: shop-staging, changed: false, failed: true, msg: "https://192.0.2.7:6443 did not …"}
+summary:
+  description: How many clusters there were, changed and failed, and how many seconds all of it took.
+  returned: when O(clusters) is given, also when some failed
+  type: dict
+  sample: {clusters: 2, changed: 0, failed: 1, seconds: 12.3}
 name:
   description: The cluster's name.
   returned: success
@@ -693,9 +731,12 @@ erasure:
       elements: str
 """
 
+from functools import partial
+
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
 from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, OBSERVER, WAIT
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
+from ansible_collections.scs.observability.plugins.module_utils._registration.clusters import manage_all
 from ansible_collections.scs.observability.plugins.module_utils._registration.observers import (
     deregister,
     register,
@@ -716,7 +757,8 @@ OBSERVER_OPTIONS: dict[str, dict[str, object]] = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
+            "name": {"type": "str"},
+            "clusters": {"type": "list", "elements": "dict"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "phase": {"type": "str"},
             "customer": {"type": "str"},
@@ -766,7 +808,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    outcome.run(module, deregister if module.params["state"] == "absent" else register)
+    operation = deregister if module.params["state"] == "absent" else register
+    many = module.params["clusters"] is not None
+    outcome.run(module, partial(manage_all, spec=module.argument_spec) if many else operation)
 
 
 if __name__ == "__main__":

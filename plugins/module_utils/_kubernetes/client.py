@@ -42,6 +42,8 @@ T = TypeVar("T")
 
 # More do not help: an API server answers these requests in milliseconds, and every connection costs a handshake.
 WORKERS = 4
+# Of many threads that share a client, so many ask at once.
+CONNECTIONS = 16
 PAGE = 500
 
 _JSON = ("Content-Type", "application/json")
@@ -88,6 +90,7 @@ class KubernetesClient:
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._thread = threading.local()
+        self._slots = threading.BoundedSemaphore(CONNECTIONS)
 
     @classmethod
     def from_parameters(cls, params: Mapping[str, Any], prefix: str = "") -> KubernetesClient:
@@ -287,7 +290,7 @@ class KubernetesClient:
 
         A call may do the same again; then its calls are made one after the other, as all threads may be busy.
         """
-        if len(calls) < 2 or getattr(self._thread, "is_ours", False):
+        if len(calls) < 2 or self._workers == 1 or getattr(self._thread, "is_ours", False):
             return [call() for call in calls]
         with self._lock:
             if self._executor is None:
@@ -345,9 +348,10 @@ class KubernetesClient:
         target = f"{path}?{urlencode(given)}" if given else path
         data = json.dumps(body).encode() if body is not None else None
         try:
-            return self._transport.request(
-                method, target, headers=headers, body=data, idempotent=idempotent, retry_status=retry_status
-            )
+            with self._slots:
+                return self._transport.request(
+                    method, target, headers=headers, body=data, idempotent=idempotent, retry_status=retry_status
+                )
         except Unreachable as error:
             raise ApiError(
                 self.host,

@@ -74,8 +74,8 @@ def _daemonset(wanted: NodeExporter) -> Manifest:
         ],
         ports={"metrics": wanted.port},
         env=[
-            {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
-            {"name": "GOMEMLIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}},
+            {"name": "HOST_IP", "valueFrom": {"fieldRef": workload.field("status.hostIP")}},
+            {"name": "GOMEMLIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "0"}}},
         ],
         mounts=[
             workload.mount("proc", "/host/proc"),

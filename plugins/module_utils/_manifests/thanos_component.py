@@ -168,6 +168,7 @@ class Component:
     takes: tuple[str, ...] = ()
     check: Callable[[Settings], None] = _no_objection
     tuning: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     reserved: Mapping[str, str] = field(default_factory=dict)
     files: Callable[[Settings], Mapping[str, str]] = _nothing
     secret_files: Callable[[Settings], Mapping[str, str]] = _nothing
@@ -466,7 +467,10 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
                 settings.image,
                 args=arguments(component, settings),
                 ports=component.all_ports,
-                env=[{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                env=[
+                    {"name": "POD_NAME", "valueFrom": {"fieldRef": workload.field("metadata.name")}},
+                    *({"name": name, "value": value} for name, value in component.environment.items()),
+                ],
                 mounts=mounts,
                 startup=workload.http_probe("/-/ready", "http", period_seconds=1, failure_threshold=START_SECONDS),
                 readiness=workload.http_probe("/-/ready", "http", period_seconds=5, failure_threshold=3),

@@ -103,6 +103,8 @@ COMPONENT = Component(
         # One sample from the future would make the head refuse everything that follows.
         "--tsdb.too-far-in-future.time-window=10m",
     ),
+    # Measured (benchmarks/fleet.py): a database for each cluster takes about a fifth less, at the same CPU per sample.
+    environment={"GOGC": "50"},
     reserved={
         "--tsdb.path": "Volumes are mounted there",
         "--tsdb.retention": instead("retention"),

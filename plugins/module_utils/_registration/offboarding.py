@@ -79,10 +79,18 @@ class Leaving:
     warnings: tuple[str, ...] = ()
 
 
-def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Company | None = None) -> dict[str, Any]:
+def deregister(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    company: parts.Company | None = None,
+    *,
+    observer: KubernetesClient | None = None,
+    kaas: KubernetesClient | None = None,
+) -> dict[str, Any]:
     """Take a cluster off one observer as the module's parameters say, and return the module's result.
 
-    ``company`` are other observers that its agent belongs to (observers.deregister goes through all of them).
+    ``company`` are other observers that its agent belongs to (observers.deregister goes through all of them). Clients
+    of both sides may be given, which several clusters share.
     """
     company = company or parts.Company()
     name = cluster_name(params)
@@ -92,7 +100,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Compa
 
     if not erase:
         require_kubeconfig(params)
-    observer = KubernetesClient.from_parameters(params, "observer_")
+    observer = observer or KubernetesClient.from_parameters(params, "observer_")
     record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
     registration = Registration.of(record) if record else None
     refuse_other_observer(registration, observer_namespace)
@@ -100,8 +108,9 @@ def deregister(params: Mapping[str, Any], check_mode: bool, company: parts.Compa
         leaving = Leaving()
     else:
         require_kubeconfig(params)
+        client = kaas or KubernetesClient.from_parameters(params)
         owner = f"{uid_of(observer, 'observer_kubeconfig')}/{observer_namespace}"
-        leaving = look_at_cluster(params, name, given, registration, owner, company=company, force=force)
+        leaving = look_at_cluster(client, name, given, registration, owner, company=company, force=force)
     record_plan = removal_of_record(record)
     revocation = remote_write_clients.revocation(observer, observer_namespace, name)
     plan = leaving.plan + revocation + record_plan
@@ -170,7 +179,7 @@ def offboard(
 
 
 def look_at_cluster(
-    params: Mapping[str, Any],
+    client: KubernetesClient,
     name: str,
     given: str,
     registration: Registration | None,
@@ -186,7 +195,6 @@ def look_at_cluster(
     """
     registered = registration.namespace if registration else ""
     kaas_namespace = agent_namespace(name, given, [registered])
-    client = KubernetesClient.from_parameters(params)
     obstacle: ApiError | InputError | None
     try:
         uid, installed = look_at_agent(client)

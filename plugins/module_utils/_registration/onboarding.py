@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -44,6 +45,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.client i
     QueryApi,
     QueryError,
 )
+from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import SharedWatch, Watch
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
     discovery,
     former,
@@ -86,6 +88,72 @@ NOT_DECLARED = "field not declared in schema"
 SERVED_TIMEOUT = 30.0
 
 
+@dataclass(frozen=True, eq=False)
+class ObserverSide:
+    """What an observer has for every cluster: looked at once, however many come on board in a run.
+
+    ``foundation`` is what registrations rest on (definition, namespace,
+    authorities); the first cluster that is written has it made. May be used by several threads.
+    """
+
+    client: KubernetesClient
+    uid: str
+    namespace: str
+    registered: tuple[Registration, ...]
+    authorities: Mapping[str, KeyPair]
+    foundation: Plan
+    api: QueryApi
+    watch: Watch
+    _laid: list[bool] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(
+        cls, client: KubernetesClient, params: Mapping[str, Any], now: datetime, *, clusters: Sequence[str] = ()
+    ) -> ObserverSide:
+        """Look at the observer. Nothing is written. Raises InputError, ApiError.
+
+        The samples of ``clusters`` are asked for together.
+        """
+        where = namespace(params, "observer_namespace")
+        api = QueryApi(client, where, params.get("query_frontend") or DEFAULT_SERVICE)
+        uid = uid_of(client, "observer_kubeconfig")
+        registered = [Registration.of(item) for item in client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
+        try:
+            authorities, missing = observe_or_create(client, where, [TENANTS, INTERNAL], now)
+        except InputError as error:
+            error.parameter = "observer_namespace"
+            raise
+        created_only = [*missing]
+        if client.get("v1", "Namespace", where) is None:
+            created_only.append(workload.namespace(where))
+        foundation = plan_objects(
+            client,
+            [kaas_cluster.definition(), *created_only],
+            force=bool(params.get("force")),
+            create_only=[key_of(item) for item in created_only],
+        )
+        watch = SharedWatch(api, clusters) if clusters else Watch(api)
+        return cls(client, uid, where, tuple(registered), authorities, foundation, api, watch)
+
+    @property
+    def owner(self) -> str:
+        """Whose the agents will be."""
+        return f"{self.uid}/{self.namespace}"
+
+    @property
+    def is_laid(self) -> bool:
+        """Whether the foundation was made in this run."""
+        return bool(self._laid)
+
+    def lay_foundation(self, *, force: bool) -> None:
+        """Have it made, if it is not yet."""
+        with self._lock:
+            if not self._laid:
+                apply_plan(self.client, self.foundation, force=force)
+                self._laid.append(True)
+
+
 @dataclass(frozen=True)
 class Observed:
     """Both worlds before anything is done. ``target`` is this observer as the agent will write to it, ``others`` whom
@@ -94,9 +162,6 @@ class Observed:
 
     cluster_uid: str
     registration: Registration | None
-    authorities: Mapping[str, KeyPair]
-    missing_authorities: tuple[Manifest, ...]
-    observer_namespace: Manifest | None
     namespace: Manifest | None
     node_namespace: Manifest | None
     target: agent.Target
@@ -127,25 +192,39 @@ class Intended:
         return self.observer + self.status + self.clients
 
 
-def register(params: Mapping[str, Any], check_mode: bool, company: parts.Company | None = None) -> dict[str, Any]:
+def register(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    company: parts.Company | None = None,
+    *,
+    shared: ObserverSide | None = None,
+    kaas: KubernetesClient | None = None,
+) -> dict[str, Any]:
     """Bring a cluster on board of one observer as the module's parameters say, and return the module's result.
 
     A registration remembers that a run failed, unless it was refused what it asked for. ``company`` are other observers
-    that the agent belongs to (observers.register goes through all of them).
+    that the agent belongs to (observers.register goes through all of them). The foundation of an observer that several
+    clusters have ``shared`` is not in the result.
     """
     try:
-        return _register(params, check_mode, company or parts.Company())
+        return _register(params, check_mode, company or parts.Company(), shared, kaas)
     except InputError:
         raise
     except ObservabilityError as error:
         # With an observer that does not answer it would only take longer.
         if not check_mode and not str(error.parameter).startswith("observer_"):
-            observer = KubernetesClient.from_parameters(params, "observer_")
+            observer = shared.client if shared else KubernetesClient.from_parameters(params, "observer_")
             remember_failure(observer, cluster_name(params), namespace(params, "observer_namespace"), error)
         raise
 
 
-def _register(params: Mapping[str, Any], check_mode: bool, company: parts.Company) -> dict[str, Any]:
+def _register(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    company: parts.Company,
+    shared: ObserverSide | None,
+    kaas: KubernetesClient | None,
+) -> dict[str, Any]:
     started = time.monotonic()
     now = datetime.now(UTC)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
@@ -155,15 +234,15 @@ def _register(params: Mapping[str, Any], check_mode: bool, company: parts.Compan
     settings = problems.of(Settings.of, params)
     wait_timeout = problems.of(seconds, params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
     proof_timeout = problems.of(seconds, params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
-    observer = problems.of(KubernetesClient.from_parameters, params, "observer_")
-    kaas = problems.of(client_of_cluster, params)
+    observer = shared.client if shared else problems.of(KubernetesClient.from_parameters, params, "observer_")
+    kaas = kaas or problems.of(client_of_cluster, params)
     problems.refuse()
-    api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
+    side = shared or ObserverSide.of(observer, params, now)
 
-    settings, observed = observe(
-        observer, kaas, settings, api if prove and not check_mode else None, now, company=company, force=force
-    )
-    intended = intend(observer, kaas, settings, observed, now, proven=prove and not settings.suspended, force=force)
+    settings, observed = observe(side, kaas, settings, company, prove=prove and not check_mode, force=force)
+    intended = intend(side, kaas, settings, observed, now, proven=prove and not settings.suspended, force=force)
+    if not shared:
+        intended = replace(intended, observer=side.foundation + intended.observer)
     company.runs.append(parts.Run(intended.at_observer, intended.kaas, observed.target))
     registration = intended.registration
     result: dict[str, Any] = {
@@ -196,6 +275,8 @@ def _register(params: Mapping[str, Any], check_mode: bool, company: parts.Compan
     if check_mode:
         return result
 
+    if shared:
+        shared.lay_foundation(force=force)
     left = carry_out(observer, kaas, intended, observed.registration, now, force=force, wait=wait)
     agent_keys, other_keys = parts.workloads(intended.manifests)
     deadline = time.monotonic() + wait_timeout
@@ -210,9 +291,10 @@ def _register(params: Mapping[str, Any], check_mode: bool, company: parts.Compan
         if intended.kaas.changed and start.newest is not None:
             # What the former agent sent while it was being replaced proves nothing of this one.
             wait_for(agent_keys)
-            start = proof.observe_start(api, settings.name)
+            start = proof.observe_start(Watch(side.api), settings.name)
         evidence = proof.Proof(
-            api=api,
+            api=side.api,
+            watch=side.watch,
             kaas=kaas,
             observer=observer,
             wanted=parts.agent_of(settings),
@@ -248,13 +330,12 @@ def refuse_erasing(params: Mapping[str, Any]) -> None:
 
 
 def observe(
-    observer: KubernetesClient,
+    side: ObserverSide,
     kaas: KubernetesClient,
     settings: Settings,
-    api: QueryApi | None,
-    now: datetime,
-    *,
     company: parts.Company,
+    *,
+    prove: bool,
     force: bool,
 ) -> tuple[Settings, Observed]:
     """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
@@ -262,25 +343,17 @@ def observe(
     The settings come back with what stays as it is registered, and the namespace that the agent has or gets.
     """
     cluster_uid, installed = look_at_agent(kaas)
-    observer_uid = uid_of(observer, "observer_kubeconfig")
-    owner = f"{observer_uid}/{settings.observer_namespace}"
-    registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     registration, settings = settle(
-        settings, registered, installed, company, cluster_uid=cluster_uid, observer_uid=observer_uid, force=force
+        settings, side.registered, installed, company, cluster_uid=cluster_uid, observer_uid=side.uid, force=force
     )
     if registration is None:
         former.refuse(
-            observer,
+            side.client,
             settings.observer_namespace,
             settings.name,
             cluster_uid=cluster_uid,
             customer=settings.customer or "",
         )
-    try:
-        authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
-    except InputError as error:
-        error.parameter = "observer_namespace"
-        raise
     there, node_namespace, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
@@ -290,23 +363,20 @@ def observe(
         ]
     )
     targets = parts.written_to(installed, secrets, config_map)
-    target, others = parts.placed(targets, owner, company, settings.remote_write_url)
+    target, others = parts.placed(targets, side.owner, company, settings.remote_write_url)
     # In maintenance a cluster may be silent, that is what it is for; suspended, it has to be.
     phase = settings.phase or (registration.phase if registration else "")
     return settings, Observed(
         cluster_uid=cluster_uid,
         registration=registration,
-        authorities=authorities,
-        missing_authorities=tuple(missing),
-        observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
         namespace=there,
         node_namespace=node_namespace,
         target=target,
         others=others,
         identity_secret=secrets[target.place],
         discovered=discovery.look_at_jobs(kaas, settings.overrides or {}),
-        start=proof.observe_start(api, settings.name)
-        if api is not None and phase != "maintenance" and not settings.suspended
+        start=proof.observe_start(side.watch, settings.name)
+        if prove and phase != "maintenance" and not settings.suspended
         else None,
     )
 
@@ -368,7 +438,7 @@ def refuse_other_agent(
 
 
 def intend(
-    observer: KubernetesClient,
+    side: ObserverSide,
     kaas: KubernetesClient,
     settings: Settings,
     observed: Observed,
@@ -385,8 +455,8 @@ def intend(
         parts.identity_labels(settings),
         observed.identity_secret,
         before,
-        tenants=observed.authorities[TENANTS],
-        internal_certificate=settings.remote_write_ca or observed.authorities[INTERNAL].certificate,
+        tenants=side.authorities[TENANTS],
+        internal_certificate=settings.remote_write_ca or side.authorities[INTERNAL].certificate,
         now=now,
     )
     collected = Collected.of(settings.overrides or {}, observed.discovered)
@@ -412,16 +482,6 @@ def intend(
         ),
         secret,
     )
-
-    created_only: list[Manifest] = list(observed.missing_authorities)
-    if observed.observer_namespace is None:
-        created_only.append(workload.namespace(settings.observer_namespace))
-    observer_plan = plan_objects(
-        observer,
-        [kaas_cluster.definition(), *created_only],
-        force=force,
-        create_only=[key_of(item) for item in created_only],
-    ) + registration_plan(observer, before, registration, force=force)
     kaas_plan = plan_objects(
         kaas,
         manifests,
@@ -431,11 +491,11 @@ def intend(
         keep=partial(parts.is_secret_of, observed.others),
         force=force,
     ) + parts.roles_elsewhere(kaas, settings.name, settings.namespace, manifests)
-    clients = remote_write_clients.admission(observer, settings.observer_namespace, registration)
+    clients = remote_write_clients.admission(side.client, settings.observer_namespace, registration)
     return Intended(
         registration,
         manifests,
-        observer=observer_plan,
+        observer=registration_plan(side.client, before, registration, force=force),
         status=status_plan(before, registration),
         clients=clients,
         kaas=kaas_plan,

@@ -17,10 +17,9 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import (
-    freshness,
+    Watch,
     has_samples_ahead,
     missing_jobs,
-    newest_sample,
     observer_time,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.broken_link import (
@@ -85,10 +84,10 @@ class AgentReader(Lister, Protocol):
     ) -> bytes: ...
 
 
-def observe_start(api: QueryApi, cluster: str) -> Start:
+def observe_start(watch: Watch, cluster: str) -> Start:
     """Raises QueryError: without the query path nothing can be proven, so nothing is begun."""
     try:
-        return Start(observer_time(api), newest_sample(api, cluster))
+        return Start(*watch.time_and_newest(cluster))
     except QueryError as error:
         error.details["link"] = "query"
         raise
@@ -104,6 +103,7 @@ class Proof:
     """
 
     api: QueryApi
+    watch: Watch
     kaas: AgentReader
     wanted: agent.Agent
     jobs: Sequence[str]
@@ -149,7 +149,7 @@ class Proof:
                 readiness.result()
             newest, failure = None, None
             try:
-                newest = newest_sample(self.api, self.wanted.instance)
+                newest = self.watch.newest(self.wanted.instance)
             except QueryError as error:
                 failure = error
             if newest is not None and newest > self.start.floor:
@@ -172,7 +172,7 @@ class Proof:
                     deadline = self.clock() + patience
             late = deadline is not None and self.clock() >= deadline
             try:
-                samples = freshness(self.api, self.wanted.instance).clusters.get(self.wanted.instance)
+                samples = self.watch.samples(self.wanted.instance)
             except QueryError as error:
                 if late:
                     raise self._failed("can be read any more", None, error) from error

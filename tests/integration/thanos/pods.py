@@ -88,6 +88,7 @@ class Pod:
     probe: str
     deliver: Callable[[Sequence[Manifest]], None]
     """Write what changed ConfigMaps and Secrets hold, as a kubelet does to a running pod."""
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -115,7 +116,10 @@ class Pod:
 
     def _start(self) -> None:
         with (self.folder / "log").open("ab") as output:
-            self.process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder)
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(
+                self.command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder
+            )
 
     def _is_ready(self) -> bool:
         if self.process.poll() is not None:
@@ -227,7 +231,10 @@ class Node:
         command = [self.translated(argument, replacements) for argument in container.get("command", [])] or ["thanos"]
         probe = container["readinessProbe"]["httpGet"]
         url = f"http://127.0.0.1:{ports[probe['port']]}{probe['path']}"
-        pod = Pod(name, ports, [*program(command[0], folder), *command[1:], *arguments], folder, url, deliver)
+        environment = {item["name"]: item["value"] for item in container.get("env", []) if "value" in item}
+        pod = Pod(
+            name, ports, [*program(command[0], folder), *command[1:], *arguments], folder, url, deliver, environment
+        )
         try:
             pod.start()
             yield pod

@@ -302,7 +302,7 @@ def test_it_runs_in_agent_mode_with_its_log_in_a_bounded_volume() -> None:
     pod = by_kind(agent.objects(wanted()), "Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert "--agent" in container["args"]
-    (mount,) = [item for item in container["volumeMounts"] if not item["readOnly"]]
+    (mount,) = [item for item in container["volumeMounts"] if not item.get("readOnly")]
     assert f"--storage.agent.path={mount['mountPath']}" in container["args"]
     (volume,) = [item for item in pod["volumes"] if item["name"] == mount["name"]]
     assert volume["emptyDir"]["sizeLimit"]

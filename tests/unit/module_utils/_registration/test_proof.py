@@ -18,6 +18,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.client i
     QueryError,
     Sample,
 )
+from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import Watch
 from ansible_collections.scs.observability.plugins.module_utils._registration.proof import (
     Proof,
     Start,
@@ -106,6 +107,7 @@ def proof(world: World, **changes: Any) -> Proof:
     return Proof(
         **{
             "api": api,
+            "watch": Watch(api),
             "kaas": Kaas(),
             "wanted": Agent("alpha", "scs-observability", "https://observer/api/v1/receive"),
             "jobs": tuple(world.targets),
@@ -151,7 +153,7 @@ def test_samples_from_before_the_start_prove_nothing() -> None:
     """The agent sent until just now, and its clock is ahead: an old sample looks newer than the start."""
     world = World({"agent": (-20.0, True)}, skew=15.0)
     api: Any = world
-    start = observe_start(api, "alpha")
+    start = observe_start(Watch(api), "alpha")
     assert start.newest is not None
     assert start.newest < start.floor + 0.1
     evidence = proof(world, start=start).establish([at_once, at_once])
@@ -343,5 +345,5 @@ def test_the_start_needs_the_query_path() -> None:
     world.broken = lambda _now: True
     api: QueryApi = world  # type: ignore[assignment]
     with pytest.raises(QueryError) as raised:
-        observe_start(api, "alpha")
+        observe_start(Watch(api), "alpha")
     assert raised.value.result()["link"] == "query"
