@@ -76,9 +76,13 @@ def of_pod(pod: Mapping[str, Any], shared: Mapping[str, Any], *, operated: bool)
 
 
 def of_live_pod(pod: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The same of a pod that runs, its workload being known by its label."""
+    """The same of a pod that runs, its workload being known by its labels."""
     spec, shared = pod["spec"], pod["spec"].get("securityContext") or {}
-    name = pod["metadata"]["labels"]["app.kubernetes.io/name"]
+    labels = pod["metadata"]["labels"]
+    name = labels["app.kubernetes.io/name"]
+    if (name, labels.get("app.kubernetes.io/component")) == ("haproxy", "remote-write-gateway"):
+        # Called by its program, as Thanos' components are
+        name = labels["app.kubernetes.io/component"]
     for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
         yield from ((name, container["name"], what) for what in of_container(container, shared))
     yield from ((name, "pod", what) for what in of_pod(spec, shared, operated=False))
