@@ -111,13 +111,18 @@ def renamed(item: Any, rename: Callable[[str], str]) -> Any:
 
 
 def shown(number: str, body: bytes) -> bytes:
-    """What the server says, as that cluster says it: of what is in no namespace, its own."""
+    """What the server says, as that cluster says it: of lists, what is its own."""
     prefix = f"c{number}-"
     document = json.loads(body)
-    if isinstance(document.get("items"), list) and document.get("kind") in [
-        f"{kind}List" for kind in _CLUSTER_WIDE_KINDS
-    ]:
-        document["items"] = [item for item in document["items"] if item["metadata"]["name"].startswith(prefix)]
+    if isinstance(document.get("items"), list):
+        wide = str(document.get("kind")).removesuffix("List") in _CLUSTER_WIDE_KINDS
+
+        def is_its_own(item: Mapping[str, Any]) -> bool:
+            metadata = item.get("metadata") or {}
+            place = metadata.get("namespace") or (metadata["name"] if wide else prefix)
+            return str(place).startswith(prefix)
+
+        document["items"] = [item for item in document["items"] if is_its_own(item)]
     found = renamed(document, lambda name: name.removeprefix(prefix))
     if found.get("kind") == "Status":
         return json.dumps(found).replace(prefix, "").encode()

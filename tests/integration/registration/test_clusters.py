@@ -186,7 +186,7 @@ def test_all_leave_at_once_also_those_that_are_gone(fleet: Fleet) -> None:
     result = fleet.call(clusters=changed, state="absent", force=True)
     assert fleet.registered() == set()
     assert [bool(found["left"]) for found in result["clusters"]] == [False, False, True]
-    assert fleet.call(state="absent", clusters=fleet.clusters[:2])["changed"] is False
+    assert fleet.call(state="absent", clusters=fleet.clusters[:2])["changes"] == []
 
 
 def test_each_may_be_told_its_own_state(fleet: Fleet) -> None:
