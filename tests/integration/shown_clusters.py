@@ -34,6 +34,16 @@ NAMESPACES = ("kube-system", "default")
 _CLUSTER_WIDE = ("namespaces", "clusterroles", "clusterrolebindings")
 _CLUSTER_WIDE_KINDS = ("Namespace", "ClusterRole", "ClusterRoleBinding")
 _NAMED = re.compile(rf"/({'|'.join(_CLUSTER_WIDE)})/([^/?]+)")
+# A list of all namespaces of what is in some; what is in none has one of these names.
+_EVERYWHERE = re.compile(r"^(/api/v1|/apis/[^/]+/[^/]+)/([a-z]+)(\?.*)?$")
+_IN_NONE = (
+    *_CLUSTER_WIDE,
+    "nodes",
+    "persistentvolumes",
+    "storageclasses",
+    "ingressclasses",
+    "customresourcedefinitions",
+)
 _SHOWN = re.compile(r"^/(\d+)(/.*)$")
 
 
@@ -163,6 +173,8 @@ class Proxy:
         self._server = (url.hostname, url.port)
         self._context = context
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        # Those that somebody has asked for, by cluster
+        self._namespaces: dict[str, set[str]] = {}
 
     async def _ask(self, message: bytes) -> Message:
         # One that was kept may have been closed by the server: then the next.
@@ -193,14 +205,30 @@ class Proxy:
         found = _SHOWN.match(path)
         if found is None:
             return written("HTTP/1.1 404 Not Found", {}, b"")
-        number = found[1]
+        number, path = found[1], found[2]
+        known = self._namespaces.setdefault(number, set(NAMESPACES))
+        known.update(name for what, name in _NAMED.findall(path) if what == "namespaces")
         if body:
             content = renamed(json.loads(body), lambda name: f"c{number}-{name}")
             body = json.dumps(content).encode()
-        first = f"{method} {to_server(number, found[2])} {version}"
-        status, answered, answer = await self._ask(written(first, headers, body))
-        if "json" in answered.get("content-type", ""):
-            answer = shown(number, answer)
+        everywhere = _EVERYWHERE.match(path) if method == "GET" else None
+        paths = [path]
+        if everywhere and everywhere[2] not in _IN_NONE:
+            # The server has those of all clusters, a hundred times as many.
+            base, plural, query = everywhere[1], everywhere[2], everywhere[3] or ""
+            paths = [f"{base}/namespaces/{name}/{plural}{query}" for name in sorted(known)]
+        items: list[Any] = []
+        for place in paths:
+            request_line = f"{method} {to_server(number, place)} {version}"
+            status, answered, answer = await self._ask(written(request_line, headers, body))
+            if "json" in answered.get("content-type", ""):
+                answer = shown(number, answer)
+            if len(paths) > 1:
+                document = json.loads(answer)
+                if "items" not in document:
+                    break
+                items += document["items"]
+                answer = json.dumps({**document, "items": items}).encode()
         return written(status, answered, answer)
 
 
