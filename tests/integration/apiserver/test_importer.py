@@ -23,7 +23,7 @@ from tests.integration.api_server import ApiServer
 from tests.integration.importer import Importer, running_importer, user_with
 from tests.integration.thanos.pods import wait_for
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 UID = "00000000-0000-0000-0000-000000000000"
 FINGERPRINT = "a" * 64
 

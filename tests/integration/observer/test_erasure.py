@@ -109,6 +109,9 @@ def stored(site: Site) -> Iterator[Site]:
     kubelet = Kubelet(site)
     yield site
     kubelet.stop()
+    # Other sites are deployed to the same API server.
+    for component in ("receive", "store"):
+        site.admin.delete("v1", "Secret", f"thanos-{component}-objstore", NAMESPACE)
     assert not kubelet.failures
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._manifests import remote_write_clients
+from ansible_collections.scs.observability.plugins.module_utils._manifests import node_exporter, remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration, timestamp
@@ -24,8 +24,9 @@ OTHER = Former(OTHER_UID, "Example Shop", "2026-02-01T10:00:00Z")
 
 @pytest.fixture
 def place(site: Any) -> None:
-    """The namespace of the agent is somebody else's and stays: no controller ends one here."""
-    site.kaas.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": site.namespace}})
+    """The namespaces of the agent are somebody else's and stay: no controller ends one here."""
+    for name in (site.namespace, node_exporter.namespace_of(site.namespace)):
+        site.kaas.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
 
 @pytest.mark.usefixtures("place")
