@@ -67,6 +67,7 @@ benchmark: tree ## Unchanged components and observer beside peers, onboarding, f
 	@python benchmarks/unchanged.py
 	@eval "$$(python -m lab env)"; python benchmarks/onboarding.py
 	@eval "$$(python -m lab env)"; python benchmarks/observer.py
+	@PYTHONPATH="$(ROOT):$(ROOT)/.build/collections" python benchmarks/gateway.py
 	@python benchmarks/clusters.py
 	@python benchmarks/fleet.py
 
