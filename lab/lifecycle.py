@@ -25,7 +25,7 @@ from lab.progress import Progress
 from lab.state import OBSERVER, Lab, LabError, State, by_role_and_number, kaas_names, locked
 
 # A cluster in the making keeps one core busy, the rest mostly waits
-_PARALLEL = 2
+_PARALLEL = 3
 
 
 def up(lab: Lab, kaas: int, progress: Progress) -> State:
