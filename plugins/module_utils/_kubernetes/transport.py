@@ -100,6 +100,8 @@ class Transport:
                 final = isinstance(error, TimeoutError | ssl.SSLError) and not lost
                 if not delays or not idempotent or final:
                     raise Unreachable(reason_of(error)) from error
+                # The others were kept as long.
+                self.close()
                 retry_after = None
             else:
                 again = response.status == 429 or (idempotent and response.status in (500, 502, 503, 504))

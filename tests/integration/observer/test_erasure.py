@@ -112,6 +112,7 @@ def stored(site: Site) -> Iterator[Site]:
     # Other sites are deployed to the same API server.
     for component in ("receive", "store"):
         site.admin.delete("v1", "Secret", f"thanos-{component}-objstore", NAMESPACE)
+    site.admin.delete("apps/v1", "StatefulSet", "thanos-compact", NAMESPACE)
     assert not kubelet.failures
 
 

@@ -255,6 +255,25 @@ class TestTls:
             assert [transport.request("GET", "/").body for _number in range(2)] == [b"ok", b"ok"]
         assert len(used) == 2
 
+    def test_of_many_that_the_server_ended_each_is_replaced(
+        self, secure: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """More than there are attempts: they were kept as long as each other."""
+        send = HTTPConnection.endheaders
+
+        def end(connection: HTTPConnection, body: bytes | None = None) -> None:
+            if connection in kept:
+                raise ssl.SSLEOFError(8, "EOF occurred")
+            send(connection, body)
+
+        monkeypatch.setattr(HTTPConnection, "endheaders", end)
+        transport = Transport(secure, sleep=lambda _: None)
+        kept = [transport._connect() for _number in range(9)]
+        for connection in kept:
+            transport._idle.put(connection)
+        with closing(transport):
+            assert transport.request("GET", "/").body == b"ok"
+
     def test_both_sides_show_a_certificate(self, secure: Connection) -> None:
         assert self.get(secure) == b"ok"
 
