@@ -61,12 +61,13 @@ molecule: tree ## The roles on the lab: check, converge, idempotence, verify, re
 	@python dev/run_tests.py molecule
 
 test: tree ## All of them, then the coverage of module_utils
-	@python dev/run_tests.py lint unit integration+molecule coverage
+	@python dev/run_tests.py lint unit lab integration+molecule coverage
 
 benchmark: tree ## Unchanged components and observer beside peers, onboarding, footprint, fleets: on the running lab after make demo
 	@python benchmarks/unchanged.py
 	@eval "$$(python -m lab env)"; python benchmarks/onboarding.py
 	@eval "$$(python -m lab env)"; python benchmarks/observer.py
+	@PYTHONPATH="$(ROOT):$(ROOT)/.build/collections" python benchmarks/gateway.py
 	@python benchmarks/clusters.py
 	@python benchmarks/fleet.py
 

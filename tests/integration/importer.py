@@ -62,14 +62,17 @@ def running_importer(
     folder: Path,
     *,
     arguments: Sequence[str] = kaas_metric_importer.ARGUMENTS,
-    configuration: Mapping[str, Any] = kaas_metric_importer.CONFIGURATION,
+    configuration: Mapping[str, Any] | None = None,
     ports: tuple[int, int] | None = None,
 ) -> Iterator[Importer]:
-    """The importer as its pod runs it; ``ports`` are those of one that was there before."""
+    """The importer as its pod runs it; ``ports`` are those of one that was there before.
+
+    Without ``configuration`` it is that of registrations.
+    """
     folder.mkdir(exist_ok=True)
     ports = ports or (free_port(), free_port())
     file, log = folder / kaas_metric_importer.CONFIGURATION_FILE, folder / "importer.log"
-    file.write_text(json.dumps(configuration))
+    file.write_text(json.dumps(configuration or kaas_metric_importer.CONFIGURATION))
     options = [
         f"--kubeconfig={kubeconfig}",
         *("--host=127.0.0.1", f"--port={ports[0]}", "--telemetry-host=127.0.0.1", f"--telemetry-port={ports[1]}"),

@@ -23,7 +23,7 @@ from tests.integration.api_server import ApiServer
 from tests.integration.importer import Importer, running_importer, user_with
 from tests.integration.thanos.pods import wait_for
 
-PATIENCE = 240.0
+PATIENCE = 120.0
 UID = "00000000-0000-0000-0000-000000000000"
 FINGERPRINT = "a" * 64
 
@@ -73,7 +73,10 @@ def importer(
                 admin.apply({key: value for key, value in manifest.items() if key != "status"})
                 if manifest["status"]:
                     admin.apply_status({key: value for key, value in manifest.items() if key != "spec"})
-            wait_for(lambda: len(running.series("kaas_cluster_info")) == 2, PATIENCE, "both registrations")
+            # Those of other tests may be there, too.
+            wait_for(
+                lambda: all(of(running, "info", name) for name in ("full", "bare")), PATIENCE, "both registrations"
+            )
             yield running
         finally:
             for name in ("full", "bare"):

@@ -152,6 +152,9 @@ class Site:
         core.delete_namespaced_endpoints(pod.name, NAMESPACE)
 
 
+JOBS = ("agent", "kubelet")
+
+
 def deploy(kubeconfig: str) -> None:
     """What the role observer does, without waiting: there is no kubelet."""
     common = {"kubeconfig": kubeconfig, "namespace": NAMESPACE, "wait": False}
@@ -186,7 +189,9 @@ def site(api_server: ApiServer, observer: Observer) -> Iterator[Site]:
         result.admin.apply(definition)
         wait_ready(result.admin, [identity(definition)], 30)
         uid = "0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
-        result.admin.apply(Registration(CLUSTER, uid, "active", observer=NAMESPACE, jobs=("agent",)).manifest())
-        assert write(observer.agent(CLUSTER), "up", job="agent").status == 200
+        result.admin.apply(Registration(CLUSTER, uid, "active", observer=NAMESPACE, jobs=JOBS).manifest())
+        # An agent that sees nothing but itself is down.
+        for job in JOBS:
+            assert write(observer.agent(CLUSTER), "up", job=job).status == 200
         observer.wait_for_series(f'up{{cluster="{CLUSTER}"}}')
         yield result

@@ -80,7 +80,7 @@ class Running:
 
     @contextmanager
     def start(self) -> Iterator[None]:
-        deployment = next(
+        (deployment,) = (
             item for item in agent.objects(agent.Agent("alpha", "any", "")) if item["kind"] == "Deployment"
         )
         arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
