@@ -61,7 +61,7 @@ molecule: tree ## The roles on the lab: check, converge, idempotence, verify, re
 	@python dev/run_tests.py molecule
 
 test: tree ## All of them, then the coverage of module_utils
-	@python dev/run_tests.py lint unit lab integration+molecule coverage
+	@python dev/run_tests.py lint unit integration coverage molecule
 
 benchmark: tree ## Unchanged components and observer beside peers, onboarding, footprint, fleets: on the running lab after make demo
 	@python benchmarks/unchanged.py
