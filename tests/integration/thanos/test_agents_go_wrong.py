@@ -24,7 +24,11 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import issue
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent as agent_manifests
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi
-from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import freshness, has_samples_ahead
+from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import (
+    Watch,
+    freshness,
+    has_samples_ahead,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration import overview
 from ansible_collections.scs.observability.plugins.module_utils._registration.proof import Proof, observe_start
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
@@ -128,11 +132,12 @@ class World:
         said = (lambda: wait_for(lambda: "component=remote" in warnings(agent), SAID, f"{cluster} complains"),) * 2
         proof = Proof(
             api=self.api,
+            watch=Watch(self.api),
             kaas=Cluster(agent),  # type: ignore[arg-type]
             wanted=agent_manifests.Agent(cluster, "any", url or self.url),
             jobs=(),
             interval=1.0,
-            start=observe_start(self.api, cluster),
+            start=observe_start(Watch(self.api), cluster),
             started=time.monotonic(),
             renewed=True,
             timeout=0.1,
