@@ -123,6 +123,10 @@ class Observer:
             for path, _headers, content in list(self.web.requests)
         ]
 
+    def of_clusters(self) -> list[tuple[str, str, str, str]]:
+        """Those about clusters: a busy machine may miss scrapes of the importer, which is told, and not meant here."""
+        return [item for item in self.notifications() if item[2].startswith("KaaS")]
+
 
 @pytest.fixture
 def observer(api_server: ApiServer, admin: KubernetesClient, tmp_path: Path) -> Iterator[Observer]:
@@ -241,20 +245,21 @@ def test_who_is_told_of_clusters_that_come_and_go(observer: Observer, admin: Kub
     for cluster in ("leaves", "served", "dies"):
         observer.agents[cluster].kill()
     admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, "leaves")
-    wait_for(observer.notifications, PATIENCE, "the page")
+    wait_for(observer.of_clusters, PATIENCE, "the page")
     expected = [("page", "firing", "KaaSClusterDown", "dies")]
-    assert observer.notifications() == expected
+    assert observer.of_clusters() == expected
     shown = {"dies": "down", "served": "maintenance", "stays": "ok"}
     wait_for(lambda: observer.states() == shown, PATIENCE, "its state")
     observer.start("dies")
-    wait_for(lambda: len(observer.notifications()) > 1, PATIENCE, "its end")
+    wait_for(lambda: len(observer.of_clusters()) > 1, PATIENCE, "its end")
     expected.append(("page", "resolved", "KaaSClusterDown", "dies"))
-    assert observer.notifications() == expected
+    assert observer.of_clusters() == expected
     wait_for(lambda: observer.states() == {**shown, "dies": "ok"}, PATIENCE, "its state")
 
+    about_it = ("page", "firing", "ObserverComponentDown", "kaas-metric-importer")
+    before = observer.notifications().count(about_it)
     observer.importer.process.kill()
-    wait_for(lambda: len(observer.notifications()) > 2, PATIENCE, "the page about the importer")
-    expected.append(("page", "firing", "ObserverComponentDown", "kaas-metric-importer"))
+    wait_for(lambda: observer.notifications().count(about_it) > before, PATIENCE, "the page about the importer")
 
     def waiting() -> list[dict[str, Any]]:
         alerts = observer.alertmanager.call("/api/v2/alerts?filter=alertname=KaaSRegistrationsUnknown")
@@ -262,4 +267,4 @@ def test_who_is_told_of_clusters_that_come_and_go(observer: Observer, admin: Kub
 
     wait_for(waiting, PATIENCE, "what follows from it")
     wait_for(lambda: observer.states() == dict.fromkeys(shown, "unknown"), PATIENCE, "that nothing is known")
-    assert observer.notifications() == expected
+    assert observer.of_clusters() == expected
