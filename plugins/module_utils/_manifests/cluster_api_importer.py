@@ -21,7 +21,6 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     images,
     kube_state_metrics,
     rbac,
-    scrape_jobs,
     workload,
 )
 
@@ -100,12 +99,7 @@ ARGUMENTS = (
 # What a kubeconfig's user needs in a management cluster, too
 RULES = [
     {"apiGroups": [GROUP], "resources": ["clusters"], "verbs": ["list", "watch"]},
-    # By these it finds which versions of it there are, and cannot be told which one.
-    {
-        "apiGroups": ["apiextensions.k8s.io"],
-        "resources": ["customresourcedefinitions"],
-        "verbs": ["list", "watch"],
-    },
+    custom_resource_state.DEFINITIONS_RULE,
 ]
 
 
@@ -114,12 +108,7 @@ def scrape_job(namespace: str) -> dict[str, Any]:
     return {
         "job_name": NAME,
         "honor_labels": True,
-        "static_configs": [
-            scrape_jobs.through_service(NAME, namespace, kube_state_metrics.PORT),
-            scrape_jobs.through_service(
-                NAME, namespace, kube_state_metrics.TELEMETRY_PORT, instance=f"{NAME}-telemetry"
-            ),
-        ],
+        "static_configs": custom_resource_state.targets(NAME, namespace),
         "metric_relabel_configs": [
             {
                 "source_labels": ["__name__"],

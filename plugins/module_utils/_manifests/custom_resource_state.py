@@ -8,6 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kube_state_metrics, scrape_jobs
+
+# By definitions it knows when one comes and which versions there are, and cannot be told which one to watch.
+DEFINITIONS_RULE: dict[str, Any] = {
+    "apiGroups": ["apiextensions.k8s.io"],
+    "resources": ["customresourcedefinitions"],
+    "verbs": ["list", "watch"],
+}
+
+
+def targets(name: str, namespace: str) -> list[dict[str, Any]]:
+    """Of the importer ``name``: what it tells of objects, then what it tells of itself."""
+    return [
+        scrape_jobs.through_service(name, namespace, kube_state_metrics.PORT),
+        scrape_jobs.through_service(name, namespace, kube_state_metrics.TELEMETRY_PORT, instance=f"{name}-telemetry"),
+    ]
+
 
 def gauge(name: str, text: str, *path: str, absent_is_zero: bool = False) -> dict[str, Any]:
     found = {"path": list(path), **({"nilIsZero": True} if absent_is_zero else {})}

@@ -22,7 +22,6 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     kube_state_metrics,
     rbac,
     reconcile_record,
-    scrape_jobs,
     workload,
 )
 
@@ -81,12 +80,7 @@ ARGUMENTS = (
 )
 RULES = [
     {"apiGroups": [kaas_cluster.GROUP], "resources": [kaas_cluster.PLURAL], "verbs": ["list", "watch"]},
-    # It watches definitions to know when that of registrations comes, and cannot be told which one.
-    {
-        "apiGroups": ["apiextensions.k8s.io"],
-        "resources": ["customresourcedefinitions"],
-        "verbs": ["list", "watch"],
-    },
+    custom_resource_state.DEFINITIONS_RULE,
     reconcile_record.RULE,
 ]
 
@@ -100,12 +94,7 @@ def scrape_job(namespace: str) -> dict[str, Any]:
         "job_name": NAME,
         "honor_labels": True,
         # Not by pod: joins with these series must never see two of them.
-        "static_configs": [
-            scrape_jobs.through_service(NAME, namespace, kube_state_metrics.PORT),
-            scrape_jobs.through_service(
-                NAME, namespace, kube_state_metrics.TELEMETRY_PORT, instance=f"{NAME}-telemetry"
-            ),
-        ],
+        "static_configs": custom_resource_state.targets(NAME, namespace),
         "metric_relabel_configs": [
             *reconcile_record.relabelings(namespace, OBSERVER),
             {
