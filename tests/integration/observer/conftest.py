@@ -172,11 +172,21 @@ def deploy(kubeconfig: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(api_server: ApiServer, observer: Observer) -> Iterator[Site]:
+def deployed(api_server: ApiServer) -> str:
+    """A kubeconfig, after the observer's objects are there.
+
+    Before the observer runs: the gateway ends who may write without being registered, and the clusters of other tests are
+    not.
+    """
     kubeconfig = str(api_server.kubeconfig())
     deploy(kubeconfig)
+    return kubeconfig
+
+
+@pytest.fixture(scope="module")
+def site(api_server: ApiServer, deployed: str, observer: Observer) -> Iterator[Site]:
     with ExitStack() as stack:
-        other = stack.enter_context(kubernetes.config.new_client_from_config(kubeconfig))
+        other = stack.enter_context(kubernetes.config.new_client_from_config(deployed))
         result = Site(api_server, api_server.client(), other, observer)
         address = machine_address()
         pods = (observer.receive, observer.store, observer.query, observer.query_frontend, observer.gateway)
