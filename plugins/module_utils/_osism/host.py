@@ -47,7 +47,8 @@ def read_files(folder: Path) -> dict[str, File]:
 def write_files(folder: Path, live: Mapping[str, File], wanted: Mapping[str, File], parameter: str) -> None:
     """Bring the files below a folder to what is wanted, each whole or not at all. Raises InputError."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in (folder.parent, folder):
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path, file in wanted.items():
             _folders(folder, Path(path).parent, file.owner)
             before = live.get(path)

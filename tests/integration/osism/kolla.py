@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real Prometheus in a container that is what kolla makes of it: host network, user, volume, basic auth, config.json."""
+"""A real Prometheus in a container as kolla makes it, with its network, user, volume, basic auth and config.json."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pytest
 import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images
-from tests.integration.processes import free_port
+from tests.integration.processes import binary, free_port
 from tests.integration.thanos.pods import wait_for
 
 UID = 42472
@@ -76,7 +77,8 @@ class KollaPrometheus:
     labels: Mapping[str, str]
     flags: Sequence[str] = ("--storage.tsdb.min-block-duration=2h", "--storage.tsdb.max-block-duration=2h")
     mounted: bool = True
-    _made: list[str] = field(default_factory=list)
+    target: int = 0
+    """The port of what it scrapes, itself unless given."""
 
     @property
     def configuration(self) -> Path:
@@ -88,7 +90,7 @@ class KollaPrometheus:
         scrape = {
             "job_name": "prometheus",
             "basic_auth": {"username": USER, "password": PASSWORD},
-            "static_configs": [{"targets": [f"127.0.0.1:{self.port}"]}],
+            "static_configs": [{"targets": [f"127.0.0.1:{self.target or self.port}"]}],
         }
         texts = {
             "prometheus.yml": yaml.safe_dump(
@@ -128,6 +130,23 @@ class KollaPrometheus:
             *(f"--volume={self.configuration}:/var/lib/kolla/config_files:ro", IMAGE, *self.arguments),
         )
         self.wait()
+
+    def backfill(self) -> None:
+        """Have a block that is complete, of samples of some hours ago."""
+        hour = 3600
+        start = int(time.time()) // (2 * hour) * 2 * hour - 6 * hour
+        lines = [f"backfilled {number} {start + number * 60}" for number in range(10)]
+        text = self.folder / "samples"
+        text.write_text("\n".join(["# TYPE backfilled gauge", *lines, "# EOF", ""]))
+        (volume,) = json.loads(docker("volume", "inspect", self.volume))
+        blocks = self.folder / "blocks"
+        command = [binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", text, blocks]
+        subprocess.run(command, check=True, capture_output=True)
+        for block in blocks.iterdir():
+            place = Path(volume["Mountpoint"], block.name)
+            shutil.copytree(block, place)
+            for path in (place, *place.rglob("*")):
+                os.chown(path, UID, UID)
 
     def restart(self) -> None:
         docker("restart", "--time=5", self.name)
