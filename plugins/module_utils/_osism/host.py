@@ -78,12 +78,12 @@ def _folders(top: Path, below: Path, owner: tuple[int, int]) -> None:
     """Have folders that only the owner of what is in them gets into."""
     for part in [below, *below.parents][-2::-1]:
         path = top / part
-        path.mkdir(mode=0o500, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         state = path.stat()
         if (state.st_uid, state.st_gid) != owner:
             os.chown(path, *owner)
-        if state.st_mode & 0o7777 != 0o500:
-            path.chmod(0o500)
+        if state.st_mode & 0o7777 != 0o700:
+            path.chmod(0o700)
 
 
 def _write(path: Path, file: File) -> None:

@@ -172,6 +172,7 @@ class KollaPrometheus:
     def snapshot(self) -> dict[str, Any]:
         """What must not change by what a sidecar does."""
         (found,) = json.loads(docker("container", "inspect", self.name))
+        found["Mounts"].sort(key=lambda item: str(item["Destination"]))
         return {key: found[key] for key in ("Id", "State", "Config", "HostConfig", "Mounts", "RestartCount")}
 
 
