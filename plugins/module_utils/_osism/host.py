@@ -65,10 +65,10 @@ def remove_folder(folder: Path, live: Mapping[str, File], parameter: str) -> Non
     try:
         for path in live:
             (folder / path).unlink(missing_ok=True)
-        below = sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True)
-        for path in (*below, folder, folder.parent):
+        below = sorted((item for item in folder.rglob("*") if item.is_dir()), reverse=True)
+        for empty in (*below, folder, folder.parent):
             with contextlib.suppress(FileNotFoundError):
-                path.rmdir()
+                empty.rmdir()
     except OSError as error:
         if error.filename != str(folder.parent):
             raise InputError(f"{folder} cannot be removed: {error.strerror}", parameter=parameter) from None

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, Problems
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, InputErrors, Problems
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
     image_reference,
     is_address,
@@ -79,6 +79,13 @@ _DELAY = "storage.tsdb.delay-compact-file.path"
 _SHIPPED = "thanos.shipper.json"
 
 
+class Limits(NamedTuple):
+    """What the container may take: bytes, and CPUs; 0 is no limit."""
+
+    memory: int
+    cpus: float
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is asked for. ``grpc_address`` is empty for the one that Prometheus listens on."""
@@ -95,9 +102,7 @@ class Settings:
     tls_client_ca: str
     certificate: ServerCertificate
     store: ObjectStore | None
-    memory: int
-    """Bytes; 0 is no limit."""
-    cpus: float
+    limits: Limits
     log_level: str
 
 
@@ -131,15 +136,6 @@ def given(params: Mapping[str, Any], remembered: Mapping[str, Any] | None) -> di
 
 def read(values: Mapping[str, Any], now: datetime, problems: Problems) -> Settings:
     """Return the settings; what is wrong with them goes to ``problems``, which must let pass before they are used."""
-    missing = [name for name in TLS if not values.get(name)]
-    for name in missing:
-        problems.found.append(
-            InputError(
-                "is required",
-                parameter=name,
-                advice="Give what iaas_registration returns, or a certificate of your own",
-            )
-        )
     user, password = values.get("prometheus_user") or "", values.get("prometheus_password") or ""
     if bool(user) != bool(password):
         absent = "prometheus_password" if user else "prometheus_user"
@@ -149,10 +145,6 @@ def read(values: Mapping[str, Any], now: datetime, problems: Problems) -> Settin
     level = values.get("log_level") or "info"
     if level not in LOG_LEVELS:
         problems.found.append(InputError(not_known(level, LOG_LEVELS), parameter="log_level"))
-    certificate = None
-    if not missing:
-        certificate = problems.of(_certificate, values, now)
-    memory, cpus = problems.of(_resources, values.get("resources") or {}) or (0, 0.0)
     http_port, grpc_port = (problems.of(_port, values, *item) for item in (("http_port", 10902), ("grpc_port", 10901)))
     if http_port == grpc_port and http_port is not None:
         problems.found.append(InputError(f"{http_port} is grpc_port, too", parameter="http_port"))
@@ -169,10 +161,9 @@ def read(values: Mapping[str, Any], now: datetime, problems: Problems) -> Settin
         tls_client_ca=problems.of(trusted, values["tls_client_ca"], now, "tls_client_ca")
         if values.get("tls_client_ca")
         else "",
-        certificate=certificate,  # type: ignore[arg-type]
+        certificate=problems.of(_certificate, values, now),
         store=problems.of(object_store, values, now),
-        memory=memory,
-        cpus=cpus,
+        limits=problems.of(_limits, values.get("resources") or {}),
         log_level=level,
     )
 
@@ -286,8 +277,8 @@ def container(settings: Settings, observed: Observed, folder: Path, wanted: Mapp
         "security_opt": ["no-new-privileges"],
         "privileged": False,
         "restart": "unless-stopped",
-        "memory": settings.memory,
-        "cpus": settings.cpus,
+        "memory": settings.limits.memory,
+        "cpus": settings.limits.cpus,
         "status": "running",
         "checksum": checksum(read_once),
     }
@@ -381,6 +372,10 @@ def _shown(file: File | None, instead: str) -> dict[str, Any] | None:
 
 
 def _certificate(values: Mapping[str, Any], now: datetime) -> ServerCertificate:
+    advice = "Give what iaas_registration returns, or a certificate of your own"
+    missing = [InputError("is required", parameter=name, advice=advice) for name in TLS if not values.get(name)]
+    if missing:
+        raise InputErrors(missing)
     return server.check(
         values["tls_certificate"],
         values["tls_key"],
@@ -409,20 +404,19 @@ def _port(values: Mapping[str, Any], name: str, default: int) -> int:
     return port
 
 
-def _resources(limits: Mapping[str, Any]) -> tuple[int, float]:
-    """Return the memory in bytes and the number of CPUs, 0 for no limit."""
-    for name in limits:
+def _limits(given: Mapping[str, Any]) -> Limits:
+    for name in given:
         if name not in ("memory", "cpus"):
             raise InputError(not_known(name, ("memory", "cpus")), parameter="resources")
     memory, cpus = (
-        quantity_number(quantity(limits.get(name, default), f"resources.{name}"))
+        quantity_number(quantity(given.get(name, default), f"resources.{name}"))
         for name, default in (("memory", _MEMORY), ("cpus", "0"))
     )
     if 0 < memory < _SMALLEST_MEMORY:
         raise InputError(
-            f"{limits['memory']} is too little", parameter="resources.memory", advice="Use for example 512Mi"
+            f"{given['memory']} is too little", parameter="resources.memory", advice="Use for example 512Mi"
         )
-    return int(memory), cpus
+    return Limits(int(memory), cpus)
 
 
 def arguments_of(document: Mapping[str, Any] | None) -> Sequence[str]:
