@@ -123,9 +123,10 @@ def _present(
     image = problems.of(engine.image, settings.image) if settings.image else None
     if observed is not None:
         sidecar.refuse(settings, observed, problems)
-        ours = sidecar.arguments_of(place.document)
-        for parameter, (address, port) in sidecar.listening(settings, observed.container.address).items():
-            problems.of(_refuse_address, parameter, address, port, ours)
+    beside = observed.container.address if observed is not None else ""
+    for parameter, (address, port) in sidecar.listening(settings, beside).items():
+        if address:
+            problems.of(_refuse_address, parameter, address, port, sidecar.arguments_of(place.document))
     # An image that is pulled changes nothing that runs, so whether it can be is found out before anything is touched.
     pulled = image is None and not problems.found
     if pulled and not check_mode:

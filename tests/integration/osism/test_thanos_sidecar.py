@@ -398,35 +398,33 @@ def test_a_prometheus_that_nothing_can_be_done_with_is_refused_with_all_its_faul
 def test_what_would_not_work_is_refused_before_anything_changes(sidecar: Sidecar) -> None:
     stranger = create_authority("stranger", datetime.now(UTC))
     settings = sidecar.settings()
-    with socket.create_server(("127.0.0.1", sidecar.port)):
-        with pytest.raises(InputErrors) as caught:
-            sidecar.run(
-                **{
-                    **settings,
-                    **sidecar.certificate(name="control-2.example.org"),
-                    "tls_key": issue(stranger, "other", datetime.now(UTC), server=True, client=False).key,
-                    "http_address": "192.0.2.1",
-                    "prometheus_password": "wrong",
-                    "objstore": {"config": {}},
-                    "resources": {"memory": "1Ki"},
-                }
-            )
-        first = [error.parameter for error in caught.value.errors]
-        assert first == ["tls_key", "resources.memory", "objstore", "prometheus_password"]
-        with pytest.raises(InputErrors) as caught:
-            sidecar.run(
-                **{**settings, **sidecar.certificate(name="control-2.example.org"), "http_address": "192.0.2.1"}
-            )
-        assert [error.parameter for error in caught.value.errors] == ["tls_certificate", "grpc_port", "http_address"]
-    for wrong, parameter in (
+    wrong = {
+        **sidecar.certificate(name="control-2.example.org"),
+        "http_address": "192.0.2.1",
+        "prometheus_password": "wrong",
+        "objstore": {"config": {}},
+        "resources": {"memory": "1Ki"},
+    }
+    with socket.create_server(("127.0.0.1", sidecar.port)), pytest.raises(InputErrors) as caught:
+        sidecar.run(**{**settings, **wrong})
+    assert [error.parameter for error in caught.value.errors] == [
+        "tls_certificate",
+        "objstore",
+        "resources.memory",
+        "prometheus_password",
+        "grpc_port",
+        "http_address",
+    ]
+    for other, parameter in (
         ({"container": "none"}, "container"),
+        ({"tls_key": issue(stranger, "other", datetime.now(UTC), server=True, client=False).key}, "tls_key"),
         ({"prometheus_user": "", "prometheus_password": ""}, "prometheus_user"),
         ({"image": "127.0.0.1:1/none:1"}, "image"),
         ({"docker_host": "unix:///none.sock"}, "docker_host"),
         ({"grpc_address": None}, "grpc_address"),
     ):
         with pytest.raises(InputError) as refused:
-            sidecar.run(**{**settings, **wrong})
+            sidecar.run(**{**settings, **other})
         assert (refused.value.parameter, type(refused.value)) == (parameter, InputError)
     assert (sidecar.inspect(), list(sidecar.folder.iterdir())) == (None, [])
     docker("run", "--detach", f"--name={sidecar.name}", "--entrypoint=/bin/thanos", images.THANOS, "--version")
