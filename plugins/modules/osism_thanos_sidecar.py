@@ -172,6 +172,7 @@ EXAMPLES = r"""
 
 - name: Back, as it was
   scs.observability.osism_thanos_sidecar:
+    state: present
   become: true
 """
 

@@ -94,9 +94,6 @@ def test_a_host_is_put_under_observation_stays_and_leaves(api_server: ApiServer,
             assert [text for text in secrets if text in first] == []
             assert changed(play()) == 0
 
-            assert changed(play(osism_thanos_sidecar_state="suspended")) == 1
-            assert docker("ps", "--all", "--quiet", f"--filter=name={name}") == ""
-            assert changed(play()) == 1
             play(osism_thanos_sidecar_state="absent")
             assert docker("ps", "--all", "--quiet", f"--filter=name={name}") == ""
             assert not (tmp_path / "etc").exists()
