@@ -113,7 +113,7 @@ def _ensure_present(params: Mapping[str, Any], check_mode: bool) -> dict[str, An
         **intended.plan.result(),
         "name": wanted.name,
         "state": "present",
-        "server_name": intended.registration.endpoint.server_name if registration.endpoint else None,
+        "server_name": registration.endpoint.server_name if registration.endpoint else None,
         "certificates": _certificates_result(registration),
         "sidecar": _sidecar(intended.secrets.get("sidecar")) if settings.issue else None,
         "remote_write": _remote_write(settings, intended.secrets.get("remote_write")) if settings.issue else None,
@@ -185,9 +185,9 @@ def _ensure_absent(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any
 def observe(client: KubernetesClient, wanted: IaasRegistration, now: datetime) -> Observed:
     """Look at the observer and refuse what cannot be. Nothing is written. Raises InputError, ApiError."""
     where = wanted.observer
-    every, cluster, there, sidecar, remote_write = client.parallel(
+    every = registered(client)
+    cluster, there, sidecar, remote_write = client.parallel(
         [
-            partial(registered, client),
             partial(client.get, kaas_cluster.API_VERSION, kaas_cluster.KIND, wanted.name),
             partial(client.get, "v1", "Namespace", where),
             partial(client.get, *SECRETS, secret_name(wanted, "sidecar"), where),

@@ -95,7 +95,7 @@ class Certified(Protocol):
 
 
 def previous_of(
-    before: Certified | None, current: Certificate, live: str, now: datetime, overlap: timedelta = OVERLAP
+    before: Certified | None, current: Certificate, live: str, now: datetime, overlap: timedelta | None = None
 ) -> PreviousCertificate | None:
     """Return the certificate that is let in beside the ``current`` one, if any; ``live`` is the agent's fingerprint.
 
@@ -105,7 +105,7 @@ def previous_of(
         return None
     registered, previous = before.certificate, before.previous_certificate
     if registered.fingerprint == current.fingerprint:
-        is_over = previous is not None and now - datetime.fromisoformat(previous.replaced) >= overlap
+        is_over = previous is not None and now - datetime.fromisoformat(previous.replaced) >= (overlap or OVERLAP)
         return None if is_over else previous
     if previous is not None and previous.fingerprint == live:
         return previous
