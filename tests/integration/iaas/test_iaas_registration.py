@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,10 +15,19 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._manifests import remote_write_clients
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError, ProofError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    iaas_prometheus,
+    kaas_cluster,
+    remote_write_clients,
+)
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import refuse_iaas_name
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from tests.integration.iaas.conftest import Host, Iaas
+from tests.integration.processes import binary
 from tests.integration.thanos.conftest import NAMESPACE
+from tests.integration.thanos.pods import wait_for
 
 NAME = "north-1"
 
@@ -63,11 +73,9 @@ def running(iaas: Iaas) -> Iterator[tuple[Host, dict[str, Any]]]:
 
 
 def test_what_it_has_is_read_back_by_pull_and_by_remote_write(iaas: Iaas, running: tuple[Host, Any]) -> None:
-    host, issued = running
+    host, _issued = running
     wanted = {"pull_address": host.address, "remote_write": True}
-    start = time.monotonic()
     done = iaas.register(NAME, **wanted, proof=True)
-    print("seconds", time.monotonic() - start, done["proof"])
     assert not done["changed"]
     assert {path: found["state"] for path, found in done["proof"].items()} == {
         "pull": "proven",
@@ -102,3 +110,154 @@ def answers_to(context: ssl.SSLContext, port: int, name: str) -> bool:
             return bool(client.recv(1))
         except (ssl.SSLError, ConnectionError):
             return False
+
+
+def test_blocks_are_read_back_when_there_are_some(iaas: Iaas) -> None:
+    host = iaas.host("control-2")
+    name = "north-2"
+    issued = iaas.register(name, pull_address=host.address, upload=True, issue=True)
+    with host.prometheus(), ExitStack() as stack:
+        stack.enter_context(host.sidecar(issued["sidecar"], objstore(iaas)))
+        done = iaas.register(name, pull_address=host.address, upload=True, proof=True)
+        assert (done["proof"]["pull"]["state"], done["proof"]["upload"]["state"]) == ("proven", "pending")
+        assert "no block" in done["proof"]["upload"]["message"]
+        add_block(host)
+        wait_for(
+            lambda: (
+                iaas.register(name, pull_address=host.address, upload=True, proof=True)["proof"]["upload"]["state"]
+                == "proven"
+            ),
+            60,
+            "the block is served",
+        )
+    # Without the host, blocks are what is left, and they prove nothing of another path.
+    done = iaas.register(name, upload=True, proof=True)
+    assert done["proof"]["upload"]["state"] == "proven"
+    assert host.address not in iaas.endpoints()
+
+
+def objstore(iaas: Iaas) -> dict[str, Any]:
+    s3, ca = iaas.site.running.s3, iaas.folder / "s3.crt"
+    ca.write_text(s3.ca.read_text())
+    return {
+        "type": "S3",
+        "config": {
+            "bucket": iaas.site.running.bucket,
+            "endpoint": s3.url.removeprefix("https://"),
+            "access_key": s3.owner.access_key,
+            "secret_key": s3.owner.secret_key,
+            "http_config": {"tls_config": {"ca_file": str(ca)}},
+        },
+    }
+
+
+def add_block(host: Host) -> None:
+    """A block as Prometheus would have written it by now, had it run for some hours."""
+    end = int(time.time()) // 7200 * 7200 - 60
+    lines = [f'up{{job="node",instance="192.0.2.10:9100"}} 1 {end - 60 * number}' for number in range(60, 0, -1)]
+    samples = host.folder / "samples"
+    samples.write_text("\n".join(["# TYPE up gauge", *lines, "# EOF", ""]))
+    command = [binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(samples), str(host.data)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_the_link_that_is_broken_is_named(iaas: Iaas, running: tuple[Host, dict[str, Any]]) -> None:
+    host, issued = running
+    other, strange = iaas.host("control-3"), iaas.host("control-4", region="south")
+    # Of another registration, so for another name
+    wrong = iaas.register("north-3", pull_address=other.address, issue=True)["sidecar"]
+    labelled = iaas.register("north-4", pull_address=strange.address, issue=True)["sidecar"]
+    quick = {"proof": True, "proof_timeout": 20}
+
+    with pytest.raises(ProofError) as caught:
+        iaas.register("north-3", pull_address=other.address, **{**quick, "proof_timeout": 8})
+    assert caught.value.link in ("configuration", "tcp"), caught.value
+
+    with strange.prometheus(), strange.sidecar(labelled), pytest.raises(ProofError) as caught:
+        iaas.register("north-4", pull_address=strange.address, **quick)
+    assert caught.value.link == "labels"
+    assert 'region="south"' in str(caught.value)
+
+    with other.prometheus(), other.sidecar(issued["sidecar"]), pytest.raises(ProofError) as caught:
+        iaas.register("north-3", pull_address=other.address, **quick)
+    assert caught.value.link == "tls", caught.value
+    assert wrong["key"] not in str(caught.value)
+
+    # What it writes is refused once it is registered no more for that.
+    iaas.register(NAME, pull_address=host.address)
+    with pytest.raises(ProofError) as caught:
+        iaas.register(NAME, pull_address=host.address, remote_write=True, **{**quick, "proof_timeout": 3})
+    assert caught.value.link == "remote_write"
+    assert caught.value.details["proof"]["pull"]["state"] == "proven"
+
+
+def test_what_is_removed_is_exactly_what_was_made(iaas: Iaas) -> None:
+    name, address = "south-1", "192.0.2.20:10901"
+
+    def secrets() -> set[str]:
+        return {item["metadata"]["name"] for item in iaas.site.admin.list("v1", "Secret", NAMESPACE)}
+
+    def clients() -> dict[str, str]:
+        live = iaas.site.admin.get("v1", "ConfigMap", remote_write_clients.NAME, NAMESPACE)
+        return dict(live["data"]) if live else {}
+
+    before = secrets(), clients(), iaas.endpoints()
+    iaas.register(name, region="south", pull_address=address, remote_write=True)
+    assert secrets() - before[0] == {f"iaas-{name}-sidecar", f"iaas-{name}-remote-write"}
+    # A path that is no longer wanted takes what belongs to it along.
+    less = iaas.register(name, region="south", pull_address=address)
+    assert f"delete v1 Secret {NAMESPACE}/iaas-{name}-remote-write" in less["changes"]
+    assert (secrets() - before[0], clients()) == ({f"iaas-{name}-sidecar"}, before[1])
+
+    would = iaas.register(name, check=True, state="absent")
+    gone = iaas.register(name, state="absent")
+    assert would["changes"] == gone["changes"]
+    assert (secrets(), clients(), iaas.endpoints()) == before
+    assert iaas.record(name) is None
+    assert iaas.register(name, state="absent")["changed"] is False
+
+
+def test_a_name_is_of_one_kind_of_tenant(iaas: Iaas) -> None:
+    admin = iaas.site.admin
+    cluster = Registration("taken", "00000000-0000-0000-0000-000000000000", "active", observer=NAMESPACE)
+    admin.apply(cluster.manifest())
+    try:
+        with pytest.raises(InputError, match="KaaS cluster") as caught:
+            iaas.register("taken", upload=True)
+        assert caught.value.parameter == "name"
+        # The entry of the cluster is not what is removed.
+        remote_write_clients_of(iaas, "taken", f"active {'a' * 64}")
+        assert iaas.register("taken", state="absent")["changed"] is False
+    finally:
+        admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, "taken")
+        remote_write_clients_of(iaas, "taken", None)
+    iaas.register("free", upload=True)
+    with pytest.raises(InputError, match="IaaS Prometheus"):
+        refuse_iaas_name(admin, "free")
+
+
+def remote_write_clients_of(iaas: Iaas, name: str, entry: str | None) -> None:
+    metadata = {"name": remote_write_clients.NAME, "namespace": NAMESPACE}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {name: entry}}
+    iaas.site.admin.merge(manifest)
+
+
+def test_another_certificate_is_let_in_beside_the_one_before(iaas: Iaas) -> None:
+    wanted = {"region": "west", "remote_write": True, "issue": True}
+    first = iaas.register("west-1", **wanted)
+    second = iaas.register("west-1", **wanted, renew=True)
+    prints = [done["certificates"]["remote_write"]["fingerprint"] for done in (second, first)]
+    assert prints[0] != prints[1]
+    live = iaas.site.admin.get("v1", "ConfigMap", remote_write_clients.NAME, NAMESPACE)
+    assert live is not None
+    assert live["data"]["west-1"] == " ".join(["active", *prints])
+    assert iaas.register("west-1", **wanted)["changed"] is False
+
+
+def test_a_definition_refuses_what_has_no_path(iaas: Iaas) -> None:
+    record = {**iaas.site.admin.list(iaas_prometheus.API_VERSION, iaas_prometheus.KIND)[0]}
+    bad = {"apiVersion": record["apiVersion"], "kind": record["kind"], "metadata": {"name": "bad"}}
+    with pytest.raises(ApiError, match="there must be a path"):
+        iaas.site.admin.create({**bad, "spec": {"region": "north"}})
+    with pytest.raises(ApiError, match="DNS label"):
+        iaas.site.admin.create({**bad, "metadata": {"name": "a.b"}, "spec": {"region": "north", "upload": True}})
