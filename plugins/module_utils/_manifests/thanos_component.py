@@ -91,6 +91,7 @@ class Settings:
     """A component as it is wanted; empty means the component's default.
 
     ``objstore`` tells whether there is an object store, ``checksums`` are those of the Secrets that are not made here.
+    ``registered_endpoints`` are those of registrations: they come and go without this component being deployed anew.
     ``cache`` and ``bucket_cache`` are configurations in Thanos' format (YAML, may hold passwords), ``rules`` maps names
     of files to their texts, ``placement`` has arguments of workload.pod_template.
     """
@@ -104,6 +105,7 @@ class Settings:
     storage_class: str = ""
     endpoints: tuple[str, ...] = ()
     external_endpoints: tuple[ExternalEndpoint, ...] = ()
+    registered_endpoints: tuple[ExternalEndpoint, ...] = ()
     objstore: bool = False
     tls: bool = True
     tenant_header: str = "THANOS-TENANT"

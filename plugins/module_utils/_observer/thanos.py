@@ -17,6 +17,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     duration,
     volume_size,
 )
+from ansible_collections.scs.observability.plugins.module_utils._iaas.record import endpoints_of
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
     INTERNAL_GATEWAY,
@@ -99,7 +100,8 @@ class Observed:
     """What is there and cannot be made anew: key pairs. ``missing`` are the Secrets of authorities to create.
 
     ``workloads`` are those of all Thanos components of the namespace, ``has_operator`` tells whether there are
-    ServiceMonitors, ``faults`` are what is wrong with expressions in rules.
+    ServiceMonitors, ``faults`` are what is wrong with expressions in rules, ``registered`` are endpoints of
+    registrations.
     """
 
     authorities: Mapping[str, KeyPair]
@@ -108,6 +110,7 @@ class Observed:
     workloads: tuple[Manifest, ...] = ()
     has_operator: bool = False
     faults: tuple[str, ...] = ()
+    registered: tuple[ExternalEndpoint, ...] = ()
 
 
 def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -246,6 +249,7 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
     workloads: list[Manifest] = []
     has_operator: list[bool] = []
     faults: list[str] = []
+    registered: list[ExternalEndpoint] = []
     secret_name, namespace = thanos_component.tls_secret_name(settings), settings.namespace
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos"
     client.parallel(
@@ -255,9 +259,18 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
             lambda: workloads.extend(client.list("apps/v1", "StatefulSet", namespace, ours)),
             lambda: has_operator.append(client.serves(*SERVICE_MONITOR)),
             lambda: faults.extend(rule_expressions.faults(client, settings) if settings.rules else ()),
+            lambda: registered.extend(endpoints_of(client, namespace) if component is thanos_query.COMPONENT else ()),
         ]
     )
-    return Observed(authorities, tuple(missing), certificate[0], tuple(workloads), has_operator[0], tuple(faults))
+    return Observed(
+        authorities,
+        tuple(missing),
+        certificate[0],
+        tuple(workloads),
+        has_operator[0],
+        tuple(faults),
+        tuple(registered),
+    )
 
 
 def refuse(component: Component, settings: Settings, observed: Observed, params: Mapping[str, Any]) -> None:
@@ -272,6 +285,7 @@ def refuse(component: Component, settings: Settings, observed: Observed, params:
         raise InputError(
             "; ".join(observed.faults), parameter="rules", advice="A ruler would not start, and evaluate no rule at all"
         )
+    thanos_query.refuse_twice(reads(settings), observed.registered, "external_endpoints")
     live = {item["metadata"]["name"]: item for item in observed.workloads}
     if settings.name in live and not params.get("allow_downgrade"):
         _refuse_downgrade(live[settings.name], settings.image)
@@ -320,7 +334,10 @@ def objects(
         trusted = {key: value for key, value in secret["data"].items() if not key.startswith("tls.")}
         checksums["authorities"] = workload.checksum(trusted)
     complete = replace(
-        settings, checksums=checksums, service_monitor=settings.service_monitor and observed.has_operator
+        settings,
+        checksums=checksums,
+        service_monitor=settings.service_monitor and observed.has_operator,
+        registered_endpoints=observed.registered,
     )
     return [*thanos_component.objects(component, complete), *secrets]
 
