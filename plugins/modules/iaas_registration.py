@@ -177,8 +177,8 @@ certificates:
       expires: "2027-02-24T09:00:00Z"
 sidecar:
   description:
-    - What the sidecar needs for its gRPC port, PEM texts. None without O(issue) or O(pull_address). In check mode,
-      before there are certificates, others than those that will be made.
+    - What the sidecar needs for its gRPC port, PEM texts. None without O(issue), and without O(pull_address) and
+      O(upload). In check mode, before there are certificates, others than those that will be made.
   returned: success
   type: dict
   contains:

@@ -270,7 +270,7 @@ def certificates(settings: Settings, observed: Observed, now: datetime) -> dict[
     internal, tenants = observed.authorities[INTERNAL], observed.authorities[TENANTS]
     live: Mapping[str, Manifest] = {} if settings.renew else observed.secrets
     secrets: dict[str, Manifest] = {}
-    if wanted.pull_address:
+    if wanted.pull_address or wanted.upload:
         secrets["sidecar"] = leaf_secret(
             live.get("sidecar"),
             secret_name(wanted, "sidecar"),
