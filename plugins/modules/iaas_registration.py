@@ -224,7 +224,8 @@ proof:
 link:
   description:
     - Of the first path that failed, the link that is broken, one of V(configuration) (of query), V(dns), V(tcp),
-      V(tls), V(labels), V(prometheus), V(remote_write) and V(query).
+      V(tls), V(labels), V(prometheus), V(remote_write) and V(query), or V(unknown) where the log of query cannot be
+      read.
   returned: when the proof fails
   type: str
   sample: tls

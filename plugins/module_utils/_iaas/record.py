@@ -156,7 +156,8 @@ class IaasRegistration:
 
     def status_manifest(self) -> Manifest:
         """The object as its status is applied: whole, because what one manager applies without, it removes."""
-        status: Manifest = {"certificates": self.certificates()}
+        certificates = self.certificates()
+        status: Manifest = {"certificates": certificates} if certificates else {}
         if self.proof:
             status["proof"] = {
                 "time": self.proof.time,
