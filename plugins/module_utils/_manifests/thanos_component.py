@@ -36,7 +36,6 @@ OBJSTORE_PATH = "/etc/thanos/objstore"
 TLS_PATH = "/etc/thanos/tls"
 CONFIGURATION_PATH = "/etc/thanos/configuration"
 SECRETS_PATH = "/etc/thanos/secrets"
-OBJSTORE_CA_FILE = f"{OBJSTORE_PATH}/ca.crt"
 
 # How long a start may take: receive replays its write-ahead log before it is ready, and must not be killed meanwhile.
 START_SECONDS = 3600

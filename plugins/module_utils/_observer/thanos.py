@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
     reads,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, services_of
-from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml, with_credentials
+from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml
+from ansible_collections.scs.observability.plugins.module_utils._objstore.given import ObjectStore, object_store
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters, rule_expressions
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import (
     KINDS,
@@ -92,14 +93,6 @@ _SERVICE_MONITORS = ("auto", "always", "never")
 
 # Types of caches, and what a type cannot do without.
 _CACHES = {"IN-MEMORY": "", "MEMCACHED": "addresses", "REDIS": "addr"}
-
-
-@dataclass(frozen=True)
-class ObjectStore:
-    """The content of a component's objstore Secret."""
-
-    configuration: str = field(repr=False)
-    ca: str
 
 
 @dataclass(frozen=True)
@@ -208,7 +201,7 @@ def settings_of(
     """Read the module's parameters; InputError names the one that cannot work. ``now`` is for certificates."""
     now = now or datetime.now(UTC)
     service_type, node_port = parameters.service(params)
-    store = _object_store(params, now)
+    store = object_store(params, now)
     log_level = params.get("log_level") or "info"
     if log_level not in _LOG_LEVELS:
         raise InputError(f"{log_level!r} is none of {', '.join(_LOG_LEVELS)}", parameter="log_level")
@@ -366,49 +359,6 @@ def _certificate(component: Component, settings: Settings, observed: Observed, n
         gateway = workload.encoded(observed.authorities[INTERNAL_GATEWAY].certificate)
         secret["data"][thanos_receive.GATEWAY_CA_FILE] = gateway
     return secret
-
-
-def _object_store(params: Mapping[str, Any], now: datetime) -> ObjectStore | None:
-    configuration = params.get("objstore")
-    access_key, secret_key = params.get("objstore_access_key"), params.get("objstore_secret_key")
-    ca = params.get("objstore_ca") or ""
-    if not configuration:
-        for parameter, value in (("objstore_access_key", access_key), ("objstore_secret_key", secret_key)):
-            if value:
-                raise InputError("is of no use without objstore", parameter=parameter)
-        return None
-    config = configuration.get("config")
-    if not configuration.get("type") or not isinstance(config, Mapping):
-        raise InputError(
-            "must have type and config", parameter="objstore", advice="Give what the module bucket returns as objstore"
-        )
-    if "access_key" in config or "secret_key" in config:
-        raise InputError(
-            "must not contain credentials",
-            parameter="objstore",
-            advice="Use objstore_access_key and objstore_secret_key, which no log shows",
-        )
-    if bool(access_key) != bool(secret_key):
-        missing = "objstore_secret_key" if access_key else "objstore_access_key"
-        raise InputError("is required with the other one of the pair", parameter=missing)
-    if ca:
-        trusted(ca, now, "objstore_ca")
-    ca_file = ((config.get("http_config") or {}).get("tls_config") or {}).get("ca_file")
-    if ca_file == thanos_component.OBJSTORE_CA_FILE and not ca:
-        raise InputError("is required: objstore refers to it", parameter="objstore_ca")
-    if ca:
-        configuration = _trusting(configuration)
-    if access_key and secret_key:
-        configuration = with_credentials(configuration, access_key, secret_key)
-    return ObjectStore(to_yaml(configuration), ca)
-
-
-def _trusting(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the mounted authority as the one to trust."""
-    config = configuration["config"]
-    http = config.get("http_config") or {}
-    tls = {**(http.get("tls_config") or {}), "ca_file": thanos_component.OBJSTORE_CA_FILE}
-    return {**configuration, "config": {**config, "http_config": {**http, "tls_config": tls}}}
 
 
 def _external_endpoint(item: Mapping[str, Any], now: datetime) -> ExternalEndpoint:
