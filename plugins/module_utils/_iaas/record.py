@@ -108,6 +108,11 @@ class IaasRegistration:
         return ExternalEndpoint(self.pull_address, iaas_prometheus.server_name(self.name, self.observer))
 
     @property
+    def has_sidecar(self) -> bool:
+        """One that only uploads listens as well, and lets in just those who may ask."""
+        return bool(self.pull_address) or self.upload
+
+    @property
     def series(self) -> dict[str, str]:
         """External labels by which its series are known on every path."""
         return {"layer": iaas_prometheus.LAYER, "region": self.region}

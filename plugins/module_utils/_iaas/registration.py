@@ -113,7 +113,7 @@ def _ensure_present(params: Mapping[str, Any], check_mode: bool) -> dict[str, An
         **intended.plan.result(),
         "name": wanted.name,
         "state": "present",
-        "server_name": registration.endpoint.server_name if registration.endpoint else None,
+        "server_name": iaas_prometheus.server_name(wanted.name, wanted.observer) if wanted.has_sidecar else None,
         "certificates": _certificates_result(registration),
         "sidecar": _sidecar(intended.secrets.get("sidecar")) if settings.issue else None,
         "remote_write": _remote_write(settings, intended.secrets.get("remote_write")) if settings.issue else None,
@@ -270,7 +270,7 @@ def certificates(settings: Settings, observed: Observed, now: datetime) -> dict[
     internal, tenants = observed.authorities[INTERNAL], observed.authorities[TENANTS]
     live: Mapping[str, Manifest] = {} if settings.renew else observed.secrets
     secrets: dict[str, Manifest] = {}
-    if wanted.pull_address:
+    if wanted.has_sidecar:
         secrets["sidecar"] = leaf_secret(
             live.get("sidecar"),
             secret_name(wanted, "sidecar"),

@@ -115,8 +115,10 @@ def answers_to(context: ssl.SSLContext, port: int, name: str) -> bool:
 
 def test_blocks_are_read_back_when_there_are_some(iaas: Iaas) -> None:
     host, name = iaas.host("control-2"), "north-2"
-    done = iaas.register(name, upload=True, proof=True)
+    done = iaas.register(name, upload=True, issue=True, proof=True)
     assert done["proof"]["upload"]["state"] == "pending"
+    # It listens, too.
+    assert done["sidecar"]["certificate"]
     assert "no block" in done["proof"]["upload"]["message"]
     issued = iaas.register(name, pull_address=host.address, upload=True, issue=True)
     # A sidecar looks for blocks when it starts, and every half minute.
