@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -92,12 +93,42 @@ def test_what_it_has_is_read_back_by_pull_and_by_remote_write(iaas: Iaas, runnin
     assert record is not None
     assert record["status"]["proof"]["pull"] == {"state": "proven"}
 
-    # Who has a certificate of a cluster gets nothing of it.
-    for authority, is_let_in in (("tenants", False), ("internal", True)):
+
+def test_who_has_the_certificate_of_a_cluster_gets_nothing_from_a_sidecar(
+    iaas: Iaas, running: tuple[Host, dict[str, Any]]
+) -> None:
+    host, issued = running
+    for authority, is_let_in in (("tenants", False), ("another", False), ("internal", True)):
         context = iaas.site.running.identities.client(authority, "kaas-spy")
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.set_alpn_protocols(["h2"])
-        assert answers_to(context, host.grpc, done["server_name"]) == is_let_in
+        assert answers_to(context, host.grpc, issued["server_name"]) == is_let_in
+
+
+def test_two_prometheuses_of_a_region_are_one_to_who_asks(iaas: Iaas, running: tuple[Host, dict[str, Any]]) -> None:
+    host, _issued = running
+    twin = iaas.host("control-9", target=host.own)
+    issued = iaas.register("north-9", pull_address=twin.address, issue=True)
+    with twin.prometheus(), twin.sidecar(issued["sidecar"]):
+        for name, address in ((NAME, host.address), ("north-9", twin.address)):
+            iaas.register(name, pull_address=address, proof=True)
+        selector = f'up{{layer="iaas",cluster="",instance="127.0.0.1:{host.own}"}}'
+        assert sorted(item["job"] for item in iaas.series(selector)) == ["mysqld", "prometheus"]
+    # One of them is enough.
+    assert sorted(item["job"] for item in iaas.series(selector)) == ["mysqld", "prometheus"]
+
+
+def test_registered_side_by_side_none_is_lost(iaas: Iaas) -> None:
+    addresses = {f"side-{number}": f"192.0.2.{number}:10901" for number in range(1, 7)}
+
+    def register(name: str, **changes: Any) -> None:
+        iaas.register(name, **{"pull_address": addresses[name], **changes})
+
+    with ThreadPoolExecutor(len(addresses)) as executor:
+        list(executor.map(register, addresses))
+        assert set(addresses.values()) <= set(iaas.endpoints())
+        list(executor.map(lambda name: register(name, state="absent"), addresses))
+    assert not set(addresses.values()) & set(iaas.endpoints())
 
 
 def answers_to(context: ssl.SSLContext, port: int, name: str) -> bool:
