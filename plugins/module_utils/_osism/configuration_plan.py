@@ -160,9 +160,10 @@ class _Planner:
 
     def _write(self, before: YamlText, after: YamlText) -> bool:
         """Plan a file of the operator. Return whether it is one that we make."""
-        path, text, made = before.name, after.text or None, before.name in self.record.made
+        path, made = before.name, before.name in self.record.made
+        text: str | None = after.text
         if path not in self.there:
-            made, text = text is not None, f"---\n{text}" if text else None
+            made, text = bool(text), f"---\n{text}" if text else None
         elif made and not after.text.strip("-\n"):
             made, text = False, None
         if text != self.there.get(path):
