@@ -15,9 +15,10 @@ description:
     and what OSISM needs to run the sidecar. Nothing is deployed; RV(commands) tells what to call then, in this order.
   - In C(environments/kolla/configuration.yml) it sets the external labels C(layer), C(region) and C(replica), what
     uploads need of C(prometheus_cmdline_extras), and a user of Prometheus with its password by reference.
-  - In C(environments/kolla/files/overlays/prometheus/) it puts remote write, with its client certificate in C(extras/).
+  - In C(environments/kolla/files/overlays/prometheus/) it puts remote write for each host, with the client certificates
+    in C(extras/).
   - In C(environments/custom/) it puts a playbook for C(osism apply), the role's variables and what C(ansible-galaxy)
-    is to install.
+    is to install, and in C(inventory/) the group C(iaas), whose hosts are those of O(group).
   - Only what is set is changed in files of the operator; comments, order, quotes and C(!vault) stay byte for byte.
   - A value that says something else is refused, with both values, and so are files that would be changed and have local
     changes in git, all at once and before anything is written.
@@ -71,10 +72,19 @@ options:
     description: The variable in C(environments/secrets.yml), which you keep encrypted, that has its password.
     type: str
     default: scs_observability_prometheus_password
-  remote_write:
-    description: Prometheus sends its samples to the observer's gateway, with a certificate of its own.
+  pull_addresses:
+    description: Where the observer's pods reach the sidecar of each host, C(host:port) by the host's name in OSISM's
+      inventory. Required with O(pull).
     type: dict
+  remote_write:
+    description: Hosts whose Prometheus sends its samples to the observer's gateway, each with a certificate of its own.
+    type: list
+    elements: dict
     suboptions:
+      host:
+        description: The name of the host in OSISM's inventory.
+        type: str
+        required: true
       url:
         description: URL of the gateway.
         type: str
@@ -93,10 +103,10 @@ options:
           - As each encryption gives another text, the key in the repository stays while the certificate is the same.
         type: str
       key_variable:
-        description: In the place of O(remote_write.key), the variable in C(environments/secrets.yml) that has it.
+        description: In the place of O(remote_write[].key), the variable in C(environments/secrets.yml) that has it.
         type: str
-  hosts:
-    description: The hosts of OSISM's inventory that have the sidecar.
+  group:
+    description: The group of OSISM's inventory with the hosts that have a Prometheus.
     type: str
     default: prometheus
   sidecar:
@@ -128,15 +138,17 @@ EXAMPLES = r"""
   scs.observability.osism_configuration:
     path: ~/osism-configuration
     region: RegionOne
+    pull_addresses:
+      testbed-manager: 192.0.2.5:10901
     upload: true
     read_user: scs-observability
     sidecar:
-      osism_thanos_sidecar_objstore:
-        type: S3
-        config: {bucket: iaas-metrics, endpoint: s3.example.com}
+      osism_thanos_sidecar_bucket_name: observability-metrics
+      osism_thanos_sidecar_bucket_endpoint: https://s3.example.com
+      osism_thanos_sidecar_observer_kubeconfig: /share/observer.yaml
     sidecar_secrets:
-      osism_thanos_sidecar_objstore_access_key: scs_observability_objstore_access_key
-      osism_thanos_sidecar_objstore_secret_key: scs_observability_objstore_secret_key
+      osism_thanos_sidecar_bucket_access_key: scs_observability_bucket_access_key
+      osism_thanos_sidecar_bucket_secret_key: scs_observability_bucket_secret_key
   register: written
 
 - name: Tell what to call then
@@ -149,10 +161,11 @@ EXAMPLES = r"""
     region: RegionOne
     pull: false
     remote_write:
-      url: https://metrics.observer.example.com/api/v1/receive
-      ca: "{{ lookup('ansible.builtin.file', 'gateway-ca.pem') }}"
-      certificate: "{{ lookup('ansible.builtin.file', 'client.pem') }}"
-      key_variable: scs_observability_remote_write_key
+      - host: testbed-manager
+        url: https://metrics.observer.example.com/api/v1/receive
+        ca: "{{ lookup('ansible.builtin.file', 'gateway-ca.pem') }}"
+        certificate: "{{ lookup('ansible.builtin.file', 'client.pem') }}"
+        key_variable: scs_observability_remote_write_key
 
 - name: All of it away again
   scs.observability.osism_configuration:
@@ -176,6 +189,7 @@ commands:
   elements: str
   sample:
     - osism apply configuration
+    - osism reconciler sync
     - osism apply -a reconfigure prometheus
     - osism apply scs-observability-sidecar
 secrets:
@@ -225,9 +239,12 @@ def main() -> None:
                 "default": "scs_observability_prometheus_password",
                 "no_log": False,
             },
+            "pull_addresses": {"type": "dict"},
             "remote_write": {
-                "type": "dict",
+                "type": "list",
+                "elements": "dict",
                 "options": {
+                    "host": {"type": "str", "required": True},
                     "url": {"type": "str", "required": True},
                     "ca": {"type": "str", "required": True},
                     "certificate": {"type": "str", "required": True},
@@ -235,7 +252,7 @@ def main() -> None:
                     "key_variable": {"type": "str", "no_log": False},
                 },
             },
-            "hosts": {"type": "str", "default": "prometheus"},
+            "group": {"type": "str", "default": "prometheus"},
             "sidecar": {"type": "dict"},
             "sidecar_secrets": {"type": "dict", "no_log": False},
             "collection": {"type": "str", "default": "scs.observability"},

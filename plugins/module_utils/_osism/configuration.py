@@ -12,7 +12,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, Problems
-from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text import COMMENT, YamlText, rendered
+from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text import (
+    COMMENT,
+    Tagged,
+    YamlText,
+    rendered,
+)
 
 KOLLA = "environments/kolla/configuration.yml"
 CUSTOM = "environments/custom/configuration.yml"
@@ -23,9 +28,12 @@ WRAPPER = f"environments/custom/playbook-{PLAYBOOK}.yml"
 VENDORED = "environments/custom/collections/ansible_collections/scs/observability"
 SECRETS = "environments/secrets.yml"
 _OVERLAYS = "environments/kolla/files/overlays/prometheus"
-REMOTE_WRITE = f"{_OVERLAYS}/prometheus.yml.d/90-scs-observability.yml"
 EXTRAS = f"{_OVERLAYS}/extras/scs-observability"
-CERTIFICATE, KEY, CA = f"{EXTRAS}/client.crt", f"{EXTRAS}/client.key", f"{EXTRAS}/ca.crt"
+# A template, so that each host gets its own and no other
+KEY = f"{EXTRAS}/client.key"
+KEYS = "scs_observability_remote_write_keys"
+ADDRESSES = "scs_observability_pull_addresses"
+INVENTORY = "inventory/60-scs-observability"
 # Where kolla-ansible copies what is in extras/
 _EXTRAS_IN_CONTAINER = "/etc/prometheus/extras/scs-observability"
 
@@ -34,6 +42,14 @@ BLOCK_FLAGS = {"--storage.tsdb.min-block-duration": "2h", "--storage.tsdb.max-bl
 PASSWORD_VARIABLE = "scs_observability_prometheus_password"
 
 _ROLE = "osism_thanos_sidecar_"
+_MADE = COMMENT.removeprefix("# ")
+_WRAPPER = f"""---
+# {_MADE}; osism apply {PLAYBOOK}
+- name: Thanos sidecar beside kolla's Prometheus
+  ansible.builtin.import_playbook: scs.observability.osism_sidecar
+"""
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}")
+_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 SECRET_NAME = re.compile(r"password|secret|access_key|private_key|tls_key|token")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -45,14 +61,19 @@ Kind = Literal["value", "item", "element", "flag"]
 
 @dataclass(frozen=True)
 class RemoteWrite:
-    """The third of the data paths: Prometheus itself sends to the observer's gateway."""
+    """The third of the data paths: the Prometheus of a host sends to the observer's gateway by itself."""
 
+    host: str
     url: str
     ca: str
     certificate: str
     key: str = ""
     """Encrypted by ansible-vault."""
     key_variable: str = ""
+
+    @property
+    def certificate_file(self) -> str:
+        return f"{EXTRAS}/{self.host}.crt"
 
 
 @dataclass(frozen=True)
@@ -66,8 +87,9 @@ class Settings:
     upload: bool = False
     read_user: str = ""
     password_variable: str = PASSWORD_VARIABLE
-    remote_write: RemoteWrite | None = None
-    hosts: str = "prometheus"
+    remote_write: tuple[RemoteWrite, ...] = ()
+    pull_addresses: Mapping[str, str] = field(default_factory=dict)
+    group: str = "prometheus"
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     sidecar_secrets: Mapping[str, str] = field(default_factory=dict)
     collection: str = "scs.observability"
@@ -109,7 +131,21 @@ def read(params: Mapping[str, Any]) -> Settings:
     if user:
         problems.of(_match, user, _LABEL, "read_user", "a user name: letters, digits, '.', '_' and '-'")
     problems.of(_match, variable, _VARIABLE, "read_password_variable", "the name of a variable")
-    remote_write = problems.of(_remote_write, params["remote_write"]) if params.get("remote_write") else None
+    given = params.get("remote_write") or []
+    remote_write = [problems.of(_remote_write, item, f"remote_write[{place}]") for place, item in enumerate(given)]
+    hosts = [str(item.get("host")) for item in given]
+    problems.found += [
+        InputError(f"{host} is there more than once", parameter="remote_write")
+        for host in sorted({host for host in hosts if hosts.count(host) > 1})
+    ]
+    addresses = {str(host): str(address) for host, address in (params.get("pull_addresses") or {}).items()}
+    for host, address in addresses.items():
+        problems.of(_match, host, _LABEL, "pull_addresses", "the name of a host of OSISM's inventory")
+        problems.of(
+            _match, address, _ADDRESS, f"pull_addresses.{host}", "an address and a port, such as 192.0.2.9:10901"
+        )
+    group = params.get("group") or defaults.group
+    problems.of(_match, group, _GROUP, "group", "the name of a group")
     sidecar, secrets = dict(params.get("sidecar") or {}), dict(params.get("sidecar_secrets") or {})
     problems.of(_sidecar, sidecar, secrets)
     settings = Settings(
@@ -119,13 +155,16 @@ def read(params: Mapping[str, Any]) -> Settings:
         upload=bool(params.get("upload")),
         read_user=user,
         password_variable=variable,
-        remote_write=remote_write,
-        hosts=params.get("hosts") or defaults.hosts,
+        remote_write=tuple(remote_write),
+        pull_addresses=addresses,
+        group=group,
         sidecar=sidecar,
         sidecar_secrets=secrets,
         collection=params.get("collection") or defaults.collection,
     )
-    if not (settings.pull or settings.upload or params.get("remote_write")):
+    if settings.pull and not addresses:
+        problems.found.append(InputError("are required for pull: host: address:port", parameter="pull_addresses"))
+    if not (settings.pull or settings.upload or given):
         problems.found.append(
             InputError(
                 "is off, as are upload and remote_write, so no metric would reach the observer",
@@ -146,12 +185,20 @@ def claims(settings: Settings) -> list[Claim]:
     if settings.upload:
         found += [Claim(KOLLA, "prometheus_cmdline_extras", "flag", *flag) for flag in BLOCK_FLAGS.items()]
     variables: dict[str, Any] = {
-        "hosts": settings.hosts,
         "region": settings.region,
         "pull": settings.pull,
         "upload": settings.upload,
-        "remote_write": settings.remote_write is not None,
+        "remote_write": bool(settings.remote_write),
     }
+    if settings.pull:
+        variables["pull_address"] = reference(f"{ADDRESSES}[inventory_hostname]")
+        addresses = settings.pull_addresses.items()
+        found += [Claim(CUSTOM, ADDRESSES, "item", host, address) for host, address in addresses]
+    if settings.remote_write:
+        variables["remote_write_url"] = settings.remote_write[0].url
+    for path in settings.remote_write:
+        key = Tagged("!vault", path.key.strip() + "\n") if path.key else reference(path.key_variable)
+        found.append(Claim(KOLLA, KEYS, "item", path.host, key))
     if settings.read_user:
         password = reference(settings.password_variable)
         user = {"username": settings.read_user, "password": password, "enabled": True}
@@ -171,15 +218,20 @@ def files(settings: Settings) -> dict[str, str]:
     """Return the files that are ours as a whole, by their path in the repository."""
     if not settings.present:
         return {}
-    found = {WRAPPER: _wrapper()}
-    if settings.remote_write is not None:
-        wanted = settings.remote_write
-        found[REMOTE_WRITE] = _remote_write_overlay(wanted)
-        found[CA] = wanted.ca.strip() + "\n"
-        found[CERTIFICATE] = wanted.certificate.strip() + "\n"
-        # kolla-ansible templates what is in extras/, after ansible-vault has decrypted it.
-        found[KEY] = (wanted.key.strip() if wanted.key else reference(wanted.key_variable)) + "\n"
+    found = {WRAPPER: _WRAPPER, INVENTORY: f"# {_MADE}\n[iaas:children]\n{settings.group}\n"}
+    if settings.remote_write:
+        # kolla-ansible templates what is in extras/.
+        found[KEY] = reference(f"{KEYS}[inventory_hostname] | default('')") + "\n"
+    for path in settings.remote_write:
+        found[overlay_of(path.host)] = _overlay(path)
+        found[path.certificate_file] = path.certificate.strip() + "\n"
+        found[f"{EXTRAS}/{path.host}-ca.crt"] = path.ca.strip() + "\n"
     return found
+
+
+def overlay_of(host: str) -> str:
+    """Return the file that kolla-ansible merges into the prometheus.yml of a host."""
+    return f"{_OVERLAYS}/{host}/prometheus.yml.d/90-scs-observability.yml"
 
 
 def secrets(settings: Settings) -> list[dict[str, str]]:
@@ -188,8 +240,9 @@ def secrets(settings: Settings) -> list[dict[str, str]]:
     if settings.present:
         if settings.read_user:
             found[settings.password_variable] = f"password of Prometheus' user {settings.read_user}"
-        if settings.remote_write is not None and settings.remote_write.key_variable:
-            found[settings.remote_write.key_variable] = "private key of the certificate for remote write, PEM"
+        for path in settings.remote_write:
+            if path.key_variable:
+                found[path.key_variable] = f"private key (PEM) of the certificate by which {path.host} writes"
         for name, variable in settings.sidecar_secrets.items():
             found[variable] = name
     return [{"variable": name, "file": SECRETS, "purpose": purpose} for name, purpose in found.items()]
@@ -197,7 +250,7 @@ def secrets(settings: Settings) -> list[dict[str, str]]:
 
 def commands(settings: Settings, vendored: bool, changed: bool) -> list[str]:
     """Return what an operator calls then, in this order: ansible-galaxy in the checkout, the others on the manager."""
-    kolla = ["osism apply configuration", "osism apply -a reconfigure prometheus"]
+    kolla = ["osism apply configuration", "osism reconciler sync", "osism apply -a reconfigure prometheus"]
     if not settings.present:
         return [f"osism apply {PLAYBOOK} -e {_ROLE}state=absent", *kolla] if changed else []
     install = f"ansible-galaxy collection install -r {REQUIREMENTS} -p environments/custom/collections"
@@ -230,35 +283,36 @@ def _match(value: str, pattern: re.Pattern[str], parameter: str, what: str) -> s
     return value
 
 
-def _remote_write(given: Mapping[str, Any]) -> RemoteWrite:
+def _remote_write(given: Mapping[str, Any], parameter: str) -> RemoteWrite:
     problems = Problems()
-    problems.of(_url, given.get("url"))
+    problems.of(_match, given.get("host") or "", _LABEL, f"{parameter}.host", "the name of a host of OSISM's inventory")
+    problems.of(_url, given.get("url"), f"{parameter}.url")
     for name in ("ca", "certificate"):
-        problems.of(_certificates, given.get(name), f"remote_write.{name}")
+        problems.of(_certificates, given.get(name), f"{parameter}.{name}")
     key, variable = (given.get("key") or "").strip(), given.get("key_variable") or ""
     if bool(key) == bool(variable):
         problems.found.append(
             InputError(
-                "give the private key encrypted by ansible-vault, or remote_write.key_variable: one of both",
-                parameter="remote_write.key",
+                "give the private key encrypted by ansible-vault, or the variable that has it: one of both",
+                parameter=f"{parameter}.key",
             )
         )
     elif key and not key.startswith(VAULTED):
         problems.found.append(
             InputError(
                 "is not encrypted by ansible-vault, and would be read by whoever reads the repository",
-                parameter="remote_write.key",
+                parameter=f"{parameter}.key",
                 advice="Encrypt it with ansible-vault or the filter ansible.builtin.vault, or name a variable in "
-                f"{SECRETS} with remote_write.key_variable",
+                f"{SECRETS} with {parameter}.key_variable",
             )
         )
     elif variable:
-        problems.of(_match, variable, _VARIABLE, "remote_write.key_variable", "the name of a variable")
+        problems.of(_match, variable, _VARIABLE, f"{parameter}.key_variable", "the name of a variable")
     problems.refuse()
-    return RemoteWrite(given["url"], given["ca"], given["certificate"], key, variable)
+    return RemoteWrite(given["host"], given["url"], given["ca"], given["certificate"], key, variable)
 
 
-def _url(value: object) -> None:
+def _url(value: object, parameter: str) -> None:
     try:
         parts = urlsplit(str(value or ""))
         valid = parts.scheme == "https" and bool(parts.hostname) and not parts.username and parts.port != 0
@@ -267,7 +321,7 @@ def _url(value: object) -> None:
     if not valid or "{" in str(value) or any(character.isspace() for character in str(value)):
         raise InputError(
             "is not an https URL without credentials",
-            parameter="remote_write.url",
+            parameter=parameter,
             advice="Give the gateway's, such as https://metrics.example.com/api/v1/receive",
         )
 
@@ -304,26 +358,15 @@ def _sidecar(given: Mapping[str, Any], secret_variables: Mapping[str, Any]) -> N
     problems.refuse()
 
 
-def _wrapper() -> str:
-    return (
-        f"---\n{COMMENT}; osism apply {PLAYBOOK}\n"
-        "- name: Thanos sidecar beside kolla's Prometheus\n"
-        "  ansible.builtin.import_playbook: scs.observability.osism_sidecar\n"
-    )
-
-
-def _remote_write_overlay(wanted: RemoteWrite) -> str:
-    return f"---\n{COMMENT}; kolla-ansible merges it into prometheus.yml\n" + rendered(
+def _overlay(path: RemoteWrite) -> str:
+    tls = {"ca_file": f"{path.host}-ca.crt", "cert_file": f"{path.host}.crt", "key_file": "client.key"}
+    return f"---\n# {_MADE}; kolla-ansible merges it into prometheus.yml\n" + rendered(
         {
             "remote_write": [
                 {
                     "name": "scs-observability",
-                    "url": wanted.url,
-                    "tls_config": {
-                        "ca_file": f"{_EXTRAS_IN_CONTAINER}/ca.crt",
-                        "cert_file": f"{_EXTRAS_IN_CONTAINER}/client.crt",
-                        "key_file": f"{_EXTRAS_IN_CONTAINER}/client.key",
-                    },
+                    "url": path.url,
+                    "tls_config": {name: f"{_EXTRAS_IN_CONTAINER}/{file}" for name, file in tls.items()},
                 }
             ]
         }

@@ -13,19 +13,17 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, Problems
 from ansible_collections.scs.observability.plugins.module_utils._osism.configuration import (
-    CERTIFICATE,
     CUSTOM,
-    KEY,
+    KEYS,
     KOLLA,
     RECORD,
     REQUIREMENTS,
     SECRET_NAME,
-    VAULTED,
     Claim,
     Settings,
     claims,
@@ -130,7 +128,11 @@ class _Planner:
         documents = {path: self.problems.of(YamlText, path, self.there.get(path, "")) for path in paths}
         self.problems.refuse()
         after, wanted = dict(documents), claims(self.settings)
-        kept = [claim for claim in wanted if self._put(after, claim)]
+        kept = [
+            replace(claim, value=current(after[claim.file], claim)) if claim.key == KEYS else claim
+            for claim in wanted
+            if self._put(after, claim)
+        ]
         places = {claim.place for claim in wanted}
         for claim in self.record.claims:
             if claim.place not in places:
@@ -143,13 +145,24 @@ class _Planner:
         ours = {claim.place: claim.value for claim in self.record.claims}
         found = current(documents[claim.file], claim)
         # Whatever else an operator says of the collection, such as its version, is his.
-        if found == claim.value or (claim.file == REQUIREMENTS and found is not MISSING):
+        if (
+            found == claim.value
+            or (claim.file == REQUIREMENTS and found is not MISSING)
+            or self._same_key(claim, found)
+        ):
             return claim.place in ours
         if found is not MISSING and not self.force and ours.get(claim.place, MISSING) != found:
             self.problems.found.append(_contradiction(documents[claim.file], claim, found))
             return False
         documents[claim.file] = put(documents[claim.file], claim)
         return True
+
+    def _same_key(self, claim: Claim, found: Any) -> bool:
+        """Return whether an encrypted key stays, as its certificate does: each encryption gives another text."""
+        if claim.key != KEYS or not (isinstance(found, Tagged) and isinstance(claim.value, Tagged)):
+            return False
+        paths = [path for path in self.settings.remote_write if path.host == claim.name]
+        return all(self.there.get(path.certificate_file) == path.certificate.strip() + "\n" for path in paths)
 
     def _take(self, documents: dict[str, YamlText], claim: Claim) -> None:
         found = current(documents[claim.file], claim)
@@ -173,13 +186,13 @@ class _Planner:
 
     def _files(self) -> dict[str, str]:
         """Plan the files that are ours as a whole. Return them with their checksums."""
-        wanted = _with_key_that_fits(files(self.settings), self.there)
+        wanted = files(self.settings)
         for path in sorted({*wanted, *self.record.files}):
             old, new = self.there.get(path), wanted.get(path)
             if old == new:
                 continue
             if old is None or self.force or self.record.files.get(path) == checksum(old):
-                self.changes.append(Change(path, old, new, _hidden(path, old), _hidden(path, new)))
+                self.changes.append(Change(path, old, new, old or "", new or ""))
             elif new is None:
                 self.warnings.append(f"{path} was changed since, and is left as it is")
             else:
@@ -218,19 +231,12 @@ def _record_text(record: Record) -> str | None:
         return None
     return _RECORD_HEADER + rendered(
         {
-            "values": [asdict(claim) for claim in record.claims],
+            "values": [dict(vars(claim)) for claim in record.claims],
             "files": dict(sorted(record.files.items())),
             "made": list(record.made),
             "written": dict(sorted(record.written.items())),
         }
     )
-
-
-def _with_key_that_fits(wanted: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]:
-    """Leave an encrypted key as it is while its certificate is the same: each encryption gives another text."""
-    old, new = there.get(KEY, ""), wanted.get(KEY, "")
-    same = old.startswith(VAULTED) and new.startswith(VAULTED) and there.get(CERTIFICATE) == wanted[CERTIFICATE]
-    return {**wanted, KEY: old} if same else dict(wanted)
 
 
 def current(document: YamlText, claim: Claim) -> Any:
@@ -321,7 +327,7 @@ def _contradiction(document: YamlText, claim: Claim, found: Any) -> InputError:
 
 def _other_file(path: str, old: str, new: str) -> InputError:
     names = "as it is", "as it would have to be"
-    lines = difflib.unified_diff(_hidden(path, old).splitlines(), _hidden(path, new).splitlines(), *names, lineterm="")
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), *names, lineterm="")
     return InputError(
         f"{path} is there, and is not as this module wrote it:\n" + "\n".join(lines) + "\n",
         parameter="path",
@@ -352,9 +358,3 @@ def _excerpt(document: YamlText, keys: Sequence[str]) -> str:
     touched = {key: document.data[key] for key in keys if key in document.data}
     shown = _without_secrets(touched)
     return "".join(document.excerpt(key) for key in keys) if shown == touched else rendered(shown)
-
-
-def _hidden(path: str, text: str | None) -> str:
-    if text is None:
-        return ""
-    return text if path != KEY or "{{" in text else f"(hidden, sha256 {checksum(text)})\n"

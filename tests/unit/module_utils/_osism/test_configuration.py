@@ -18,19 +18,21 @@ from ansible_collections.scs.observability.plugins.module_utils._osism.configura
     plan_changes,
     read_record,
 )
+from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text import Tagged, YamlText
 from tests import osism_repository
 from tests.pki import authority
 
 CERTIFICATE = authority("client").pem
 VAULTED = "$ANSIBLE_VAULT;1.1;AES256\n3633\n"
 REMOTE_WRITE = {
+    "host": "manager",
     "url": "https://metrics.example.com/api/v1/receive",
     "ca": authority("internal").pem,
     "certificate": CERTIFICATE,
     "key": VAULTED,
 }
-PARAMS: dict[str, Any] = {"path": "/none", "region": "RegionOne"}
-ALL: dict[str, Any] = {**PARAMS, "upload": True, "read_user": "scs-observability", "remote_write": REMOTE_WRITE}
+PARAMS: dict[str, Any] = {"path": "/none", "region": "RegionOne", "pull_addresses": {"manager": "192.0.2.5:10901"}}
+ALL: dict[str, Any] = {**PARAMS, "upload": True, "read_user": "scs-observability", "remote_write": [REMOTE_WRITE]}
 ABSENT = {"path": "/none", "state": "absent"}
 MIN, MAX = "--storage.tsdb.min-block-duration=2h", "--storage.tsdb.max-block-duration=2h"
 BLOCKS = f"{MIN} {MAX}"
@@ -58,7 +60,7 @@ def refused(there: dict[str, str], params: dict[str, Any]) -> str:
 def test_a_real_repository_gets_all_of_it_and_a_second_run_changes_nothing() -> None:
     before = repository()
     after, _plan = changed(before, ALL)
-    kolla = yaml.load(after[KOLLA].replace("!vault", ""), Loader=yaml.SafeLoader)
+    kolla = YamlText(KOLLA, after[KOLLA]).data
     assert kolla["prometheus_external_labels"] == {
         "infrastructure": "example",
         "layer": "iaas",
@@ -201,25 +203,37 @@ def test_what_was_changed_since_stays_when_the_rest_goes() -> None:
 
 
 def test_a_file_of_somebody_else_is_shown_and_kept() -> None:
-    there = {**repository(), configuration.REMOTE_WRITE: "remote_write:\n  - url: https://other.example.com\n"}
+    there = {**repository(), configuration.overlay_of("manager"): "remote_write:\n  - url: https://other.example.com\n"}
     message = refused(there, ALL)
     assert "-  - url: https://other.example.com" in message
     assert "+    url: https://metrics.example.com/api/v1/receive" in message
-    assert changed(there, ALL, force=True)[0][configuration.REMOTE_WRITE] != there[configuration.REMOTE_WRITE]
+    assert (
+        changed(there, ALL, force=True)[0][configuration.overlay_of("manager")]
+        != there[configuration.overlay_of("manager")]
+    )
 
 
 def test_an_encrypted_key_stays_while_its_certificate_does() -> None:
     after, _plan = changed(repository(), ALL)
-    again = {**ALL, "remote_write": {**REMOTE_WRITE, "key": VAULTED.replace("3633", "3939")}}
+    other = VAULTED.replace("3633", "3939")
+    again = {**ALL, "remote_write": [{**REMOTE_WRITE, "key": other}]}
     assert changed(after, again)[1].changes == []
-    renewed = {**again, "remote_write": {**again["remote_write"], "certificate": authority("next").pem}}
-    assert changed(after, renewed)[0][configuration.KEY] == again["remote_write"]["key"]
+    renewed = {**ALL, "remote_write": [{**REMOTE_WRITE, "key": other, "certificate": authority("next").pem}]}
+    moved, _plan = changed(after, renewed)
+    assert "3939" in moved[KOLLA]
+    assert "3633\n" not in moved[KOLLA]
+    assert changed(moved, ABSENT)[0] == repository()
 
 
-def test_a_key_may_be_a_variable() -> None:
-    given = {**REMOTE_WRITE, "key": None, "key_variable": "observer_key"}
-    after, _plan = changed(repository(), {**PARAMS, "remote_write": given})
-    assert after[configuration.KEY] == "{{ observer_key }}\n"
+def test_each_host_has_a_key_of_its_own_and_it_may_be_a_variable() -> None:
+    second = {**REMOTE_WRITE, "host": "node-0", "key": None, "key_variable": "observer_key"}
+    after, _plan = changed(repository(), {**PARAMS, "remote_write": [REMOTE_WRITE, second]})
+    loaded = YamlText(KOLLA, after[KOLLA]).data[configuration.KEYS]
+    assert loaded == {"manager": Tagged("!vault", VAULTED), "node-0": "{{ observer_key }}"}
+    overlays = [yaml.safe_load(after[configuration.overlay_of(host)]) for host in ("manager", "node-0")]
+    files = [overlay["remote_write"][0]["tls_config"]["cert_file"] for overlay in overlays]
+    assert files == [f"/etc/prometheus/extras/scs-observability/{host}.crt" for host in ("manager", "node-0")]
+    assert [after[f"{configuration.EXTRAS}/{host}.crt"] for host in ("manager", "node-0")] == [CERTIFICATE] * 2
 
 
 def test_what_the_operator_says_of_the_collection_is_enough() -> None:
@@ -265,12 +279,17 @@ def test_all_files_that_cannot_be_read_are_told_at_once() -> None:
         ({"sidecar_secrets": {"osism_thanos_sidecar_x": "a b"}}, ["sidecar_secrets: 'a b' is not the name"]),
         ({"sidecar_secrets": {"osism_thanos_sidecar_x": "osism_thanos_sidecar_x"}}, ["would be itself"]),
         (
-            {"remote_write": {"url": "http://u:swordfish@x", "ca": "x", "certificate": "y", "key": "swordfish"}},
-            ["remote_write.url", "remote_write.ca", "remote_write.certificate", "remote_write.key: is not encrypted"],
+            {"remote_write": [{"url": "http://u:swordfish@x", "ca": "x", "certificate": "y", "key": "swordfish"}]},
+            [f"remote_write[0].{name}" for name in ("host", "url", "ca", "certificate", "key: is not encrypted")],
         ),
-        ({"remote_write": {**REMOTE_WRITE, "key_variable": "x"}}, ["remote_write.key: give the private key"]),
-        ({"remote_write": {**REMOTE_WRITE, "key": ""}}, ["remote_write.key: give the private key"]),
-        ({"remote_write": {**REMOTE_WRITE, "certificate": authority("x").key_pem}}, ["remote_write.certificate"]),
+        ({"remote_write": [{**REMOTE_WRITE, "key_variable": "x"}]}, ["remote_write[0].key: give the private key"]),
+        ({"remote_write": [{**REMOTE_WRITE, "key": ""}]}, ["remote_write[0].key: give the private key"]),
+        ({"remote_write": [{**REMOTE_WRITE, "certificate": authority("x").key_pem}]}, ["remote_write[0].certificate"]),
+        ({"remote_write": [REMOTE_WRITE, REMOTE_WRITE]}, ["remote_write: manager is there more than once"]),
+        ({"remote_write": [{**REMOTE_WRITE, "host": "../x"}]}, ["remote_write[0].host: '../x'"]),
+        ({"group": "a b"}, ["group: 'a b'"]),
+        ({"pull_addresses": {}}, ["pull_addresses: are required for pull"]),
+        ({"pull_addresses": {"a": "192.0.2.5"}}, ["pull_addresses.a: '192.0.2.5' is not an address and a port"]),
         ({"region": "no", "replica": "a b", "pull": False}, ["region", "replica", "pull"]),
     ],
 )
@@ -297,6 +316,7 @@ def test_commands_are_told_in_their_order() -> None:
         "ansible-galaxy collection install -r environments/custom/collections/requirements.yml"
         " -p environments/custom/collections",
         "osism apply configuration",
+        "osism reconciler sync",
         "osism apply -a reconfigure prometheus",
         "osism apply scs-observability-sidecar",
     ]
