@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+KOLLA_FILE = "environments/kolla/configuration.yml"
 KOLLA = """\
 ---
 ##########################################################
@@ -80,12 +81,12 @@ FILES = {
     "environments/configuration.yml": "---\nopenstack_version: 2025.1\n",
     "environments/secrets.yml": '---\noperator_password: "{{ vault_operator_password }}"\n',
     "environments/kolla/configuration.yml": KOLLA,
-    "environments/kolla/images.yml": "---\n",
+    "environments/kolla/images.yml": '---\nprometheus_tag: "2025.1"\n',
     "environments/kolla/secrets.yml": "---\nprometheus_password: admins-password\ncapacity_password: capacitys\n",
     "environments/kolla/files/overlays/prometheus/prometheus.yml.d/60-own.yml": OWN_OVERLAY,
     "environments/custom/configuration.yml": CUSTOM,
-    "environments/custom/secrets.yml": "---\n",
-    "environments/custom/images.yml": "---\n",
+    "environments/custom/secrets.yml": "---\ncronjobs_password: x\n",
+    "environments/custom/images.yml": "---\ncronjobs_tag: latest\n",
     "environments/custom/playbook-cronjobs.yml": "---\n- name: Cronjobs\n  hosts: manager\n  tasks: []\n",
     "inventory/20-roles": "[prometheus:children]\nmonitoring\n",
 }
