@@ -25,7 +25,7 @@ def configure(osism: Osism, root: Path, *options: str, status: int = 0, **others
         "osism_configuration_pull_addresses": {"testbed-manager": "192.0.2.5:10901"},
         "osism_configuration_upload": True,
         "osism_configuration_sidecar": {"osism_thanos_sidecar_bucket_name": "metrics"},
-        "osism_configuration_sidecar_secrets": {"osism_thanos_sidecar_bucket_secret_key": "bucket_secret_key"},
+        "osism_configuration_sidecar_references": {"osism_thanos_sidecar_bucket_secret_key": "bucket_secret_key"},
         **others,
     }
     file = osism.home / "variables.yml"
