@@ -44,7 +44,7 @@ def drift(observer: KubernetesClient, namespace: str) -> Plan:
 
 
 def registered(observer: KubernetesClient, namespace: str) -> list[Registration]:
-    """The registrations of an observer. Raises ApiError."""
+    """The registrations of an observer, and those that do not say whose they are. Raises ApiError."""
     every = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     return [registration for registration in every if registration.observer in ("", namespace)]
 

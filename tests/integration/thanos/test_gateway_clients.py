@@ -40,6 +40,7 @@ from tests.integration.thanos.conftest import (
     component_of,
     connection,
     known_clients,
+    limited,
     write,
 )
 from tests.integration.thanos.pods import Node, Pod, wait_for
@@ -208,14 +209,6 @@ def test_a_certificate_ends_with_its_time_also_for_a_connection(doors: Doors) ->
         write(doors.pools(certificate)[0], "expired")
 
 
-def limited(pod: Pod) -> dict[tuple[str, str], int]:
-    """How many requests were refused, by cluster and limit."""
-    with urlopen(f"http://127.0.0.1:{pod.ports['metrics']}/metrics/clients", timeout=5) as response:
-        text = response.read().decode()
-    found = re.findall(r'^remote_write_gateway_limited_total\{tenant="(.+)",limit="(.+)"\} (\d+)$', text, re.M)
-    return {(tenant, limit): int(number) for tenant, limit, number in found}
-
-
 def test_no_more_than_its_share_while_others_are_unharmed(doors: Doors) -> None:
     greedy, modest = doors.certificate("kaas-greedy"), doors.certificate("kaas-modest")
     doors.admit("kaas-greedy", greedy)
@@ -253,7 +246,7 @@ def test_no_more_than_its_share_while_others_are_unharmed(doors: Doors) -> None:
 
 
 # What a gateway of this memory takes at once, and what of it may come from one address before it has proven itself
-MEMORY, TAKEN, UNPROVEN = "64Mi", 491, 122
+MEMORY, TAKEN, UNPROVEN = "64Mi", 327, 81
 
 
 def connect(pod: Pod, source: str) -> socket.socket:
