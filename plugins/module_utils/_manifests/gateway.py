@@ -50,8 +50,8 @@ RESOURCES: dict[str, Any] = {
 }
 TIMEOUTS = {"handshake": "5s", "connect": "5s", "headers": "10s", "body": "30s", "response": "30s", "idle": "2m"}
 
-# What of the memory limit connections may fill, what one takes (measured: 55 KiB during its handshake, 31 KiB after it),
-# and how many there are at most: each needs two file descriptors.
+# What of the memory limit connections may fill, what one takes (measured: 55 KiB during its handshake, 31 KiB after
+# it), and how many there are at most: each needs two file descriptors.
 CONNECTIONS_SHARE = 0.3
 CONNECTION_BYTES = 60 * 1024
 MOST_CONNECTIONS = 20000

@@ -282,9 +282,10 @@ def test_a_full_door_keeps_neither_probes_nor_those_out_who_are_in(doors: Doors)
                 stack.enter_context(connect(pod, source))
         wait_for(lambda: connections(pod) == TAKEN, 30, "it is full", every=0.1)
 
-        with pytest.raises(TimeoutError), connect(pod, "127.0.0.9") as plain:
-            plain.settimeout(1)
-            doors.context(late).wrap_socket(plain, server_hostname=GATEWAY_NAME)
+        outside = stack.enter_context(connect(pod, "127.0.0.9"))
+        outside.settimeout(1)
+        with pytest.raises(TimeoutError):
+            doors.context(late).wrap_socket(outside, server_hostname=GATEWAY_NAME)
         assert {health(pod, path) for path in ("/healthz", "/readyz", "/metrics", "/metrics/clients")} == {200}
         assert (statuses([inside]), inside.num_connections) == ([200], 1)
         stack.close()
