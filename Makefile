@@ -61,12 +61,15 @@ molecule: tree ## The roles on the lab: check, converge, idempotence, verify, re
 	@python dev/run_tests.py molecule
 
 test: tree ## All of them, then the coverage of module_utils
-	@python dev/run_tests.py lint unit integration+molecule coverage
+	@python dev/run_tests.py lint unit integration coverage molecule
 
-benchmark: tree ## Unchanged components and observer beside peers, onboarding, footprint: on the running lab after make demo
+benchmark: tree ## Unchanged components and observer beside peers, onboarding, footprint, fleets: on the running lab after make demo
 	@python benchmarks/unchanged.py
 	@eval "$$(python -m lab env)"; python benchmarks/onboarding.py
 	@eval "$$(python -m lab env)"; python benchmarks/observer.py
+	@PYTHONPATH="$(ROOT):$(ROOT)/.build/collections" python benchmarks/gateway.py
+	@python benchmarks/clusters.py
+	@python benchmarks/fleet.py
 
 soak: tree ## Faults with long outages (ARGS='--scale 60'), noted in docs/soak.md
 	@python -m lab images

@@ -21,12 +21,15 @@ INVENTORY = HERE.parent / "inventories" / "lab"
 
 @dataclass(frozen=True)
 class Task:
-    """A task of a role or play: its own name, seconds over all hosts, the result of each host, and its file's name."""
+    """A task of a role or play: its own name, seconds over all hosts, the result of each host, its file's name, and its
+    end in seconds since 1970.
+    """
 
     name: str
     seconds: float
     results: dict[str, Any]
     file: str
+    end: float
 
     @property
     def action(self) -> str:
@@ -47,11 +50,11 @@ class Run:
         return found
 
 
-def run(playbook: str, *options: str) -> Run:
+def run(playbook: str, *options: str, inventory: Path = INVENTORY) -> Run:
     """Run a playbook by path or FQCN; a failure ends the benchmark with what Ansible said."""
     started = time.monotonic()
     result = subprocess.run(
-        ["ansible-playbook", "--inventory", str(INVENTORY), playbook, *options],
+        ["ansible-playbook", "--inventory", str(inventory), playbook, *options],
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
         capture_output=True,
         text=True,
@@ -72,4 +75,5 @@ def _task(document: dict[str, Any]) -> Task:
     duration = document["task"]["duration"]
     start, end = (datetime.fromisoformat(duration[name]) for name in ("start", "end"))
     file = Path(document["task"]["path"].rpartition(":")[0]).stem
-    return Task(document["task"]["name"].split(" : ")[-1], (end - start).total_seconds(), document["hosts"], file)
+    name = document["task"]["name"].split(" : ")[-1]
+    return Task(name, (end - start).total_seconds(), document["hosts"], file, end.timestamp())

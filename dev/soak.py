@@ -25,6 +25,7 @@ PAGE = CHECKOUT / "docs" / "soak.md"
 COLUMNS = (
     "kills",
     "receive_away",
+    "gateway_away",
     "bucket_away",
     "failed_requests",
     "uploaded_after",
@@ -49,7 +50,11 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.json"
-        tests = ("tests/integration/thanos/test_faults.py", "tests/integration/rules/test_bucket_away.py")
+        tests = (
+            "tests/integration/thanos/test_faults.py",
+            "tests/integration/rules/test_bucket_away.py",
+            "tests/integration/registration/test_interrupted.py",
+        )
         command = [sys.executable, "-m", "pytest", *tests, "-v"]
         environment = {"TEST_DURATION_SCALE": str(arguments.scale), "SOAK_RESULTS": str(results)}
         ended = subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **environment}, check=False)

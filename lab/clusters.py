@@ -166,7 +166,12 @@ class Clusters:
             if not (missing := self._wait(name, limit)):
                 return decision.action is not Action.KEEP
             self._remove_for_rebuild(name, f"after {limit:.0f} s it still lacks {', '.join(missing)}")
-        self._create(name, wanted_ports, log)
+        try:
+            self._create(name, wanted_ports, log)
+        except LabError as error:
+            # KinD gives a node 30 seconds to boot, which a busy machine needs for its images alone.
+            self.say(f"{self.lab.cluster(name)} is made once more: {error}")
+            self._create(name, wanted_ports, log)
         return True
 
     def _remove_for_rebuild(self, name: str, reason: str) -> None:

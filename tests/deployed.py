@@ -13,6 +13,8 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import resource_of
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
+    blackbox_exporter,
+    blackbox_probes,
     gateway,
     images,
     kube_state_metrics,
@@ -88,6 +90,8 @@ def in_kaas_clusters() -> tuple[Deployed, ...]:
     made = [*agent.objects(wanted)]
     made += kube_state_metrics.objects(kube_state_metrics.KubeStateMetrics("alpha", NAMESPACE))
     made += node_exporter.objects(node_exporter.NodeExporter("alpha", NAMESPACE))
+    endpoints = blackbox_probes.read([{"name": "api", "url": "https://kubernetes.default.svc"}], {})[0]
+    made += blackbox_exporter.objects(blackbox_exporter.BlackboxExporter("alpha", NAMESPACE, endpoints))
     return tuple(Deployed("agent_registration", item) for item in made)
 
 

@@ -21,6 +21,8 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("node-exporter", "pod", "host path"): "reads, and cannot write, the node's file systems",
     ("kube-state-metrics", "pod", "API token"): "reads the objects that its metrics are about",
     ("kaas-metric-importer", "pod", "API token"): "reads the registrations",
+    ("cluster-api-importer", "pod", "API token"): "reads the Cluster objects of the cluster that it is in",
+    ("remote-write-gateway", "pod", "API token"): "reads which certificates are registered",
     ("prometheus", "pod", "API token"): "finds targets, and reads metrics of nodes and of the API server",
     ("prometheus-operator", "pod", "API token"): "makes Prometheus and Alertmanager of custom resources",
     ("agent", "pod", "API token"): "finds targets, and reads metrics of nodes and of the API server",
@@ -74,9 +76,13 @@ def of_pod(pod: Mapping[str, Any], shared: Mapping[str, Any], *, operated: bool)
 
 
 def of_live_pod(pod: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The same of a pod that runs, its workload being known by its label."""
+    """The same of a pod that runs, its workload being known by its labels."""
     spec, shared = pod["spec"], pod["spec"].get("securityContext") or {}
-    name = pod["metadata"]["labels"]["app.kubernetes.io/name"]
+    labels = pod["metadata"]["labels"]
+    name = labels["app.kubernetes.io/name"]
+    if (name, labels.get("app.kubernetes.io/component")) == ("haproxy", "remote-write-gateway"):
+        # Called by its program, as Thanos' components are
+        name = labels["app.kubernetes.io/component"]
     for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
         yield from ((name, container["name"], what) for what in of_container(container, shared))
     yield from ((name, "pod", what) for what in of_pod(spec, shared, operated=False))

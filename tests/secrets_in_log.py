@@ -70,7 +70,9 @@ def fields(value: str) -> list[str]:
 def _secret_texts(value: Any, *, secret: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _secret_texts(item, secret=secret or bool(_SECRET_FIELD.search(str(key))))
+            # Where a secret is kept is none.
+            named = not str(key).endswith("_file")
+            yield from _secret_texts(item, secret=named and (secret or bool(_SECRET_FIELD.search(str(key)))))
     elif isinstance(value, list):
         for item in value:
             yield from _secret_texts(item, secret=secret)

@@ -7,11 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    cluster_api_importer,
     kaas_metric_importer,
     kube_state_metrics,
     node_exporter,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.cluster_api_importer import (
+    ClusterApiImporter,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.kaas_metric_importer import (
     KaasMetricImporter,
@@ -28,12 +33,15 @@ author:
 description:
   - Makes the objects of kube-state-metrics and node-exporter for the observer's own cluster, and of the importer that
     makes metrics of registrations. They are what agents bring to customers' clusters, under other names.
+  - The importer of Cluster API's clusters is one more. With C(elsewhere) it goes by the kubeconfig in the Secret
+    C(cluster-api-importer-kubeconfig), which is not among the objects.
 positional: _input
 options:
   _input:
     description:
-      - What is wanted, by the names C(kube_state_metrics), C(node_exporter) and C(kaas_metric_importer). Each is a
-        dictionary of C(image) and C(resources), and C(node_exporter) of C(port), too.
+      - What is wanted, by the names C(kube_state_metrics), C(node_exporter), C(kaas_metric_importer) and
+        C(cluster_api_importer). Each is a dictionary of C(image) and C(resources), C(node_exporter) of C(port), and
+        C(cluster_api_importer) of C(elsewhere), too.
     type: dict
     required: true
   namespace:
@@ -100,7 +108,14 @@ def _kaas_metric_importer(namespace: str, **options: Any) -> list[dict[str, Any]
     return kaas_metric_importer.objects(KaasMetricImporter(namespace=namespace, cluster_role=role, **options))
 
 
+def _cluster_api_importer(namespace: str, elsewhere: Any = False, **options: Any) -> list[dict[str, Any]]:
+    role = cluster_role(namespace, cluster_api_importer.NAME)
+    wanted = ClusterApiImporter(namespace=namespace, cluster_role=role, elsewhere=boolean(elsewhere), **options)
+    return cluster_api_importer.objects(wanted)
+
+
 _EXPORTERS: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "cluster_api_importer": _cluster_api_importer,
     "kaas_metric_importer": _kaas_metric_importer,
     "kube_state_metrics": _kube_state_metrics,
     "node_exporter": _node_exporter,

@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    cluster_api_importer,
     kaas_metric_importer,
     node_exporter,
     scrape_jobs,
@@ -27,8 +28,8 @@ positional: _input
 options:
   _input:
     description:
-      - Names of the jobs, any of V(apiserver), V(cadvisor), V(coredns), V(kaas-metric-importer),
-        V(kube-state-metrics), V(kubelet) and V(node-exporter).
+      - Names of the jobs, any of V(apiserver), V(cadvisor), V(cluster-api-importer), V(coredns),
+        V(kaas-metric-importer), V(kube-state-metrics), V(kubelet) and V(node-exporter).
     type: list
     elements: str
     required: true
@@ -79,6 +80,7 @@ def jobs(
                 node_exporter_port=int(node_exporter_port),
             ),
             kaas_metric_importer.scrape_job(namespace),
+            cluster_api_importer.scrape_job(namespace),
         )
     }
     unknown = sorted(set(names) - set(known))

@@ -31,6 +31,13 @@ options:
     description: Further files of rules for Thanos rule, by name, as texts or as structures.
     type: dict
     default: {}
+  alert_overrides:
+    description:
+      - What is to be different of the alerts in O(shipped), by name, or by C(NAME/SEVERITY) where rules of several
+        severities have one name. Each is a dictionary of C(enabled), C(for), C(keep_firing_for), C(severity) and
+        C(threshold).
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -70,20 +77,27 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         try:
             return [
-                files(terms[0] if terms else "", self.get_option("shipped"), self.get_option("rule_files") or {}),
+                files(
+                    terms[0] if terms else "",
+                    self.get_option("shipped"),
+                    self.get_option("rule_files") or {},
+                    self.get_option("alert_overrides") or {},
+                )
             ]
         except ObservabilityError as error:
             raise AnsibleError(str(error)) from error
 
 
-def files(directory: str, shipped: str, rule_files: Mapping[str, Any]) -> dict[str, Any]:
+def files(
+    directory: str, shipped: str, rule_files: Mapping[str, Any], alert_overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return what the lookup returns."""
     ours, wrong = read(Path(shipped))
     own: dict[str, str] = {}
     if directory:
         own, more = read(Path(directory).expanduser())
         wrong += more
-    result = observer_files.combine(ours, own, rule_files)
+    result = observer_files.combine(ours, own, rule_files, alert_overrides)
     return {**result, "problems": wrong + result["problems"]}
 
 

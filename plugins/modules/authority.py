@@ -49,6 +49,11 @@ options:
       - It is refused when it is no authority's, must not sign what it is for, is not valid now, has a key that not all
         verifiers take, is limited to certain names, or is also the other authority, above it or below it.
     type: str
+  private_key:
+    description:
+      - The key of the authority, in PEM form. That of V(tenants) may stay elsewhere, then it is left out. Each agent's
+        certificate is signed there in that case, and given to M(scs.observability.agent_registration).
+    type: str
   force:
     description:
       - Replace or remove an authority although certificates of it are in use. Until the observer has been deployed

@@ -256,6 +256,13 @@ registrations:
       description: C(provisioning), C(active), C(maintenance) or C(deleting).
       type: str
       sample: active
+    phase_since:
+      description: When a run changed the phase last; none before a run of this release.
+      type: str
+      sample: "2026-02-01T10:00:21Z"
+    suspended:
+      description: Whether the gateway turns its agent away.
+      type: bool
     customer:
       description: Whose cluster it is.
       type: str
@@ -265,6 +272,18 @@ registrations:
     contact:
       description: Whom to reach about it.
       type: str
+    labels:
+      description: What else the operator tells it by.
+      type: dict
+      sample: {stage: production}
+    control_plane:
+      description: Whose control plane it has, as far as its objects tell; none when nobody has looked.
+      type: str
+      sample: kubeadm
+    profile:
+      description: What its agent collects, C(minimal) or C(full).
+      type: str
+      sample: minimal
     registered_since:
       description: When it was registered.
       type: str
@@ -302,15 +321,20 @@ registrations:
         - When M(scs.observability.agent_registration) last read new samples of it back; none before the first time.
       type: str
       sample: "2026-02-01T10:00:21Z"
+    last_failure:
+      description: Of the last run, if it failed, its C(time), the C(link) that is broken, and the C(message).
+      type: dict
+      sample: {time: "2026-02-01T10:00:00Z", link: tls, message: the gateway is not trusted}
     healthy:
       description:
-        - V(false) for an active cluster without a fresh sample (older than two minutes and than three scrape
-          intervals), whose targets are all down, or of which nothing is known because the query API is away.
+        - V(false) for an active cluster that is not suspended, when it is without a fresh sample (older than two
+          minutes and than three scrape intervals), when its targets are all down, or when nothing is known of it
+          because the query API is away.
       type: bool
     state:
       description:
         - For an active cluster C(ok), C(incomplete) when jobs are missing, C(silent) without fresh samples, C(down)
-          when every target is down, C(unknown) when the query API is away. For another its phase.
+          when every target is down, C(unknown) when the query API is away, C(suspended). For another its phase.
       type: str
       sample: ok
     reason:

@@ -13,6 +13,10 @@ author:
 description:
   - Deploys HAProxy as the only door for the metrics of customers' clusters. It asks for a client certificate of the
     authority C(tenants) (TLS 1.3) and makes the tenant of its common name, whatever the request says.
+  - Only certificates that are registered get in. Each pod looks every second at the ConfigMap
+    C(remote-write-clients), into which M(scs.observability.agent_registration) writes and which this module brings to
+    what the registrations say. Who is suspended gets 503, by which an agent keeps its samples, who is not registered
+    403, by which it drops them.
   - Only C(POST /api/v1/receive) is served. Requests are limited in size and time, and reach receive when they are
     complete. Receive knows the gateway by a certificate that nothing else has.
   - The authorities C(tenants) and C(internal) are made once and kept as Secrets in the namespace, unless
@@ -112,6 +116,25 @@ options:
       - The gateway holds each request in memory until it is complete.
     type: int
     default: 2097152
+  max_message_bytes:
+    description:
+      - Largest size of a request when it is decompressed, in bytes, as it announces it itself, between V(2097152) and
+        V(134217728). Receive never sees a larger one. An agent drops what was refused for its size.
+    type: int
+    default: 67108864
+  max_connections:
+    description:
+      - How many connections a cluster may have at each pod, between V(1) and V(1000). Each takes one request at a time.
+        Further ones are closed.
+      - An agent uses up to ten when it catches up, and for a moment twice as many when it is replaced.
+    type: int
+    default: 20
+  max_requests_per_second:
+    description:
+      - How many requests a cluster may send to each pod, between V(1) and V(10000), counted over 10 seconds. Further
+        ones get 429; agents keep their samples and send them later.
+    type: int
+    default: 100
   timeouts:
     description: Limits of time, durations such as V(30s).
     type: dict
@@ -157,7 +180,9 @@ options:
     type: bool
     default: false
 notes:
-  - Metrics of HAProxy are served as plain HTTP by the Service C(<name>-metrics), port 8404, inside the cluster only.
+  - Metrics of HAProxy are served as plain HTTP by the Service C(<name>-metrics), port 8404, inside the cluster only, at
+    C(/metrics), and how many clusters may write, and when that was read last, at C(/metrics/clients).
+  - The pods ask the API server for that one ConfigMap, with an account that may read nothing else.
 requirements:
   - cryptography 42 or newer
 seealso:
@@ -270,6 +295,9 @@ def main() -> None:
             "load_balancer_ip": {"type": "str"},
             "load_balancer_source_ranges": {"type": "list", "elements": "str"},
             "max_body_bytes": {"type": "int", "default": 2097152},
+            "max_message_bytes": {"type": "int", "default": 67108864},
+            "max_connections": {"type": "int", "default": 20},
+            "max_requests_per_second": {"type": "int", "default": 100},
             "timeouts": {
                 "type": "dict",
                 "options": {name: {"type": "str"} for name in gateway.TIMEOUTS},

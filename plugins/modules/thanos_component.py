@@ -147,6 +147,37 @@ options:
         at least V(6h). With V(0) they are never removed, and in the end the volume is full.
       - V(2d) with an object store, where blocks stay, and for receive V(15d) without, unless given.
     type: str
+  limits:
+    description:
+      - What O(component=receive) takes of one cluster. None unless given; V(0) is no limit, too. A change restarts it.
+    type: dict
+    suboptions:
+      series:
+        description:
+          - How many series a cluster may have at once. All that one with more sends is refused with 429 until it has
+            less, which takes some hours. Its agent keeps the samples and sends them later. The others do not notice.
+          - Receive asks O(limits.metrics_url) every 15 seconds, so a cluster may have more for a while. Without an
+            answer there is no limit.
+        type: int
+      clusters:
+        description: Other numbers of series for some clusters, by name. They hold instead of O(limits.series).
+        type: dict
+      metrics_url:
+        description:
+          - A Prometheus that scrapes this receive. The observer's own unless given, which is the Service
+            C(prometheus) in O(namespace).
+        type: str
+      request_series:
+        description:
+          - How many series a request may have, at least V(2000), which is what an agent sends. An agent drops what is
+            beyond it.
+        type: int
+      request_samples:
+        description: How many samples a request may have, at least V(2000). An agent drops what is beyond it.
+        type: int
+      request_bytes:
+        description: How large a request may be, decompressed, such as V(8Mi), at least V(1Mi).
+        type: str
   retention_raw:
     description:
       - How long O(component=compact) keeps samples as they were written, a duration such as V(30d). For ever unless
@@ -461,6 +492,17 @@ def main() -> None:
             "objstore_secret_key": {"type": "str", "no_log": True},
             "objstore_ca": {"type": "str"},
             "retention": {"type": "str"},
+            "limits": {
+                "type": "dict",
+                "options": {
+                    "series": {"type": "int"},
+                    "clusters": {"type": "dict"},
+                    "metrics_url": {"type": "str"},
+                    "request_series": {"type": "int"},
+                    "request_samples": {"type": "int"},
+                    "request_bytes": {"type": "str"},
+                },
+            },
             "retention_raw": {"type": "str"},
             "retention_5m": {"type": "str"},
             "retention_1h": {"type": "str"},

@@ -33,22 +33,22 @@ def varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-def _field(number: int, content: bytes) -> bytes:
+def field(number: int, content: bytes) -> bytes:
     """A length-delimited protobuf field."""
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def _time_series(sample: Sample) -> bytes:
     labels = b"".join(
-        _field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in sorted(sample.labels.items())
+        field(1, field(1, name.encode()) + field(2, value.encode())) for name, value in sorted(sample.labels.items())
     )
     # value: field 1, 64 bits; timestamp: field 2, varint
-    return labels + _field(2, b"\x09" + struct.pack("<d", sample.value) + b"\x10" + varint(sample.timestamp))
+    return labels + field(2, b"\x09" + struct.pack("<d", sample.value) + b"\x10" + varint(sample.timestamp))
 
 
 def message(samples: Iterable[Sample]) -> bytes:
     """A prometheus.WriteRequest, not yet compressed."""
-    return b"".join(_field(1, _time_series(sample)) for sample in samples)
+    return b"".join(field(1, _time_series(sample)) for sample in samples)
 
 
 def snappy(content: bytes) -> bytes:

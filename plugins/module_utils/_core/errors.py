@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 
 class ObservabilityError(Exception):
@@ -42,7 +44,8 @@ class ObservabilityError(Exception):
         result: dict[str, Any] = dict(self.details)
         if self.parameter:
             result["parameter"] = self.parameter
-        result["error"] = re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        kind = InputError if isinstance(self, InputErrors) else type(self)
+        result["error"] = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
         result["msg"] = str(self)
         return result
 
@@ -59,6 +62,44 @@ class InputError(ObservabilityError):
         details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message, parameter=parameter, advice=advice, details=details)
+
+
+class InputErrors(InputError):
+    """Several of them at once, one a line; ``parameter`` is that of the first."""
+
+    def __init__(self, errors: Sequence[InputError]) -> None:
+        self.errors = tuple(errors)
+        texts = [str(error) for error in errors]
+        super().__init__("\n".join(texts), parameter=str(errors[0].parameter), details={"problems": texts})
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Problems:
+    """What is wrong with parameters that are looked at one after the other, to be told together."""
+
+    def __init__(self) -> None:
+        self.found: list[InputError] = []
+
+    def of(self, read: Callable[..., T], *arguments: Any) -> T:
+        """Return what ``read(*arguments)`` does. When it raises InputErrors these are kept, and nothing is returned
+        that may be used before ``refuse`` has let it pass.
+        """
+        try:
+            return read(*arguments)
+        except InputErrors as error:
+            self.found += error.errors
+        except InputError as error:
+            self.found.append(error)
+        return cast("T", None)
+
+    def refuse(self) -> None:
+        """Raise what was found: the one InputError, or all as InputErrors."""
+        if len(self.found) > 1:
+            raise InputErrors(self.found)
+        if self.found:
+            raise self.found[0]
 
 
 class LibraryError(ObservabilityError):
@@ -179,4 +220,15 @@ class StorageError(ObservabilityError):
 
 
 class ProofError(ObservabilityError):
-    """No fresh sample came through from the cluster to the query path."""
+    """No fresh sample came through from the cluster to the query path; ``link`` is what of the way is broken."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        link: str = "unknown",
+        advice: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, advice=advice, details={"link": link, **(details or {})})
+        self.link = link

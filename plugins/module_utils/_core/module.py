@@ -16,7 +16,10 @@ _SECRETS = frozenset(
     {
         "access_key_secret",
         "application_credential_secret",
+        "client_key",
         "client_secret",
+        "kubeconfig_content",
+        "observer_kubeconfig_content",
         "passphrase",
         "password",
         "privatekey",

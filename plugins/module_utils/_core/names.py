@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 
@@ -151,6 +152,16 @@ def duration_seconds(value: object, parameter: str) -> float:
     if seconds > _LONGEST:
         raise InputError(f"{value!r} is too long", parameter=parameter, advice="At most 292 years can be told")
     return seconds
+
+
+def is_http_url(value: str) -> bool:
+    """Tell whether a text is an http or https URL without credentials, which would be seen where it is used."""
+    try:
+        url = urlsplit(value)
+        valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and "@" not in url.netloc
+    except ValueError:
+        return False
+    return valid and not any(character.isspace() for character in value)
 
 
 def is_address(value: str) -> bool:

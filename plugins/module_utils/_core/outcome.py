@@ -22,11 +22,11 @@ def run(module: AnsibleModule, operation: Operation) -> None:
 
     The texts in the result's ``warnings`` are shown as such.
     """
+    end = module.exit_json
     try:
         result = operation(unset_empty(module.params, module.argument_spec), module.check_mode)
     except ObservabilityError as error:
-        module.fail_json(**error.result())
-    else:
-        for text in result.pop("warnings", ()):
-            module.warn(text)
-        module.exit_json(**result)
+        end, result = module.fail_json, error.result()
+    for text in result.pop("warnings", ()):
+        module.warn(text)
+    end(**result)

@@ -82,8 +82,8 @@ def observe_or_create(
     """Read authorities from their Secrets; make the missing ones.
 
     Returns the pairs by authority and the Secrets to create (create_only, see plan_objects). Nothing is written here
-    and a Secret that exists is never replaced. Raises InputError naming the Secret when an existing one is damaged,
-    ApiError from the client.
+    and a Secret that exists is never replaced. The key of ``tenants`` may be kept elsewhere: then it is empty here.
+    Raises InputError naming the Secret when an existing one is damaged, ApiError from the client.
     """
     wanted = set(which)
     if unknown := wanted - set(AUTHORITIES):
@@ -115,8 +115,13 @@ def authority_secret(authority: str, namespace: str, pair: KeyPair) -> Manifest:
 
 
 def pair_of_authority(secret: Mapping[str, Any]) -> KeyPair:
-    """Return the authority that a Secret holds. Raises InputError naming the Secret when it is damaged."""
+    """Return the authority that a Secret holds. Raises InputError naming the Secret when it is damaged.
+
+    That of ``tenants`` with a key that is there and empty is not: the operator signs elsewhere.
+    """
     pair = _pair(secret)
+    if pair is None and secret["metadata"]["name"] == authority_secret_name(TENANTS):
+        pair = _certificate_alone(secret)
     if pair is None:
         name, namespace = secret["metadata"]["name"], secret["metadata"].get("namespace", "")
         raise InputError(
@@ -142,12 +147,14 @@ def leaf_secret(
     client: bool = False,
     lifetime: timedelta = LEAF_LIFETIME,
     ca_certificate: str | None = None,
+    provided: KeyPair | None = None,
 ) -> Manifest:
     """Return the Secret (kubernetes.io/tls: tls.crt, tls.key, ca.crt) of a component or an agent.
 
     ``existing`` is the live Secret; its pair is kept while nothing speaks for a new one (renewal_reason).
     ``ca_certificate`` is what its user shall trust, the authority itself unless given: an agent's is signed by
     ``tenants`` and trusts ``internal``, receive's is signed by ``internal`` and trusts ``internal-gateway``.
+    ``provided`` is a pair that is to be used whatever there is. Raises InputError for an authority that cannot sign.
     """
     trusted = ca_certificate or authority.certificate
     names, addresses = tuple(dict.fromkeys(dns_names)), tuple(dict.fromkeys(ip_addresses))
@@ -161,8 +168,8 @@ def leaf_secret(
         metadata = {"name": name, "namespace": namespace, "labels": dict(labels), "annotations": dict(annotations)}
         return _tls_secret(metadata, pair, trusted)
 
-    pair = None if existing is None else _pair(existing)
-    if pair is not None:
+    pair = provided or (None if existing is None else _pair(existing))
+    if pair is not None and provided is None:
         live = (existing or {})["metadata"].get("annotations") or {}
         known = {key: live.get(key, "") for key in (EXPIRES_ANNOTATION, RENEW_AFTER_ANNOTATION, DIGEST_ANNOTATION)}
         if known[DIGEST_ANNOTATION] == digest(pair) and _is_before(now, known[RENEW_AFTER_ANNOTATION]):
@@ -180,6 +187,12 @@ def leaf_secret(
         if reason is not None:
             pair = None
     if pair is None:
+        if not authority.key:
+            raise InputError(
+                "is required: the observer has no key to sign one with, only the certificate of its authority",
+                parameter="client_certificate",
+                advice="Have one signed where the authority's key is",
+            )
         pair = issue(
             authority,
             common_name,
@@ -217,11 +230,13 @@ def agent_secret(
     internal_certificate: str,
     cluster: str,
     now: datetime,
+    provided: KeyPair | None = None,
 ) -> Manifest:
     """Return the Secret with which an agent writes as ``cluster``: a client certificate with that common name.
 
     The name is checked before anything is signed, because the gateway makes it the tenant. ca.crt is ``internal``'s
-    certificate, by which the agent knows the gateway. Raises InputError for a name that is not a DNS label.
+    certificate, by which the agent knows the gateway. ``provided`` is a pair that the operator brings. Raises
+    InputError for a name that is not a DNS label, and when one has to be signed and ``tenants`` has no key here.
     """
     return leaf_secret(
         existing,
@@ -233,6 +248,7 @@ def agent_secret(
         now=now,
         client=True,
         ca_certificate=internal_certificate,
+        provided=provided,
     )
 
 
@@ -249,6 +265,11 @@ def secret_text(secret: Mapping[str, Any], key: str) -> str | None:
 def _pair(secret: Mapping[str, Any]) -> KeyPair | None:
     certificate, key = secret_text(secret, "tls.crt"), secret_text(secret, "tls.key")
     return KeyPair(certificate, key) if certificate and key else None
+
+
+def _certificate_alone(secret: Mapping[str, Any]) -> KeyPair | None:
+    certificate = secret_text(secret, "tls.crt")
+    return KeyPair(certificate, "") if certificate and secret_text(secret, "tls.key") == "" else None
 
 
 def _tls_secret(

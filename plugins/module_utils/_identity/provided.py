@@ -47,14 +47,19 @@ class Source:
     key_parameter: str = PRIVATE_KEY
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Source | None:
-        """Read certificate, private_key and private_key_passphrase; None when neither of the first two is given."""
+    def of(cls, params: Mapping[str, Any], *, key_elsewhere: bool = False) -> Source | None:
+        """Read certificate, private_key and private_key_passphrase; None when neither of the first two is given.
+
+        With ``key_elsewhere`` there may be a certificate without a key: what it signs is signed elsewhere.
+        """
         certificate, key = params.get(CERTIFICATE), params.get(PRIVATE_KEY)
         passphrase = params.get(PASSPHRASE)
         if not certificate and not key:
             if passphrase:
                 raise InputError("is of no use without private_key", parameter=PASSPHRASE)
             return None
+        if certificate and not key and not passphrase and key_elsewhere:
+            return cls(certificate, "")
         if not certificate or not key:
             missing, other = (CERTIFICATE, PRIVATE_KEY) if key else (PRIVATE_KEY, CERTIFICATE)
             raise InputError(f"is required with {other}", parameter=missing)
@@ -63,7 +68,8 @@ class Source:
 
 @needs_cryptography
 def authority_of(source: Source, now: datetime, *, signs_servers: bool) -> KeyPair:
-    """Return the authority of ``source`` as it is kept: its own certificate alone, and its key without a passphrase.
+    """Return the authority of ``source`` as it is kept: its own certificate alone, and its key (if it is given)
+    without a passphrase.
 
     What follows the first certificate is its chain up to a root. It is left out: who trusts the root trusts everything
     that the root ever signed. ``signs_servers`` is whether it signs servers too, beside clients.
@@ -74,7 +80,7 @@ def authority_of(source: Source, now: datetime, *, signs_servers: bool) -> KeyPa
     _check_time(certificate, now, parameter)
     _check_public_key(certificate, parameter)
     _check_authority(certificate, parameter, signs_servers=signs_servers)
-    return KeyPair(_pem(certificate), _key(source, certificate))
+    return KeyPair(_pem(certificate), _key(source, certificate) if source.key else "")
 
 
 @needs_cryptography
@@ -137,6 +143,27 @@ def check_client(source: Source, now: datetime) -> None:
     _check_time(certificate, now, source.certificate_parameter)
     _check_purpose(certificate, ExtendedKeyUsageOID.CLIENT_AUTH, "client", source.certificate_parameter)
     _key(source, certificate)
+
+
+@needs_cryptography
+def client_of(source: Source, now: datetime, common_name: str) -> KeyPair:
+    """Return a client's certificate, without what may follow it, and its key without a passphrase.
+
+    Raises InputError naming the parameter, also when its common name is another one than ``common_name``.
+    """
+    from cryptography.x509.oid import NameOID
+
+    check_client(source, now)
+    certificate, parameter = _certificates(source)[0], source.certificate_parameter
+    _check_public_key(certificate, parameter)
+    names = [str(item.value) for item in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if names != [common_name]:
+        raise InputError(
+            f"is for {', '.join(names) or 'nobody'} (common name), not for {common_name}",
+            parameter=parameter,
+            advice="The gateway takes the common name for the cluster",
+        )
+    return KeyPair(_pem(certificate), _key(source, certificate))
 
 
 @needs_cryptography

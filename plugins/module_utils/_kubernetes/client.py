@@ -42,10 +42,14 @@ T = TypeVar("T")
 
 # More do not help: an API server answers these requests in milliseconds, and every connection costs a handshake.
 WORKERS = 4
+# Of many threads that share a client, so many ask at once.
+CONNECTIONS = 16
 PAGE = 500
 
 _JSON = ("Content-Type", "application/json")
 _APPLY = ("Content-Type", "application/apply-patch+yaml")
+_MERGE = ("Content-Type", "application/merge-patch+json")
+_STRATEGIC_MERGE = ("Content-Type", "application/strategic-merge-patch+json")
 _ACCEPT_METADATA = ("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json")
 _ACCEPT_DISCOVERY = ("Accept", "application/json;as=APIGroupDiscoveryList;g=apidiscovery.k8s.io;v=v2")
 
@@ -86,6 +90,7 @@ class KubernetesClient:
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._thread = threading.local()
+        self._slots = threading.BoundedSemaphore(CONNECTIONS)
 
     @classmethod
     def from_parameters(cls, params: Mapping[str, Any], prefix: str = "") -> KubernetesClient:
@@ -130,6 +135,20 @@ class KubernetesClient:
     def apply_status(self, manifest: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Manifest:
         """Apply the status of an object that is there; what else the manifest has is of no effect."""
         return self._apply(manifest, "/status", dry_run, force)
+
+    def merge(self, manifest: Mapping[str, Any], *, strategic: bool = False) -> Manifest | None:
+        """Write just what the manifest has into an object, whoever wrote it before; None removes a key.
+
+        Return the object, or None when it is not there. ``strategic`` merges lists by the names of their elements,
+        where the API server itself has the kind.
+        """
+        key = identity(manifest)
+        request = _Request("patch", _described(*key))
+        path = _path(key.api_version, key.kind, key.namespace, key.name)
+        query = {"fieldManager": FIELD_MANAGER}
+        header = _STRATEGIC_MERGE if strategic else _MERGE
+        response = self._send(request, "PATCH", path, query, headers=[header], body=manifest)
+        return None if response.status == 404 else self._object(request, response)
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
         """Create an object; raises AlreadyExists when there is one of that name."""
@@ -271,7 +290,7 @@ class KubernetesClient:
 
         A call may do the same again; then its calls are made one after the other, as all threads may be busy.
         """
-        if len(calls) < 2 or getattr(self._thread, "is_ours", False):
+        if len(calls) < 2 or self._workers == 1 or getattr(self._thread, "is_ours", False):
             return [call() for call in calls]
         with self._lock:
             if self._executor is None:
@@ -329,9 +348,10 @@ class KubernetesClient:
         target = f"{path}?{urlencode(given)}" if given else path
         data = json.dumps(body).encode() if body is not None else None
         try:
-            return self._transport.request(
-                method, target, headers=headers, body=data, idempotent=idempotent, retry_status=retry_status
-            )
+            with self._slots:
+                return self._transport.request(
+                    method, target, headers=headers, body=data, idempotent=idempotent, retry_status=retry_status
+                )
         except Unreachable as error:
             raise ApiError(
                 self.host,

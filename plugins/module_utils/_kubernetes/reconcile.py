@@ -21,6 +21,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     NotReadyError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.applied import is_as_applied
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     MANAGED_BY,
@@ -117,35 +118,32 @@ def plan_objects(
         except ConflictError as error:
             conflicts[key] = error.conflicts
 
-    def observe_namespace(key: ObjectKey) -> None:
-        observe(key)
-        manifests[key] = _not_adopting(manifests[key], live[key])
-        if key not in create_only:
-            rehearse(key)
-
     def is_listed(key: ObjectKey) -> bool:
         return key[:2] in prune_kinds and key.namespace in ("", owner_namespace)
 
-    namespaces = [key for key in manifests if key.kind == "Namespace"]
-    objects = [key for key in manifests if key.kind != "Namespace"]
-    # One round trip in the usual case: the lists for pruning also show the wanted objects that are there.
+    # One round trip in the usual case: the lists for pruning also show the wanted objects that are there, and what is
+    # as it was applied needs no rehearsal.
     client.parallel(
         [partial(list_kind, kind) for kind in prune_kinds]
-        + [partial(observe_namespace, key) for key in namespaces]
-        + [partial(observe, key) for key in objects if not is_listed(key)]
-        + [partial(rehearse, key) for key in objects if key not in create_only]
+        + [partial(observe, key) for key in manifests if not is_listed(key)]
     )
     found = {identity(item): item for items in listed.values() for item in items}
     live.update({key: found[key] for key in manifests if key in found})
     client.parallel([partial(observe, key) for key in manifests if key not in live])
+    for key in manifests:
+        if key.kind == "Namespace":
+            manifests[key] = _not_adopting(manifests[key], live[key])
+    to_rehearse = [key for key in manifests if key not in create_only and not is_as_applied(manifests[key], live[key])]
+    client.parallel([partial(rehearse, key) for key in to_rehearse])
     if conflicts:
         raise ConflictError([conflict for key in manifests for conflict in conflicts.get(key, ())])
 
     changes = []
     for key, manifest in manifests.items():
+        change = None
         if key in create_only:
             change = _creation(manifest, live[key], create_only=True)
-        else:
+        elif key in dry:
             change = _change(client, manifest, live[key], dry[key], force)
         if change is not None:
             changes.append(change)

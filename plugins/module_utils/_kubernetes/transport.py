@@ -95,8 +95,13 @@ class Transport:
                     raise Unreachable(str(error)) from error.__cause__
                 retry_after = None
             except (OSError, http.client.HTTPException) as error:
-                if not delays or not idempotent or isinstance(error, TimeoutError | ssl.SSLError):
+                # A server ends connections that are not used for a while, a kept one just before it is used again.
+                lost = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+                final = isinstance(error, TimeoutError | ssl.SSLError) and not lost
+                if not delays or not idempotent or final:
                     raise Unreachable(reason_of(error)) from error
+                # The others were kept as long.
+                self.close()
                 retry_after = None
             else:
                 again = response.status == 429 or (idempotent and response.status in (500, 502, 503, 504))

@@ -30,9 +30,18 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.alert
 
 Manifest = dict[str, Any]
 
-# Alerts that stand for others: one cluster that sends nothing, and many at once.
+# Alerts that stand for others: one cluster that is down, and many at once.
 CLUSTER_DOWN = "KaaSClusterDown"
 MASS_LOSS = "KaaSMassLoss"
+# A cluster that is worked on, and one that somebody deletes: whatever happens to it, nobody has to get up.
+OUT_OF_SERVICE = "KaaSClusterOutOfService"
+WITHDRAWN = "KaaSClusterWithdrawn"
+# With these, nothing gets from the clusters into the observer, or to who asks it.
+WAYS_IN = (
+    ('alertname="ObserverComponentDown"', 'component=~"remote-write-gateway|thanos-receive"'),
+    ('alertname="RemoteWriteDown"',),
+)
+NOT_SEEN = ('alertname="ThanosQueryMissesEndpoint"', 'store_type="receive"')
 # Where Alertmanager finds the files of its Secret
 DIRECTORY = "/etc/alertmanager/config"
 
@@ -182,17 +191,29 @@ def _inhibit_rules() -> list[Manifest]:
     """What is not told while something says it already. An alert of another cluster is never silenced."""
     of_a_cluster = 'cluster=~".+"'
     critical, less = ['severity="critical"'], ['severity=~"warning|info"']
+    # What is wrong with its registration is not a consequence of what happens in a cluster.
+    within = [f'alertname!="{CLUSTER_DOWN}"', 'component!="registration"', of_a_cluster]
     return [
+        {"source_matchers": [f'alertname="{name}"', of_a_cluster], "target_matchers": within, "equal": ["cluster"]}
+        for name in (CLUSTER_DOWN, OUT_OF_SERVICE)
+    ] + [
         {
-            "source_matchers": [f'alertname="{CLUSTER_DOWN}"', of_a_cluster],
-            "target_matchers": [f'alertname!="{CLUSTER_DOWN}"', of_a_cluster],
+            "source_matchers": [f'alertname="{WITHDRAWN}"', of_a_cluster],
+            "target_matchers": [f'alertname="{CLUSTER_DOWN}"', of_a_cluster],
             "equal": ["cluster"],
         },
-        {
-            "source_matchers": [f'alertname="{MASS_LOSS}"'],
-            "target_matchers": [f'alertname="{CLUSTER_DOWN}"'],
-            "equal": ["observer"],
-        },
+        *(
+            {"source_matchers": list(source), "target_matchers": [target], "equal": ["observer"]}
+            for source, target in (
+                ((f'alertname="{MASS_LOSS}"',), f'alertname="{CLUSTER_DOWN}"'),
+                *((way, f'alertname=~"{CLUSTER_DOWN}|{MASS_LOSS}"') for way in (*WAYS_IN, NOT_SEEN)),
+                *((way, 'alertname=~"RemoteWriteGatewayErrors|ThanosReceiveErrors"') for way in WAYS_IN),
+                (
+                    ('alertname="ObserverComponentDown"', 'component="kaas-metric-importer"'),
+                    'alertname="KaaSRegistrationsUnknown"',
+                ),
+            )
+        ),
         {
             "source_matchers": [*critical, of_a_cluster],
             "target_matchers": [*less, of_a_cluster],

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.scs.observability.plugins.module_utils._core import names
+from ansible_collections.scs.observability.plugins.module_utils._core import expressions, names
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 
 PREFIX = "observer_alertmanager_"
@@ -88,9 +88,6 @@ _MATCHER = re.compile(
     r"(?P<label>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?P<is>=~|!~|!=|=)\s*"
     r"(?P<value>\"(?:[^\"\\]|\\.)*\"|[^\s,{}!=~\"\\'`]+)"
 )
-# What Python's regular expressions know and those of Alertmanager (RE2) do not, and the other way round
-_NOT_RE2 = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|\\[1-9]")
-_ONLY_RE2 = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)|\[:\^?\w+:\]|\\[zQEC]")
 _ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+|[^@<>,;]*<[^@\s<>,;]+@[^@\s<>,;]+>")
 _SMARTHOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):(?P<port>[0-9]{1,5})")
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
@@ -673,11 +670,4 @@ def _matcher_fault(matcher: Any) -> str:
     if match["is"] not in ("=~", "!~"):
         return ""
     value = match["value"]
-    pattern = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-    if _NOT_RE2.search(pattern):
-        return "looks around or back, which Alertmanager's regular expressions cannot"
-    try:
-        re.compile(_ONLY_RE2.sub("x", pattern))
-    except re.error:
-        return "is not a regular expression"
-    return ""
+    return expressions.fault(re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value)

@@ -107,7 +107,12 @@ def modules(endpoints: Sequence[Any], own: Mapping[str, Any]) -> dict[str, dict[
 
     The exporter takes what it asks a DNS server from the module alone, and loads none without a question.
     """
-    checked, known = _checked(endpoints, own), {**MODULES, **own}
+    return modules_of(_checked(endpoints, own), own)
+
+
+def modules_of(checked: Sequence[Endpoint], own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The same for endpoints that were read."""
+    known = {**MODULES, **own}
     result = {name: module for name, module in known.items() if module["prober"] != "dns" or _question_of(module)}
     for endpoint in checked:
         if endpoint.query:
@@ -123,7 +128,7 @@ def probes(endpoints: Sequence[Any], own: Mapping[str, Any]) -> list[Manifest]:
 
 def problems(endpoints: Any, own: Any, ca: str, now: datetime) -> list[str]:
     """Return everything that is wrong with the catalogue, the operator's own modules and authorities, one line each."""
-    wrong = _read(endpoints, own)[1]
+    wrong = read(endpoints, own)[1]
     if ca:
         try:
             trusted(ca, now, AUTHORITIES)
@@ -133,7 +138,7 @@ def problems(endpoints: Any, own: Any, ca: str, now: datetime) -> list[str]:
 
 
 def _checked(endpoints: Any, own: Any) -> list[Endpoint]:
-    found, wrong = _read(endpoints, own)
+    found, wrong = read(endpoints, own)
     if wrong:
         raise InputError("\n".join(["cannot be probed:", *wrong]), parameter=ENDPOINTS)
     return found
@@ -162,24 +167,24 @@ def _probe(endpoint: Endpoint) -> Manifest:
     }
 
 
-def _read(endpoints: Any, own: Any) -> tuple[list[Endpoint], list[str]]:
-    """The endpoints that are in order, and what is wrong with the others."""
+def read(endpoints: Any, own: Any, parameter: str = ENDPOINTS) -> tuple[list[Endpoint], list[str]]:
+    """Return the endpoints that are in order, and what is wrong with the others, by the name of the ``parameter``."""
     if not isinstance(own, Mapping):
         return [], [f"{OWN_MODULES}: must be a dictionary, modules by name"]
     wrong = [f"{OWN_MODULES}.{name}: {text}" for name, module in own.items() for text in _module_problems(name, module)]
     if isinstance(endpoints, (str, Mapping)) or not isinstance(endpoints, Sequence):
-        return [], [*wrong, f"{ENDPOINTS}: must be a list of endpoints"]
+        return [], [*wrong, f"{parameter}: must be a list of endpoints"]
     known = {**MODULES, **{str(name): module for name, module in own.items() if isinstance(module, Mapping)}}
     found: list[Endpoint] = []
     seen: dict[tuple[str, ...], int] = {}
     for index, given in enumerate(endpoints):
-        entry = _Entry(index, known)
+        entry = _Entry(f"{parameter}[{index}]", known)
         endpoint = entry.read(given)
         wrong += entry.wrong
         for what, key in entry.unique(given):
             first = seen.setdefault((what, *key), index)
             if first != index:
-                wrong.append(f"{ENDPOINTS}[{index}].{what}: is that of {ENDPOINTS}[{first}], too")
+                wrong.append(f"{parameter}[{index}].{what}: is that of {parameter}[{first}], too")
         if endpoint is not None:
             found.append(endpoint)
     return found, wrong
@@ -211,8 +216,8 @@ class _Entry:
     password.
     """
 
-    def __init__(self, index: int, known: Mapping[str, Mapping[str, Any]]) -> None:
-        self.place, self.known = f"{ENDPOINTS}[{index}]", known
+    def __init__(self, place: str, known: Mapping[str, Mapping[str, Any]]) -> None:
+        self.place, self.known = place, known
         self.wrong: list[str] = []
 
     def refuse(self, field: str, text: str) -> None:

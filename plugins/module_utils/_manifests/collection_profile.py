@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What agents collect: the allow-list of the profile "minimal" as data, and its form as Prometheus relabelling.
 
-"minimal" is what rules and dashboards need. "full" is everything the targets offer.
+"minimal" is what rules and dashboards need. "full" is everything the targets offer. Neither holds anything of Secrets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,27 @@ COREDNS = "coredns"
 KUBE_STATE_METRICS = "kube-state-metrics"
 NODE_EXPORTER = "node-exporter"
 AGENT = "agent"
+# In every cluster
 JOBS = (AGENT, APISERVER, CADVISOR, COREDNS, KUBE_STATE_METRICS, KUBELET, NODE_EXPORTER)
+
+SCHEDULER = "scheduler"
+CONTROLLER_MANAGER = "controller-manager"
+ETCD = "etcd"
+KUBE_PROXY = "kube-proxy"
+INGRESS_NGINX = "ingress-nginx"
+TRAEFIK = "traefik"
+CERT_MANAGER = "cert-manager"
+CILIUM = "cilium"
+# Where they are and can be reached, see optional_jobs
+OPTIONAL_JOBS = (SCHEDULER, CONTROLLER_MANAGER, ETCD, KUBE_PROXY, INGRESS_NGINX, TRAEFIK, CERT_MANAGER, CILIUM)
+
+BLACKBOX = "blackbox"
+WORKLOADS = "workloads"
+# What no extra job may be called
+RESERVED_JOBS = (*JOBS, *OPTIONAL_JOBS, BLACKBOX, WORKLOADS)
+
+# Nothing of a Secret is collected, not even that there is one: from no job, in no profile, with no override.
+SECRETS = "kube_secret_.*"
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,10 @@ def _metrics(*names: str) -> tuple[Series, ...]:
 # Prometheus 3 writes bounds as floats ("1.0"), other agents as the target spells them ("1").
 _SLO_BOUNDS = r"0\.05|0\.1|0\.4|(?:1|2|5|10|30)(?:\.0)?|\+Inf"
 _LATENCY_BOUNDS = r"0\.005|0\.025|0\.1|0\.5|(?:1|5|10)(?:\.0)?|\+Inf"
+
+_SCHEDULING_BOUNDS = r"0\.(?:001|004|016|064|128|512)|1\.024|8\.192|\+Inf"
+_DISK_BOUNDS = r"0\.(?:001|004|008|016|032|064|128|256|512)|1\.024|8\.192|\+Inf"
+_ROUND_TRIP_BOUNDS = r"0\.(?:0004|0016|0064|0256|1024|4096)|1\.6384|\+Inf"
 
 _PROCESS = _metrics("process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds")
 _VERSION = _metrics("kubernetes_build_info")
@@ -189,19 +213,155 @@ MINIMAL: dict[str, tuple[Series, ...]] = {
             "prometheus_remote_storage_shards(?:_desired|_max)?",
             "prometheus_sd_kubernetes_failures_total",
             "prometheus_sd_discovered_targets",
-            "prometheus_target_scrape_pool_exceeded_target_limit_total",
-            "prometheus_target_scrapes_(?:exceeded_sample_limit|sample_out_of_order|sample_out_of_bounds)_total",
+            "prometheus_target_scrape_pool_exceeded_(?:target_limit|label_limits)_total",
+            "prometheus_target_scrapes_exceeded_(?:sample_limit|body_size_limit)_total",
+            "prometheus_target_scrapes_(?:sample_out_of_order|sample_out_of_bounds)_total",
             "prometheus_target_scrapes_sample_duplicate_timestamp_total",
             "go_goroutines",
         ),
         *_PROCESS,
     ),
+    SCHEDULER: (
+        *_metrics(
+            "scheduler_(?:schedule_attempts_total|pending_pods|preemption_attempts_total)",
+            "scheduler_(?:scheduling_attempt|pod_scheduling_sli)_duration_seconds_(?:count|sum)",
+            "leader_election_master_status",
+            "rest_client_requests_total",
+            "workqueue_(?:adds_total|depth)",
+            "go_goroutines",
+        ),
+        Series("scheduler_scheduling_attempt_duration_seconds_bucket", "le", _SCHEDULING_BOUNDS),
+        *_PROCESS,
+        *_VERSION,
+    ),
+    CONTROLLER_MANAGER: (
+        *_metrics(
+            "leader_election_master_status",
+            "node_collector_(?:evictions_total|unhealthy_nodes_in_zone|zone_health|zone_size)",
+            "rest_client_requests_total",
+            "workqueue_(?:adds_total|depth|retries_total)",
+            "go_goroutines",
+        ),
+        *_PROCESS,
+        *_VERSION,
+    ),
+    ETCD: (
+        *_metrics(
+            "etcd_(?:cluster_version|server_version)",
+            "etcd_server_(?:has_leader|is_leader|leader_changes_seen_total|is_learner)",
+            "etcd_server_proposals_(?:committed_total|applied_total|pending|failed_total)",
+            "etcd_server_(?:quota_backend_bytes|slow_apply_total|slow_read_indexes_total)",
+            "etcd_server_(?:heartbeat_send_failures_total|health_failures)",
+            "etcd_mvcc_db_total_size(?:_in_use)?_in_bytes",
+            "etcd_network_(?:peer_sent_failures|peer_received_failures|client_grpc_sent_bytes)_total",
+            "etcd_debugging_mvcc_keys_total",
+            "go_goroutines",
+        ),
+        Series("etcd_disk_(?:wal_fsync|backend_commit)_duration_seconds_bucket", "le", _DISK_BOUNDS),
+        Series("etcd_network_peer_round_trip_time_seconds_bucket", "le", _ROUND_TRIP_BOUNDS),
+        *_PROCESS,
+    ),
+    KUBE_PROXY: (
+        *_metrics(
+            "kubeproxy_sync_proxy_rules_(?:last_timestamp|last_queued_timestamp|duration)_seconds(?:_count|_sum)?",
+            "kubeproxy_sync_(?:partial|full)_proxy_rules_duration_seconds_(?:count|sum)",
+            "kubeproxy_sync_proxy_rules_(?:iptables_restore_failures|nftables_sync_failures)_total",
+            "kubeproxy_network_programming_duration_seconds_(?:count|sum)",
+            "rest_client_requests_total",
+            "go_goroutines",
+        ),
+        Series("kubeproxy_sync_proxy_rules_duration_seconds_bucket", "le", _SCHEDULING_BOUNDS),
+        Series("kubeproxy_network_programming_duration_seconds_bucket", "le", _LATENCY_BOUNDS + r"|(?:30|60)(?:\.0)?"),
+        *_PROCESS,
+        *_VERSION,
+    ),
+    INGRESS_NGINX: (
+        *_metrics(
+            "nginx_ingress_controller_(?:build_info|success|errors)",
+            "nginx_ingress_controller_requests",
+            "nginx_ingress_controller_request_duration_seconds_(?:count|sum)",
+            "nginx_ingress_controller_config_last_reload_success(?:ful|ful_timestamp_seconds)",
+            "nginx_ingress_controller_ssl_(?:expire_time_seconds|certificate_info)",
+            "nginx_ingress_controller_nginx_process_(?:connections|connections_total|requests_total)",
+            "nginx_ingress_controller_nginx_process_(?:cpu_seconds_total|resident_memory_bytes)",
+            "nginx_ingress_controller_leader_election_status",
+            "nginx_ingress_controller_(?:check_errors|check_success|orphan_ingress)",
+        ),
+        Series("nginx_ingress_controller_request_duration_seconds_bucket", "le", _LATENCY_BOUNDS),
+        *_PROCESS,
+    ),
+    TRAEFIK: (
+        *_metrics(
+            "traefik_config_(?:reloads_total|last_reload_success)",
+            "traefik_(?:open_connections|tls_certs_not_after)",
+            "traefik_(?:entrypoint|service)_requests_total",
+            "traefik_(?:entrypoint|service)_request_duration_seconds_(?:count|sum)",
+            "traefik_service_(?:retries_total|server_up)",
+        ),
+        Series("traefik_(?:entrypoint|service)_request_duration_seconds_bucket", "le", _LATENCY_BOUNDS),
+        *_PROCESS,
+    ),
+    CERT_MANAGER: (
+        *_metrics(
+            "certmanager_certificate_(?:expiration|renewal|not_after|not_before)_timestamp_seconds",
+            "certmanager_certificate_ready_status",
+            "certmanager_(?:controller_sync_call_count|controller_sync_error_count|clock_time_seconds)",
+            "certmanager_http_acme_client_request_count",
+        ),
+        *_PROCESS,
+    ),
+    CILIUM: (
+        *_metrics(
+            "cilium_(?:version|errors_warnings_total|unreachable_nodes|unreachable_health_endpoints)",
+            "cilium_(?:endpoint_state|controllers_failing|bpf_map_pressure|drop_count_total)",
+            "cilium_(?:endpoint_regenerations_total|policy_import_errors_total|policy_change_total)",
+            "cilium_node_(?:connectivity_status|health_connectivity_status)",
+            "cilium_(?:agent_api_process_time_seconds|k8s_client_api_latency_time_seconds)_(?:count|sum)",
+        ),
+        *_PROCESS,
+    ),
+    BLACKBOX: _metrics(
+        "probe_(?:success|duration_seconds|dns_lookup_time_seconds|ip_protocol|failed_due_to_regex)",
+        "probe_http_(?:status_code|duration_seconds|redirects|ssl|version)",
+        "probe_ssl_earliest_cert_expiry",
+        "probe_ssl_last_chain_expiry_timestamp_seconds",
+    ),
 }
 
 
-def series_of(profile: str, job: str) -> tuple[Series, ...] | None:
-    """What a profile keeps of a job; None means everything."""
-    return MINIMAL[job] if profile == "minimal" else None
+def series_of(profile: str, job: str, extra: Sequence[str] = ()) -> tuple[Series, ...] | None:
+    """What a profile keeps of a job, with ``extra`` expressions of names; None means everything."""
+    if profile != "minimal" or job not in MINIMAL:
+        return None
+    return (*MINIMAL[job], *(Series(f"(?:{name})") for name in extra))
+
+
+# Of a target's samples, by profile. Jobs that tell of all objects of a cluster grow with it.
+_SAMPLES = {"minimal": 20_000, "full": 200_000}
+_SAMPLES_OF_OBJECTS = {"minimal": 200_000, "full": 500_000}
+_JOBS_OF_OBJECTS = (KUBE_STATE_METRICS, APISERVER, CADVISOR, INGRESS_NGINX, TRAEFIK)
+# What others than us run; the profile says nothing of it. An agent remembers what it has refused for up to two hours.
+_SAMPLES_OF_OTHERS = 2_000
+_TARGETS_OF_OTHERS = 500
+
+
+def limits(job: str, profile: str) -> dict[str, Any]:
+    """Bounds of what one target, or one job, can bring about, in Prometheus' terms. A scrape beyond them fails."""
+    result: dict[str, Any] = {
+        "body_size_limit": "256MB",
+        "label_limit": 64,
+        "label_name_length_limit": 256,
+        "label_value_length_limit": 2048,
+    }
+    if job in MINIMAL:
+        samples = _SAMPLES_OF_OBJECTS if job in _JOBS_OF_OBJECTS else _SAMPLES
+        return {"sample_limit": samples[profile], **result}
+    return {
+        "sample_limit": _SAMPLES_OF_OTHERS,
+        "target_limit": _TARGETS_OF_OTHERS,
+        **result,
+        "body_size_limit": "4MB",
+    }
 
 
 def relabel_rules(series: Sequence[Series] | None) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only door for customers' clusters: HAProxy, which makes the tenant of the client certificate.
 
-Nothing of a request reaches receive before the request is complete, so that slow clients cost only the gateway.
+Only certificates that are registered get in (remote_write_clients), looked up for each request. Nothing of a request
+reaches receive before the request is complete, so that slow clients cost only the gateway.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     is_address,
     quantity_number,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import images, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    images,
+    rbac,
+    remote_write_clients,
+    workload,
+)
 
 Manifest = dict[str, Any]
 
@@ -34,6 +40,9 @@ SERVER_PATH = "/etc/gateway/server"
 CLIENT_PATH = "/etc/gateway/client"
 TENANTS_CA_FILE = "tenants.crt"
 INTERNAL_CA_FILE = "internal.crt"
+CLIENTS_FILE = "clients.lua"
+# Empty at the start, and filled while it runs
+MAP_FILE = "clients.map"
 
 RESOURCES: dict[str, Any] = {
     "requests": {"cpu": "100m", "memory": "128Mi"},
@@ -41,15 +50,22 @@ RESOURCES: dict[str, Any] = {
 }
 TIMEOUTS = {"handshake": "5s", "connect": "5s", "headers": "10s", "body": "30s", "response": "30s", "idle": "2m"}
 
-# Our agents use up to 10 (shards) when they catch up, and one that is replaced may still have its own.
-CONNECTIONS_PER_CLUSTER = 20
 CONNECTIONS = 4000
+# Seconds over which the requests of a client are counted: so many may come at once, when it catches up.
+RATE_SECONDS = 10
 THREADS = 4
 # Seconds from the end of a pod's address in the Service to its end.
 DRAIN_SECONDS = 5
 # What of the memory limit bodies may fill. The rest is for connections (some 40 KiB each) and HAProxy itself.
 BUFFERS_SHARE = 0.6
 FEWEST_BUFFERS = 32
+# How long after its begin a certificate that is not known may be one that is still to be read: our own begin five
+# minutes before they are issued.
+NEW_SECONDS = 5 * 60 + 15
+# Which of the buffers may be requests; the others are for answers, probes and the look at the clients.
+REQUESTS_SHARE = 0.75
+# How many requests a client may have at once while half of that is taken
+FAIR_SHARE = 4
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,8 @@ class Settings:
     """A gateway as it is wanted. ``receive_url`` is the remote-write endpoint of receive (https).
 
     ``timeouts`` are durations by the names in TIMEOUTS, ``max_body_bytes`` is of the compressed message,
-    ``max_message_bytes`` of the decompressed one. ``server_secret`` is a Secret of somebody else with the certificate
+    ``max_message_bytes`` of the decompressed one. Connections and requests (per second) are those of one client, at
+    each pod. ``server_secret`` is a Secret of somebody else with the certificate
     that agents see, ``address`` what the Service says beside its type.
     """
 
@@ -84,6 +101,9 @@ class Settings:
     server_secret: str = ""
     max_body_bytes: int = 2 * 1024**2
     max_message_bytes: int = 64 * 1024**2
+    # Our agents use up to 10 (shards) when they catch up, and one that is replaced may still have its own.
+    max_connections: int = 20
+    max_requests_per_second: int = 100
     timeouts: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
     placement: Mapping[str, Any] = field(default_factory=dict)
@@ -104,6 +124,11 @@ class Settings:
         """How many requests may be held at once so that memory suffices; 0 is without a limit, as the memory is."""
         limit = (self.resources.get("limits") or {}).get("memory")
         return int(quantity_number(limit) * BUFFERS_SHARE / self.buffer_bytes) if limit else 0
+
+    @property
+    def requests(self) -> int:
+        """How many requests are let in at once; further ones are told to come again."""
+        return int(self.buffers * REQUESTS_SHARE) or CONNECTIONS
 
     @property
     def stop_seconds(self) -> int:
@@ -165,10 +190,14 @@ def objects(settings: Settings, authorities: Mapping[str, str]) -> list[Manifest
         "haproxy.cfg": haproxy_configuration(settings),
         TENANTS_CA_FILE: authorities["tenants"],
         INTERNAL_CA_FILE: authorities["internal"],
+        CLIENTS_FILE: remote_write_clients.lua(settings.namespace, f"{CONFIGURATION_PATH}/{MAP_FILE}"),
+        MAP_FILE: "",
     }
     return [
         workload.namespace(settings.namespace),
         workload.service_account(settings.name, settings.namespace, object_labels),
+        rbac.role(settings.name, settings.namespace, object_labels, [_READS_CLIENTS]),
+        rbac.role_binding(settings.name, settings.namespace, settings.namespace, object_labels),
         workload.config_map(configuration_name(settings), settings.namespace, object_labels, files),
         _door(settings, object_labels),
         # Apart from the door, which may be open to the outside.
@@ -178,6 +207,14 @@ def objects(settings: Settings, authorities: Mapping[str, str]) -> list[Manifest
         _deployment(settings, object_labels, {**settings.checksums, "configuration": workload.checksum(files)}),
         *workload.disruption_budgets(settings.name, settings.namespace, object_labels, settings.replicas),
     ]
+
+
+_READS_CLIENTS: Manifest = {
+    "apiGroups": [""],
+    "resources": ["configmaps"],
+    "resourceNames": [remote_write_clients.NAME],
+    "verbs": ["get"],
+}
 
 
 def _door(settings: Settings, object_labels: Mapping[str, str]) -> Manifest:
@@ -214,7 +251,8 @@ def _deployment(settings: Settings, object_labels: Mapping[str, str], checksums:
         ],
         # About HAProxy alone: with receive away, the gateway must answer 503, by which agents keep their samples.
         startup=workload.http_probe("/healthz", "metrics", period_seconds=1, failure_threshold=60),
-        readiness=workload.http_probe("/healthz", "metrics", period_seconds=5, failure_threshold=2),
+        # And it knows who may write. That lasts while the API server is away.
+        readiness=workload.http_probe("/readyz", "metrics", period_seconds=2, failure_threshold=3),
         liveness=workload.http_probe("/healthz", "metrics", period_seconds=20, failure_threshold=3),
         resources=settings.resources,
         # New connections stop coming before the listener closes. Then SIGUSR1, the image's stop signal, lets
@@ -227,6 +265,7 @@ def _deployment(settings: Settings, object_labels: Mapping[str, str], checksums:
         user=USER,
         fs_group=USER,
         service_account_name=settings.name,
+        service_account_token=True,
         volumes=[
             workload.config_map_volume("configuration", configuration_name(settings)),
             workload.secret_volume("server", server_secret_name(settings)),
@@ -242,17 +281,26 @@ def _deployment(settings: Settings, object_labels: Mapping[str, str], checksums:
 
 
 def haproxy_configuration(settings: Settings) -> str:
-    """haproxy.cfg. Refusals are final for an agent (4xx), what may pass is not (429, 5xx: it keeps its samples)."""
+    """haproxy.cfg. Refusals are final for an agent (4xx), what may pass is not (429, 5xx: it keeps its samples).
+
+    Each rule of the limits is per client, that is per certificate: of two with the same name, only one is registered.
+    """
     timeouts = {name: _milliseconds(value) for name, value in {**TIMEOUTS, **settings.timeouts}.items()}
     return _CONFIGURATION.format(
         threads=THREADS,
         connections=CONNECTIONS,
-        connections_per_cluster=CONNECTIONS_PER_CLUSTER,
+        connections_per_client=settings.max_connections,
+        rate_seconds=RATE_SECONDS,
+        requests_in_rate_seconds=settings.max_requests_per_second * RATE_SECONDS,
+        new_seconds=NEW_SECONDS,
+        requests=settings.requests,
+        half=settings.requests // 2,
+        fair_share=FAIR_SHARE,
         stop_seconds=settings.stop_seconds,
         buffer=settings.buffer_bytes,
         buffers=settings.buffers,
         max_body_bytes=settings.max_body_bytes,
-        max_message_units=_snappy_units(settings.max_message_bytes),
+        max_message_bytes=settings.max_message_bytes,
         https_port=HTTPS_PORT,
         observability_port=OBSERVABILITY_PORT,
         path=PATH,
@@ -262,6 +310,10 @@ def haproxy_configuration(settings: Settings) -> str:
         client_path=CLIENT_PATH,
         tenants_ca=TENANTS_CA_FILE,
         internal_ca=INTERNAL_CA_FILE,
+        clients=f"{CONFIGURATION_PATH}/{CLIENTS_FILE}",
+        map=f"{CONFIGURATION_PATH}/{MAP_FILE}",
+        read=remote_write_clients.READ,
+        account_path=remote_write_clients.ACCOUNT_PATH,
         receive=_receive(settings),
         **timeouts,
     )
@@ -269,11 +321,6 @@ def haproxy_configuration(settings: Settings) -> str:
 
 def _milliseconds(duration: str) -> str:
     return f"{round(duration_seconds(duration, 'timeouts') * 1000)}ms"
-
-
-def _snappy_units(size: int) -> int:
-    """The fourth byte of the length that a snappy message begins with counts 2 MiB each."""
-    return max(1, min(127, size // (2 * 1024**2)))
 
 
 def _receive(settings: Settings) -> str:
@@ -289,13 +336,14 @@ def _receive(settings: Settings) -> str:
 
 _CONFIGURATION = """\
 global
-    log stdout format raw local0 info
+    # Neither what goes well nor each look at the clients
+    log stdout format raw local0 notice
     nbthread {threads}
     maxconn {connections}
     hard-stop-after {stop_seconds}s
     # A request is passed on when it is complete, so it has to fit.
     tune.bufsize {buffer}
-    # Further requests wait until one is through, instead of taking all memory.
+    # Never all memory; there are less requests than that.
     tune.buffers.limit {buffers}
     # tls.crt with tls.key beside it, as Kubernetes keeps them
     ssl-load-extra-del-ext
@@ -303,10 +351,17 @@ global
     ssl-default-server-options ssl-min-ver TLSv1.3
     # No resumption: each connection proves anew who it is.
     tune.ssl.cachesize 0
+    lua-load {clients}
+    # How it asks the API server, whose address each pod is given
+    httpclient.resolvers.disabled on
+    httpclient.retries 0
+    httpclient.timeout.connect 2s
+    httpclient.ssl.verify required
+    httpclient.ssl.ca-file {account_path}/ca.crt
 
 defaults
     mode http
-    log global
+    log stdout format raw local0 info
     option dontlognull
     timeout connect {connect}
     # Who has no certificate must not keep a connection that others need.
@@ -323,29 +378,63 @@ resolvers cluster
 
 frontend remote_write
     bind :{https_port} ssl crt {server_path}/tls.crt ca-file {configuration_path}/{tenants_ca} verify required alpn http/1.1
+    # A connection has one request at a time.
+    option disable-h2-upgrade
     # Neither headers nor bodies are logged, and what went well is counted, not logged.
-    log-format "%ci:%cp tenant=%[var(txn.tenant)] %HM %HPO status=%ST state=%tsc received=%U ms=%Ta"
+    log-format "%ci:%cp tenant=%[var(txn.tenant)] certificate=%[var(sess.certificate)] subject=%[ssl_c_s_dn(cn)] %HM %HPO status=%ST state=%tsc received=%U ms=%Ta"
     error-log-format "%ci:%cp connection refused: %[fc_err_str] %[ssl_fc_err_str] subject=%[ssl_c_s_dn(cn)]"
     http-response set-log-level silent if {{ status lt 300 }}
 
-    stick-table type string len 64 size 100k expire 10m store conn_cur
-    tcp-request session track-sc0 ssl_c_s_dn(cn)
-    tcp-request session reject if {{ sc_conn_cur(0) gt {connections_per_cluster} }}
+    tcp-request session set-var(sess.certificate) ssl_c_der,sha2(256),hex,lower
+    tcp-request session set-var(sess.begins) ssl_c_notbefore,bytes(0,12)
+    tcp-request session set-var(sess.expires) ssl_c_notafter,bytes(0,12)
+    stick-table type string len 64 size 100k expire 10m store conn_cur,http_req_rate({rate_seconds}s)
+    tcp-request session track-sc0 var(sess.certificate)
+    tcp-request session reject if {{ sc_conn_cur(0) gt {connections_per_client} }}
 
-    http-request set-var(txn.tenant) ssl_c_s_dn(cn)
-    http-request return status 403 content-type text/plain string "the certificate's common name is not the name of a cluster" unless {{ var(txn.tenant) -m reg ^[a-z0-9]([-a-z0-9]{{0,61}}[a-z0-9])?$ }}
+    # Who it is. Looked up in each request, so that a change holds for connections that are there.
+    http-request return status 503 content-type text/plain string "who may write is not known yet" unless {{ str({read}),map_str({map}) -m found }}
+    http-request set-var(txn.client) var(sess.certificate),map_str({map})
+    http-request set-var(txn.tenant) var(txn.client),field(2,/)
+    # It may be so new that its registration is still to be read.
+    http-request return status 503 content-type text/plain string "the certificate is not registered yet" if !{{ var(txn.client) -m found }} {{ date(-{new_seconds}),utime(%y%m%d%H%M%S),sub(sess.begins) lt 0 }}
+    http-request return status 403 content-type text/plain string "the certificate is not registered" unless {{ ssl_c_s_dn(cn),strcmp(txn.tenant) eq 0 }}
     http-request return status 404 content-type text/plain string "only remote write is served" unless {{ method POST }} {{ path -m str {path} }}
+    http-request return status 503 content-type text/plain string "the cluster is suspended" unless {{ var(txn.client) -m beg active/ }}
+    # As it would be told by a new connection
+    http-request return status 503 content-type text/plain string "the certificate has expired" hdr Connection close if {{ date,utime(%y%m%d%H%M%S),sub(sess.expires) gt 0 }}
+
+    # How much of it
+    http-request return status 429 content-type text/plain string "too many requests" if {{ sc_http_req_rate(0) gt {requests_in_rate_seconds} }}
     http-request return status 411 content-type text/plain string "Content-Length is required" unless {{ req.hdr(content-length) -m found }}
     http-request return status 413 content-type text/plain string "the message is too large" if {{ req.hdr_val(content-length) gt {max_body_bytes} }}
+    http-request track-sc1 int(1) table all_requests
+    http-request track-sc2 var(sess.certificate) table requests_of_client
+    http-request return status 503 content-type text/plain string "too many requests at once" if {{ sc_conn_cur(1) gt {requests} }}
+    http-request return status 503 content-type text/plain string "too many requests at once" if {{ sc_conn_cur(1) gt {half} }} {{ sc_conn_cur(2) gt {fair_share} }}
     http-request wait-for-body time {body}
-    # Snappy begins with the length of what it holds, seven bits per byte; receive would allocate whatever it says.
-    http-request return status 413 content-type text/plain string "the decompressed message is too large" if {{ req.body,bytes(0,3),hex -m reg ^[89A-F].[89A-F].[89A-F].$ }} {{ req.body,bytes(3,1),hex,hex2i ge {max_message_units} }}
+    # Snappy begins with the length of what it holds, seven bits per byte, the lowest first; receive would allocate
+    # whatever it says. From 2 MiB it has four bytes, and none is longer that may pass.
+    acl is_large req.body,bytes(0,3),hex -m reg ^[89A-F].[89A-F].[89A-F].$
+    http-request set-var(txn.byte0) req.body,bytes(0,1),hex,hex2i,and(127) if is_large
+    http-request set-var(txn.byte1) req.body,bytes(1,1),hex,hex2i,and(127),mul(128) if is_large
+    http-request set-var(txn.byte2) req.body,bytes(2,1),hex,hex2i,and(127),mul(16384) if is_large
+    http-request set-var(txn.announced) req.body,bytes(3,1),hex,hex2i,mul(2097152),add(txn.byte2),add(txn.byte1),add(txn.byte0) if is_large
+    http-request return status 413 content-type text/plain string "the decompressed message is too large" if {{ var(txn.announced) -m int gt {max_message_bytes} }}
+    # Nothing takes less of it than a copy of 64 bytes, which takes 3.
+    http-request return status 400 content-type text/plain string "the message announces more than it can hold" if is_large {{ req.body_len,mul(64),div(3),sub(txn.announced) lt 0 }}
 
     http-request del-header thanos- -m beg
     http-request del-header x-scope- -m beg
     http-request del-header {tenant_header}
     http-request set-header {tenant_header} %[var(txn.tenant)]
     default_backend receive
+
+backend all_requests
+    stick-table type integer size 1 store conn_cur
+
+backend requests_of_client
+    stick-table type string len 64 size 100k expire 1m store conn_cur
 
 backend receive
     # Without health checks: there is one server, and a failing connection tells as much, as 503.
@@ -356,7 +445,10 @@ backend receive
 frontend observability
     bind :{observability_port}
     no log
-    monitor-uri /healthz
+    monitor-uri /readyz
+    monitor fail unless {{ str({read}),map_str({map}) -m found }}
+    http-request return status 200 if {{ path /healthz }}
     http-request use-service prometheus-exporter if {{ path /metrics }}
+    http-request use-service lua.clients if {{ path /metrics/clients }}
     http-request return status 404
 """  # noqa: E501

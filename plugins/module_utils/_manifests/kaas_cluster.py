@@ -20,6 +20,9 @@ OBSERVER_LABEL = "observability.scs.community/observer-namespace"
 PLURAL = "kaasclusters"
 DEFINITION_NAME = f"{PLURAL}.{GROUP}"
 
+# The ConfigMap that remembers, in the observer's namespace, whose names were those of clusters that are gone
+FORMER_CLUSTERS = "former-clusters"
+
 PHASES = ("provisioning", "active", "maintenance", "deleting")
 # From a phase to those it may become; a phase may always stay what it is.
 TRANSITIONS: dict[str, tuple[str, ...]] = {

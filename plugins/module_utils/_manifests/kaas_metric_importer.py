@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    custom_resource_state,
     images,
     kaas_cluster,
     kube_state_metrics,
     rbac,
     reconcile_record,
-    scrape_jobs,
     workload,
 )
 
@@ -80,12 +80,7 @@ ARGUMENTS = (
 )
 RULES = [
     {"apiGroups": [kaas_cluster.GROUP], "resources": [kaas_cluster.PLURAL], "verbs": ["list", "watch"]},
-    # It watches definitions to know when that of registrations comes, and cannot be told which one.
-    {
-        "apiGroups": ["apiextensions.k8s.io"],
-        "resources": ["customresourcedefinitions"],
-        "verbs": ["list", "watch"],
-    },
+    custom_resource_state.DEFINITIONS_RULE,
     reconcile_record.RULE,
 ]
 
@@ -99,12 +94,7 @@ def scrape_job(namespace: str) -> dict[str, Any]:
         "job_name": NAME,
         "honor_labels": True,
         # Not by pod: joins with these series must never see two of them.
-        "static_configs": [
-            scrape_jobs.through_service(NAME, namespace, kube_state_metrics.PORT),
-            scrape_jobs.through_service(
-                NAME, namespace, kube_state_metrics.TELEMETRY_PORT, instance=f"{NAME}-telemetry"
-            ),
-        ],
+        "static_configs": custom_resource_state.targets(NAME, namespace),
         "metric_relabel_configs": [
             *reconcile_record.relabelings(namespace, OBSERVER),
             {
@@ -117,98 +107,85 @@ def scrape_job(namespace: str) -> dict[str, Any]:
     }
 
 
-def _gauge(name: str, text: str, *path: str) -> dict[str, Any]:
-    return {"name": name, "help": text, "each": {"type": "Gauge", "gauge": {"path": list(path)}}}
-
-
-def _info(name: str, text: str, labels: Mapping[str, list[str]], *path: str) -> dict[str, Any]:
-    info = {"labelsFromPath": dict(labels), **({"path": list(path)} if path else {})}
-    return {"name": name, "help": text, "each": {"type": "Info", "info": info}}
-
-
-CONFIGURATION: dict[str, Any] = {
-    "kind": "CustomResourceStateMetrics",
-    "spec": {
-        "resources": [
+CONFIGURATION = custom_resource_state.configuration(
+    kaas_cluster.GROUP,
+    kaas_cluster.VERSION,
+    kaas_cluster.KIND,
+    prefix=PREFIX,
+    labels={"cluster": ["metadata", "name"], OBSERVER: ["metadata", "labels", kaas_cluster.OBSERVER_LABEL]},
+    metrics=[
+        custom_resource_state.info(
+            "info",
+            "A registered cluster: whose it is, and what its agent collects.",
             {
-                "groupVersionKind": {
-                    "group": kaas_cluster.GROUP,
-                    "version": kaas_cluster.VERSION,
-                    "kind": kaas_cluster.KIND,
-                },
-                "metricNamePrefix": PREFIX,
-                "labelsFromPath": {
-                    "cluster": ["metadata", "name"],
-                    OBSERVER: ["metadata", "labels", kaas_cluster.OBSERVER_LABEL],
-                },
-                # A registration without a proof yet is no error.
-                "errorLogV": 5,
-                "metrics": [
-                    _info(
-                        "info",
-                        "A registered cluster: whose it is, and what its agent collects.",
-                        {
-                            "customer": ["spec", "customer"],
-                            "sla": ["spec", "sla"],
-                            "contact": ["spec", "contact"],
-                            "profile": ["spec", "collection", "profile"],
-                            "scrape_interval": ["spec", "collection", "scrapeInterval"],
-                            "cluster_uid": ["spec", "clusterUID"],
-                        },
-                    ),
-                    {
-                        "name": "phase",
-                        "help": "Where the cluster is in its life: 1 for the phase that it is in.",
-                        "each": {
-                            "type": "StateSet",
-                            "stateSet": {
-                                "labelName": "phase",
-                                "path": ["spec", "phase"],
-                                "list": list(kaas_cluster.PHASES),
-                            },
-                        },
-                    },
-                    _info(
-                        "expected_job",
-                        "A job whose samples are expected of the cluster.",
-                        {"expected_job": []},
-                        "spec",
-                        "collection",
-                        "jobs",
-                    ),
-                    _gauge("created", "When the cluster was registered.", "metadata", "creationTimestamp"),
-                    _gauge(
-                        "certificate_expiry_timestamp_seconds",
-                        "When the certificate of its agent expires.",
-                        "status",
-                        "certificate",
-                        "expires",
-                    ),
-                    _gauge(
-                        "proof_timestamp_seconds",
-                        "When samples of the cluster were last read back from the observer by a registration.",
-                        "status",
-                        "proof",
-                        "time",
-                    ),
-                    _gauge(
-                        "proof_duration_seconds",
-                        "From the start of that registration to the first new sample.",
-                        "status",
-                        "proof",
-                        "seconds",
-                    ),
-                    _gauge("proof_series", "Series that the cluster sent then.", "status", "proof", "series"),
-                    _info(
-                        "proof_missing_job",
-                        "An expected job of which there was no sample then.",
-                        {"missing_job": []},
-                        "status",
-                        "proof",
-                        "missingJobs",
-                    ),
-                ],
-            }
-        ]
-    },
-}
+                "customer": ["spec", "customer"],
+                "sla": ["spec", "sla"],
+                "contact": ["spec", "contact"],
+                "profile": ["spec", "collection", "profile"],
+                "scrape_interval": ["spec", "collection", "scrapeInterval"],
+                "cluster_uid": ["spec", "clusterUID"],
+                "control_plane": ["status", "controlPlane"],
+            },
+        ),
+        custom_resource_state.phase(kaas_cluster.PHASES, "spec", "phase"),
+        custom_resource_state.gauge(
+            "phase_since_timestamp_seconds", "When the phase changed last.", "status", "phaseSince"
+        ),
+        custom_resource_state.gauge(
+            "suspended",
+            "Whether the gateway turns its agent away for a while.",
+            "spec",
+            "suspended",
+            absent_is_zero=True,
+        ),
+        # A metric of its own: a label of info would give each join with that another series.
+        custom_resource_state.info("labels", "What else the operator tells it by.", {"label_*": ["spec", "labels"]}),
+        custom_resource_state.info(
+            "expected_job",
+            "A job whose samples are expected of the cluster.",
+            {"expected_job": []},
+            "spec",
+            "collection",
+            "jobs",
+        ),
+        custom_resource_state.gauge("created", "When the cluster was registered.", "metadata", "creationTimestamp"),
+        custom_resource_state.gauge(
+            "certificate_expiry_timestamp_seconds",
+            "When the certificate of its agent expires.",
+            "status",
+            "certificate",
+            "expires",
+        ),
+        custom_resource_state.gauge(
+            "proof_timestamp_seconds",
+            "When samples of the cluster were last read back from the observer by a registration.",
+            "status",
+            "proof",
+            "time",
+        ),
+        custom_resource_state.gauge(
+            "proof_duration_seconds",
+            "From the start of that registration to the first new sample.",
+            "status",
+            "proof",
+            "seconds",
+        ),
+        custom_resource_state.gauge("proof_series", "Series that the cluster sent then.", "status", "proof", "series"),
+        custom_resource_state.info(
+            "proof_missing_job",
+            "An expected job of which there was no sample then.",
+            {"missing_job": []},
+            "status",
+            "proof",
+            "missingJobs",
+        ),
+        custom_resource_state.info(
+            "failure",
+            "The last registration failed, and what of the way from the agent to the query was broken.",
+            {"link": ["link"]},
+            "status",
+            "failure",
+        ),
+        custom_resource_state.gauge("failure_timestamp_seconds", "When that was.", "status", "failure", "time"),
+    ],
+)

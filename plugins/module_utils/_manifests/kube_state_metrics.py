@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,13 +55,16 @@ RESOURCES_BY_GROUP: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class KubeStateMetrics:
-    """kube-state-metrics as it is wanted: ``instance`` is the cluster's name, ``cluster_role`` the name of its role."""
+    """kube-state-metrics as it is wanted: ``instance`` is the cluster's name, ``cluster_role`` the name of its role,
+    ``extra_series`` are expressions of names that it tells beside those of the profile.
+    """
 
     instance: str
     namespace: str
     name: str = NAME
     cluster_role: str = NAME
     profile: str = "minimal"
+    extra_series: Sequence[str] = ()
     image: str = images.KUBE_STATE_METRICS
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
     node_selector: Mapping[str, str] = field(default_factory=lambda: {"kubernetes.io/os": "linux"})
@@ -89,18 +93,31 @@ def objects(wanted: KubeStateMetrics) -> list[Manifest]:
     ]
 
 
-def watched(profile: str) -> dict[str, list[str]]:
-    """By API group, the resources that the metrics of a profile are about."""
+def watched(profile: str, extra: Sequence[str] = ()) -> dict[str, list[str]]:
+    """By API group, the resources that the metrics of a profile are about, and those that ``extra`` may be about."""
     series = collection_profile.series_of(profile, collection_profile.KUBE_STATE_METRICS)
+
+    beginnings = [_beginning(name) for name in extra]
+
+    def is_wanted(resource: str) -> bool:
+        family = f"{_family(resource)}_"
+        return (
+            series is None
+            or any(f"{entry.name}_".startswith(family) for entry in series)
+            or any(family.startswith(text) or text.startswith(family) for text in beginnings)
+        )
+
     found = {
-        group: [
-            resource
-            for resource in resources
-            if series is None or any(f"{entry.name}_".startswith(f"{_family(resource)}_") for entry in series)
-        ]
+        group: [resource for resource in resources if is_wanted(resource)]
         for group, resources in RESOURCES_BY_GROUP.items()
     }
     return {group: resources for group, resources in found.items() if resources}
+
+
+def _beginning(expression: str) -> str:
+    """What all names that it matches begin with, as far as that is certain."""
+    literal = re.match(r"[a-z0-9_]*(?![*?{])", expression)
+    return literal[0] if literal and "|" not in expression else ""
 
 
 def _family(resource: str) -> str:
@@ -117,16 +134,17 @@ def cluster_role(wanted: KubeStateMetrics) -> Manifest:
         wanted.labels,
         [
             {"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]}
-            for group, resources in watched(wanted.profile).items()
+            for group, resources in watched(wanted.profile, wanted.extra_series).items()
         ],
     )
 
 
 def _arguments(wanted: KubeStateMetrics) -> list[str]:
-    resources = sorted(resource for group in watched(wanted.profile).values() for resource in group)
+    watched_here = watched(wanted.profile, wanted.extra_series)
+    resources = sorted(resource for group in watched_here.values() for resource in group)
     arguments = [f"--resources={','.join(resources)}"]
     allowed = collection_profile.metric_allow_list(
-        collection_profile.series_of(wanted.profile, collection_profile.KUBE_STATE_METRICS)
+        collection_profile.series_of(wanted.profile, collection_profile.KUBE_STATE_METRICS, wanted.extra_series)
     )
     if allowed:
         arguments.append(f"--metric-allowlist={allowed}")
@@ -144,6 +162,7 @@ def deployment(
     mounts: Sequence[Manifest] = (),
     volumes: Sequence[Manifest] = (),
     node_selector: Mapping[str, str] | None = None,
+    service_account_token: bool = True,
 ) -> Manifest:
     """The program with the ``arguments`` that say what it tells about, as the ServiceAccount of the same name."""
     container = workload.container(
@@ -169,7 +188,7 @@ def deployment(
         [container],
         user=USER,
         service_account_name=name,
-        service_account_token=True,
+        service_account_token=service_account_token,
         node_selector=node_selector,
         volumes=volumes,
     )

@@ -69,7 +69,10 @@ def _kube_state_metrics(name: str) -> Part:
 
 PARTS: dict[str, Part] = {
     "remote-write-gateway": Part(
-        {"name": "haproxy", "component": "remote-write-gateway"}, {"https": 8443, "metrics": 8404}
+        {"name": "haproxy", "component": "remote-write-gateway"},
+        {"https": 8443, "metrics": 8404},
+        # Who may write
+        outside=API_SERVER_PORTS,
     ),
     "web-gateway": Part({"name": "web-gateway"}, {"https": 8443, "metrics": 8404}, outside=(HTTPS_PORT,)),
     "thanos-receive": _thanos("receive", ports={"remote-write": 19291}, storage=True),
@@ -92,6 +95,8 @@ PARTS: dict[str, Part] = {
     "prometheus-operator": _exporter("prometheus-operator", outside=API_SERVER_PORTS),
     "kube-state-metrics": _kube_state_metrics("kube-state-metrics"),
     "kaas-metric-importer": _kube_state_metrics("kaas-metric-importer"),
+    # A management cluster may be anywhere.
+    "cluster-api-importer": Part({"name": "cluster-api-importer"}, {"http": 8080, "metrics": 8081}, anywhere=True),
     # Logins at an issuer
     "grafana": _exporter("grafana", 3000, outside=(HTTPS_PORT,)),
 }
@@ -101,6 +106,8 @@ WIRING: tuple[tuple[str, str, str], ...] = (
     (ANYBODY, "remote-write-gateway", "https"),
     (ANYBODY, "web-gateway", "https"),
     ("remote-write-gateway", "thanos-receive", "remote-write"),
+    # How many series each cluster has
+    ("thanos-receive", "prometheus", "http"),
     ("thanos-query-frontend", "thanos-query", "http"),
     ("thanos-query", "thanos-receive", "grpc"),
     ("thanos-query", "thanos-store", "grpc"),

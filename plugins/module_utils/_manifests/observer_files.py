@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, LibraryError
 from ansible_collections.scs.observability.plugins.module_utils._core.names import dns_subdomain, not_known
 from ansible_collections.scs.observability.plugins.module_utils._core.yaml_loader import safe_loader
+from ansible_collections.scs.observability.plugins.module_utils._manifests import alert_overrides as alert_overrides_of
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_rule_files
 
 Manifest = dict[str, Any]
@@ -38,21 +39,29 @@ _SCRAPE_API_VERSION = "monitoring.coreos.com/v1alpha1"
 _SCRAPE_METADATA = {"name", "labels", "annotations"}
 
 
-def combine(shipped: Mapping[str, str], own: Mapping[str, str], rule_files: Mapping[str, Any]) -> dict[str, Any]:
+def combine(
+    shipped: Mapping[str, str],
+    own: Mapping[str, str],
+    rule_files: Mapping[str, Any],
+    alert_overrides: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return what is deployed, and under ``problems`` all that is wrong, one line each, beginning with the place.
 
     ``shipped`` are the role's files and ``own`` the operator's, texts by a path like rules/a.yml; ``rule_files`` are
-    further ones for the ruler, by name. ``rules`` and ``scrape_configs`` of the result are objects, ``ruler_rules`` are
-    files of rules by name, ``dashboards`` and ``alertmanager_templates`` the operator's files of those by name. What is
-    wrong is left out.
+    further ones for the ruler, by name; ``alert_overrides`` is what is to be different of the role's alerts. ``rules``
+    and ``scrape_configs`` of the result are objects, ``ruler_rules`` are files of rules by name, ``dashboards`` and
+    ``alertmanager_templates`` the operator's files of those by name. What is wrong is left out.
     """
     misplaced = {path: fault for path in own if (fault := _misplaced(path))}
     problems = [f"{DIRECTORY}/{path}: {fault}" for path, fault in misplaced.items()]
+    ours = {path: text for path, text in shipped.items() if _parts(path)[0] in (RULES, RULER_RULES)}
+    tuned, wrong_overrides = alert_overrides_of.apply(ours, alert_overrides or {})
+    problems += wrong_overrides
     own = {path: text for path, text in own.items() if path not in misplaced}
     of_ruler: dict[str, tuple[str, Any]] = {}
     of_prometheus: dict[str, tuple[str, Any]] = {}
     for place, folder, name, content in (
-        *((f"the role's {path}", *_parts(path), text) for path, text in shipped.items()),
+        *((f"the role's {path}", *_parts(path), text) for path, text in tuned.items()),
         *((f"{DIRECTORY}/{path}", *_parts(path), text) for path, text in own.items()),
         *((f"{RULE_FILES}[{name!r}]", RULER_RULES, str(name), content) for name, content in rule_files.items()),
     ):

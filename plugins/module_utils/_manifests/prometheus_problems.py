@@ -11,9 +11,9 @@ from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core import names
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component
+from ansible_collections.scs.observability.plugins.module_utils._manifests import cluster_api_importer, thanos_component
 
-_IMAGES = ("prometheus", "kube_state_metrics", "node_exporter", "kaas_metric_importer")
+_IMAGES = ("prometheus", "kube_state_metrics", "node_exporter", "kaas_metric_importer", "cluster_api_importer")
 # Without a size there is no volume, without a retention the operator takes a day.
 _NEEDED = ("observer_prometheus_storage_size", "observer_prometheus_retention")
 # Blocks are two hours long, and are complete and uploaded one hour later.
@@ -33,6 +33,7 @@ def problems(asked: Mapping[str, Any]) -> list[str]:
         ("observer_prometheus_retention_size", _size),
         ("observer_prometheus_external_url", _url),
         *((f"observer_{part}_image", names.image_reference) for part in _IMAGES),
+        ("observer_cluster_api_importer_kubeconfig_content", _kubeconfig),
     ]
     found: dict[str, str] = {}
     for name, check in checks:
@@ -77,6 +78,11 @@ def _size(value: Any, parameter: str) -> float:
     if match is None:
         raise InputError(f"{value!r} is not a size", parameter=parameter, advice="Use for example 8GB")
     return float(match["number"]) * float(1024 ** (" KMGTPE".index(match["unit"]) if match["unit"] else 0))
+
+
+def _kubeconfig(value: Any, parameter: str) -> None:
+    if wrong := cluster_api_importer.problem(value):
+        raise InputError(wrong, parameter=parameter)
 
 
 def _url(value: Any, parameter: str) -> None:

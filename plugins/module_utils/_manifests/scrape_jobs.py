@@ -8,7 +8,7 @@ Jobs in Prometheus' format; what of their series is kept says the collection pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
@@ -17,6 +17,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     node_exporter,
     rbac,
 )
+from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import Found
 
 Manifest = dict[str, Any]
 
@@ -34,14 +35,16 @@ def jobs(
     exporter: str,
     discovery: bool = True,
     node_exporter_port: int = node_exporter.PORT,
+    extra_series: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, Any]]:
-    """All jobs about a cluster; ``exporter`` is the Service of kube-state-metrics in ``namespace``.
+    """The jobs that every cluster has; ``exporter`` is the Service of kube-state-metrics in ``namespace``.
 
     Without ``discovery``, nothing in other namespaces needs to be seen: API servers and CoreDNS are asked through their
-    Services, where one of them answers for as long as the connection lasts.
+    Services, where one of them answers for as long as the connection lasts. ``extra_series`` are expressions of names
+    by job, which are kept beside what the profile keeps.
     """
     return [
-        kept(job, profile)
+        kept(job, profile, (extra_series or {}).get(job["job_name"], ()))
         for job in (
             _apiserver(discovery),
             _cadvisor(kubelet_insecure_skip_verify),
@@ -53,10 +56,83 @@ def jobs(
     ]
 
 
-def kept(job: dict[str, Any], profile: str) -> dict[str, Any]:
-    """The job with the rules that keep what the profile wants of it."""
-    rules = collection_profile.relabel_rules(collection_profile.series_of(profile, job["job_name"]))
-    return {**job, **({"metric_relabel_configs": rules} if rules else {})}
+def kept(job: dict[str, Any], profile: str, extra: Sequence[str] = ()) -> dict[str, Any]:
+    """The job with the rules that keep what the profile wants of it, and with limits.
+
+    What goes beyond a limit fails the scrape of that one target; the others know nothing of it.
+    """
+    rules = collection_profile.relabel_rules(collection_profile.series_of(profile, job["job_name"], extra))
+    if not rules or extra:
+        rules = [{"source_labels": ["__name__"], "regex": collection_profile.SECRETS, "action": "drop"}, *rules]
+    name = job["job_name"]
+    return {"job_name": name, **collection_profile.limits(name, profile), **job, "metric_relabel_configs": rules}
+
+
+def found_jobs(found: Sequence[Found]) -> list[dict[str, Any]]:
+    """A job per name, whose targets are the pods of all places where it was found."""
+    by_job: dict[str, list[Found]] = {}
+    for item in found:
+        by_job.setdefault(item.job, []).append(item)
+    return [_found_job(name, places) for name, places in sorted(by_job.items())]
+
+
+def _found_job(name: str, places: Sequence[Found]) -> dict[str, Any]:
+    first = places[0]
+    if first.port:
+        address = pod_address(str(first.port))
+        # One on each node, and a node's name stays.
+        identity = [
+            {"source_labels": ["__meta_kubernetes_pod_node_name"], "target_label": label}
+            for label in ("instance", "node")
+        ]
+    else:
+        names = "|".join(sorted({port for place in places for port in place.ports}))
+        address = [{"source_labels": ["__meta_kubernetes_pod_container_port_name"], "regex": names, "action": "keep"}]
+        identity = []
+    return {
+        "job_name": name,
+        # Their certificates are signed by nobody, like kubelets'.
+        **(_credentials(insecure_skip_verify=True) if first.https else {}),
+        "kubernetes_sd_configs": [pods([place.namespace], place.selector) for place in places],
+        "relabel_configs": [*running_pods(), *address, *pod_labels(), *identity],
+    }
+
+
+def pods(namespaces: Sequence[str], selector: str) -> dict[str, Any]:
+    """The pods with these labels."""
+    return {
+        "role": "pod",
+        "namespaces": {"names": list(namespaces)},
+        "selectors": [{"role": "pod", "label": selector}],
+    }
+
+
+def pod_address(port: str) -> list[dict[str, Any]]:
+    """Rules that ask each pod once, at the port, whichever of its ports it declares; brackets are for IPv6."""
+    return [
+        {
+            "source_labels": ["__meta_kubernetes_pod_ip"],
+            "regex": regex,
+            "replacement": replacement,
+            "target_label": "__address__",
+        }
+        for regex, replacement in ((r"([^:]+)", f"$1:{port}"), (r"(.*:.*)", f"[$1]:{port}"))
+    ]
+
+
+def running_pods() -> list[dict[str, Any]]:
+    """A pod that has ended has no metrics, and init containers end before the others begin."""
+    return [
+        {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Succeeded|Failed", "action": "drop"},
+        {"source_labels": ["__meta_kubernetes_pod_container_init"], "regex": "true", "action": "drop"},
+    ]
+
+
+def pod_labels() -> list[dict[str, Any]]:
+    return [
+        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+    ]
 
 
 def cluster_rules() -> list[Manifest]:
@@ -68,15 +144,19 @@ def cluster_rules() -> list[Manifest]:
     ]
 
 
-def target_roles(name: str, account_namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
-    """What they need only where their targets are. Prometheus reads Pods and Services beside the EndpointSlices."""
+def target_roles(
+    name: str, account_namespace: str, labels: Mapping[str, str], namespaces: Sequence[str] = ()
+) -> list[Manifest]:
+    """What they need only where their targets are, in ``namespaces`` too. Prometheus reads Pods and Services beside the
+    EndpointSlices.
+    """
     rules = [
         {"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["list", "watch"]},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
     ]
     return [
         manifest
-        for namespace in TARGET_NAMESPACES
+        for namespace in sorted({*TARGET_NAMESPACES, *namespaces})
         for manifest in (
             rbac.role(name, namespace, labels, rules),
             rbac.role_binding(name, namespace, account_namespace, labels),
@@ -104,8 +184,8 @@ def _apiserver(discovery: bool) -> dict[str, Any]:
         **_credentials(server_name="kubernetes"),
         **(
             {
-                "kubernetes_sd_configs": [_endpoint_slices("default", "kubernetes.io/service-name=kubernetes")],
-                "relabel_configs": [_keep_port("https")],
+                "kubernetes_sd_configs": [endpoint_slices("default", "kubernetes.io/service-name=kubernetes")],
+                "relabel_configs": [keep_port("https")],
             }
             if discovery
             else {"static_configs": [through_service("kubernetes", "default", 443)]}
@@ -142,12 +222,8 @@ def _coredns(discovery: bool) -> dict[str, Any]:
         }
     return {
         "job_name": collection_profile.COREDNS,
-        "kubernetes_sd_configs": [_endpoint_slices("kube-system", "k8s-app=kube-dns")],
-        "relabel_configs": [
-            _keep_port("metrics"),
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-        ],
+        "kubernetes_sd_configs": [endpoint_slices("kube-system", "k8s-app=kube-dns")],
+        "relabel_configs": [keep_port("metrics"), *pod_labels()],
     }
 
 
@@ -180,7 +256,7 @@ def _node_exporter(number: int) -> dict[str, Any]:
     }
 
 
-def _endpoint_slices(namespace: str, label: str) -> dict[str, Any]:
+def endpoint_slices(namespace: str, label: str) -> dict[str, Any]:
     """The endpoints of one Service."""
     return {
         "role": "endpointslice",
@@ -189,7 +265,7 @@ def _endpoint_slices(namespace: str, label: str) -> dict[str, Any]:
     }
 
 
-def _keep_port(name: str) -> dict[str, Any]:
+def keep_port(name: str) -> dict[str, Any]:
     return {"source_labels": ["__meta_kubernetes_endpointslice_port_name"], "regex": name, "action": "keep"}
 
 

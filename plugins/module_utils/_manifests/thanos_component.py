@@ -14,16 +14,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds, is_http_url
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     collection_profile,
     images,
     workload,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import Series
+from ansible_collections.scs.observability.plugins.module_utils._manifests.receive_limits import Limits
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import service_of
 
 Manifest = dict[str, Any]
@@ -118,6 +118,7 @@ class Settings:
     cache: str = field(default="", repr=False)
     bucket_cache: str = field(default="", repr=False)
     rules: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
     external_labels: Mapping[str, str] = field(default_factory=dict)
     alertmanagers: tuple[str, ...] = ()
     evaluation_interval: str = ""
@@ -167,6 +168,7 @@ class Component:
     takes: tuple[str, ...] = ()
     check: Callable[[Settings], None] = _no_objection
     tuning: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     reserved: Mapping[str, str] = field(default_factory=dict)
     files: Callable[[Settings], Mapping[str, str]] = _nothing
     secret_files: Callable[[Settings], Mapping[str, str]] = _nothing
@@ -237,12 +239,7 @@ def reads(settings: Settings) -> tuple[str, ...]:
 
 def http_url(value: str, parameter: str, advice: str) -> None:
     """Refuse what is not an http or https URL, or has credentials, which would be seen in the arguments."""
-    try:
-        url = urlsplit(value)
-        valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and "@" not in url.netloc
-    except ValueError:
-        valid = False
-    if not valid or any(character.isspace() for character in value):
+    if not is_http_url(value):
         raise InputError("is not an http or https URL without credentials", parameter=parameter, advice=advice)
 
 
@@ -386,6 +383,7 @@ _NOT_FOR_ALL = (
     "storage_size",
     "storage_class",
     "retention",
+    "limits",
     "retention_raw",
     "retention_5m",
     "retention_1h",
@@ -469,7 +467,10 @@ def _workload(component: Component, settings: Settings, object_labels: Mapping[s
                 settings.image,
                 args=arguments(component, settings),
                 ports=component.all_ports,
-                env=[{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                env=[
+                    {"name": "POD_NAME", "valueFrom": {"fieldRef": workload.field("metadata.name")}},
+                    *({"name": name, "value": value} for name, value in component.environment.items()),
+                ],
                 mounts=mounts,
                 startup=workload.http_probe("/-/ready", "http", period_seconds=1, failure_threshold=START_SECONDS),
                 readiness=workload.http_probe("/-/ready", "http", period_seconds=5, failure_threshold=3),

@@ -174,7 +174,13 @@ def container(
 
 
 def mount(volume: str, path: str, *, read_only: bool = True) -> Manifest:
-    return {"name": volume, "mountPath": path, "readOnly": read_only}
+    # As the API server writes it, so that an unchanged object is seen to be the same without asking.
+    return {"name": volume, "mountPath": path, **({"readOnly": True} if read_only else {})}
+
+
+def field(path: str) -> dict[str, str]:
+    """A field of the pod for an environment variable, as the API server writes it."""
+    return {"apiVersion": "v1", "fieldPath": path}
 
 
 def empty_dir(name: str, *, size_limit: str = "") -> Manifest:

@@ -252,11 +252,12 @@ class BucketClient:
         which = {"VersionId": version} if version else {}
         self._call("DeleteObject", self._s3.delete_object, Key=key, **which)
 
-    def objects(self) -> Iterator[Version]:
-        """All objects."""
+    def objects(self, prefix: str = "") -> Iterator[Version]:
+        """All objects, or those whose keys begin with ``prefix``."""
+        within = {"Prefix": prefix} if prefix else {}
         position: dict[str, Any] = {}
         while True:
-            page = self._list(**position)
+            page = self._list(**within, **position)
             keys = [str(item["Key"]) for item in page.get("Contents", ())]
             yield from map(Version, keys)
             token = page.get("NextContinuationToken")
@@ -265,10 +266,12 @@ class BucketClient:
                 return
             position = following
 
-    def versions(self) -> Iterator[Version]:
-        """All versions and delete markers; none where the store has no versions."""
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """All versions and delete markers, or those below ``prefix``; none where the store has no versions."""
         following = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
-        for page in self._pages("ListObjectVersions", self._s3.list_object_versions, following, tolerated=_UNSUPPORTED):
+        for page in self._pages(
+            "ListObjectVersions", self._s3.list_object_versions, following, tolerated=_UNSUPPORTED, prefix=prefix
+        ):
             for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
                 yield Version(str(item["Key"]), item.get("VersionId"))
 
@@ -388,12 +391,14 @@ class BucketClient:
         following: Mapping[str, str],
         *,
         tolerated: frozenset[str] = frozenset(),
+        prefix: str = "",
     ) -> Iterator[Mapping[str, Any]]:
         """All pages of a listing. ``following``: parameter of the next request by field of the answer before."""
+        within = {"Prefix": prefix} if prefix else {}
         position: dict[str, Any] = {}
         while True:
             try:
-                page = self._call(operation, method, **position)
+                page = self._call(operation, method, **within, **position)
             except StorageError as error:
                 if error.code in tolerated:
                     return

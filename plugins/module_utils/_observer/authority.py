@@ -84,7 +84,8 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             apply_plan(client, plan)
         return {**plan.result(), **result, "fingerprint": None, "expires": None}
 
-    source = Source.of(params)
+    # The agents' certificates may all be signed elsewhere; components' are signed here, at each renewal.
+    source = Source.of(params, key_elsewhere=name == TENANTS)
     if source is None:
         raise InputError("is required and must not be empty", parameter="certificate")
     pair = authority_of(source, now, signs_servers=name == INTERNAL)

@@ -19,6 +19,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     duration_seconds,
     is_address,
 )
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Plan
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
     INTERNAL_GATEWAY,
@@ -40,19 +41,41 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.provid
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
-from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway, images, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    gateway,
+    images,
+    remote_write_clients,
+    workload,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests.gateway import Address, Settings
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
-from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import carry_out, prepare, remove
+from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import (
+    KINDS,
+    Deployment,
+    carry_out,
+    prepare,
+    remove,
+)
+from ansible_collections.scs.observability.plugins.module_utils._registration import remote_write_clients as clients
 
 Manifest = dict[str, Any]
 
 DEFAULT_NAME = "remote-write-gateway"
 TIMEOUTS = tuple(gateway.TIMEOUTS)
-SMALLEST_BODY = 64 * 1024
-LARGEST_BODY = 16 * 1024**2
+# Smallest and largest
+LIMITS = {
+    "max_body_bytes": (64 * 1024, 16 * 1024**2),
+    "max_message_bytes": (2 * 1024**2, 128 * 1024**2),
+    "max_connections": (1, 1000),
+    "max_requests_per_second": (1, 10000),
+}
 LONGEST_TIMEOUT = 3600.0
 
+_KINDS = (
+    *KINDS,
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+)
 _HOSTNAME = re.compile(
     r"(\*\.)?[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
@@ -86,17 +109,26 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if settings.server_secret:
         own = server_of(_source_of_secret(settings, observed.server), now, hostnames)
     wanted = objects(settings, hostnames, observed, now, own)
+    drift = clients.drift(client, settings.namespace)
+    registered = clients.registered(client, settings.namespace)
+    admitted = remote_write_clients.config_map(settings.namespace, gateway.labels(settings), registered)
     deployment = prepare(
-        client, workload.owner(settings.name), settings.namespace, wanted, observed.missing, params=params
+        client,
+        workload.owner(settings.name),
+        settings.namespace,
+        wanted,
+        [*observed.missing, admitted],
+        params=params,
+        kinds=_KINDS,
     )
-    said = [] if check_mode else carry_out(client, deployment)
+    said = [] if check_mode else _carry_out(client, deployment, drift)
     service = _service(client, settings, params, check_mode)
     endpoints, addresses = gateway.endpoints(settings, hostnames, service), gateway.addresses(service)
     # An authority that check mode would make is another one than the one that will be made.
     created = {secret["metadata"]["name"] for secret in observed.missing}
     stored = not check_mode or authority_secret_name(INTERNAL) not in created
     return {
-        **deployment.plan.result(),
+        **(drift + deployment.plan).result(),
         "name": settings.name,
         "namespace": settings.namespace,
         "endpoints": endpoints,
@@ -104,6 +136,16 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "ca": observed.authorities[INTERNAL].certificate if stored and own is None else None,
         "warnings": [*said, *_warnings(own, hostnames, addresses, now)],
     }
+
+
+def _carry_out(client: KubernetesClient, deployment: Deployment, drift: Plan) -> list[str]:
+    """Who may write is written before the pods change that look it up, so that none is refused who was let in."""
+    clients.carry_out(client, drift)
+    said = carry_out(client, deployment)
+    if any((change.action, change.name) == ("create", clients.NAME) for change in deployment.plan.changes):
+        # Who was registered just before it was there found nothing to write into.
+        clients.carry_out(client, clients.drift(client, deployment.namespace))
+    return said
 
 
 def _service(
@@ -131,20 +173,14 @@ def _warnings(own: KeyPair | None, hostnames: Sequence[str], addresses: Sequence
 def _ensure_absent(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     name, namespace = parameters.name(params, DEFAULT_NAME), parameters.namespace(params)
     client = KubernetesClient.from_parameters(params)
-    plan = remove(client, workload.owner(name), namespace, params=params, check_mode=check_mode)
+    plan = remove(client, workload.owner(name), namespace, params=params, check_mode=check_mode, kinds=_KINDS)
     return {**plan.result(), "name": name, "namespace": namespace, "endpoints": {}, "addresses": [], "ca": None}
 
 
 def settings_of(params: Mapping[str, Any]) -> Settings:
     """Read the module's parameters; InputError names the one that cannot work."""
     service_type, node_port = parameters.service(params)
-    max_body_bytes = params.get("max_body_bytes") or Settings.max_body_bytes
-    if not SMALLEST_BODY <= max_body_bytes <= LARGEST_BODY:
-        raise InputError(
-            f"{max_body_bytes} is not between {SMALLEST_BODY} and {LARGEST_BODY}",
-            parameter="max_body_bytes",
-            advice="The gateway holds each request in memory until it is complete",
-        )
+    limits: dict[str, Any] = {name: _limit(params, name) for name in LIMITS}
     settings = Settings(
         name=parameters.name(params, DEFAULT_NAME),
         namespace=parameters.namespace(params),
@@ -157,14 +193,15 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
         node_port=node_port,
         address=_address(params, service_type),
         server_secret=_server_secret(params),
-        max_body_bytes=max_body_bytes,
+        **limits,
         timeouts=_timeouts(params.get("timeouts") or {}),
         resources=parameters.resources(params) or gateway.RESOURCES,
         placement=parameters.placement(params),
     )
     if "memory" in (settings.resources.get("limits") or {}) and settings.buffers < gateway.FEWEST_BUFFERS:
         raise InputError(
-            f"{settings.buffers} requests of {max_body_bytes} bytes fit in it, at least {gateway.FEWEST_BUFFERS} must",
+            f"{settings.buffers} requests of {settings.max_body_bytes} bytes fit in it, "
+            f"at least {gateway.FEWEST_BUFFERS} must",
             parameter="resources.limits.memory",
             advice="The gateway holds each request in memory until it is complete: raise it, or lower max_body_bytes",
         )
@@ -232,6 +269,15 @@ def _signed_here(settings: Settings, hostnames: Sequence[str], observed: Observe
         ip_addresses=addresses,
         server=True,
     )
+
+
+def _limit(params: Mapping[str, Any], name: str) -> int:
+    value, (smallest, largest) = params.get(name), LIMITS[name]
+    if value is None:
+        return int(getattr(Settings, name))
+    if not smallest <= value <= largest:
+        raise InputError(f"{value} is not between {smallest} and {largest}", parameter=name)
+    return int(value)
 
 
 def _server_secret(params: Mapping[str, Any]) -> str:

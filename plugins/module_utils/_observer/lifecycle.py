@@ -89,6 +89,8 @@ _WITH_PODS = frozenset(kind for _api_version, kind in _WORKLOADS)
 _EXTENSIONS = frozenset({"cert-manager.io", "gateway.networking.k8s.io", "monitoring.coreos.com"})
 _OPERATOR = "prometheus-operator"
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
+# Whose names have data, for as long as there are data
+_FORMER_CLUSTERS = {"app.kubernetes.io/name": kaas_cluster.FORMER_CLUSTERS}
 
 
 @dataclass(frozen=True)
@@ -288,9 +290,10 @@ def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Pl
     registered_here = f"{kaas_cluster.OBSERVER_LABEL}={namespace}"
     if client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=registered_here):
         return Plan()
-    authorities = plan_removal(client, _AUTHORITY, namespace, [("v1", "Secret")])
-    emptied = plan_namespace_removal(client, namespace, [*removed, *_keys(authorities)])
-    return authorities + emptied + _plan_definition_removal(client, namespace)
+    last = plan_removal(client, _AUTHORITY, namespace, [("v1", "Secret")])
+    last += plan_removal(client, _FORMER_CLUSTERS, namespace, [("v1", "ConfigMap")])
+    emptied = plan_namespace_removal(client, namespace, [*removed, *_keys(last)])
+    return last + emptied + _plan_definition_removal(client, namespace)
 
 
 def _plan_definition_removal(client: KubernetesClient, namespace: str) -> Plan:
@@ -312,8 +315,9 @@ def _plan_definition_removal(client: KubernetesClient, namespace: str) -> Plan:
 
 
 def _stays(item: Mapping[str, Any], removed: set[ObjectKey]) -> bool:
-    is_authority = labels_of(item).get("app.kubernetes.io/name") == _AUTHORITY["app.kubernetes.io/name"]
-    return not (is_authority or is_terminating(item) or identity(item) in removed)
+    name = labels_of(item).get("app.kubernetes.io/name")
+    is_last = name in (_AUTHORITY["app.kubernetes.io/name"], _FORMER_CLUSTERS["app.kubernetes.io/name"])
+    return not (is_last or is_terminating(item) or identity(item) in removed)
 
 
 def _keys(plan: Plan) -> list[ObjectKey]:

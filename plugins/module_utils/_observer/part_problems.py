@@ -30,7 +30,9 @@ _TYPES: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("downsampling",), check_type_bool),
     **dict.fromkeys(("endpoints", "external_endpoints", "alertmanagers", "extra_args", "hostnames"), check_type_list),
     **dict.fromkeys(("tolerations", "load_balancer_source_ranges"), check_type_list),
-    **dict.fromkeys(("cache", "bucket_cache", "external_labels", "timeouts", "service_annotations"), check_type_dict),
+    **dict.fromkeys(
+        ("cache", "bucket_cache", "limits", "external_labels", "timeouts", "service_annotations"), check_type_dict
+    ),
     **dict.fromkeys(("node_selector", "affinity", "resources"), check_type_dict),
     **dict.fromkeys(("image", "log_level", "storage_size", "storage_class", "service_type", "priority_class"), str),
     **dict.fromkeys(("retention", *_RESOLUTIONS, "delete_delay", "evaluation_interval"), str),

@@ -45,6 +45,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     thanos_store,
     workload,
 )
+from ansible_collections.scs.observability.plugins.module_utils._manifests.receive_limits import Limits, limits_of
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
     READS_ANNOTATION,
     Component,
@@ -228,6 +229,7 @@ def settings_of(
         cache=_cache(params, "cache"),
         bucket_cache=_cache(params, "bucket_cache"),
         rules=thanos_rule_files.texts(params.get("rules") or {}) if params.get("rules") else {},
+        limits=limits_of(params["limits"], parameters.namespace(params)) if params.get("limits") else Limits(),
         external_labels=_external_labels(params.get("external_labels") or {}),
         alertmanagers=tuple(params.get("alertmanagers") or ()),
         placement=parameters.placement(params),

@@ -8,10 +8,14 @@ Times are seconds since 1970. The time of a sample is the one its agent gave it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import Answer, QueryApi
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import AGENT
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import Answer, QueryApi, QueryError
 
 # What every scrape adds of its own: up, scrape_duration_seconds, scrape_samples_scraped,
 # scrape_samples_post_metric_relabeling, scrape_series_added.
@@ -20,6 +24,10 @@ SERIES_PER_TARGET = 5
 HISTORY = "24h"
 # Shorter than the five minutes that a sample stays visible, so that none is missed.
 HISTORY_STEP = "2m"
+# Seconds for which an answer serves all who ask the same.
+RECENT_SECONDS = 0.4
+# Clusters that are named in a query; of more, all are asked for.
+MOST_NAMED = 200
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,13 @@ class ClusterSamples:
 
     @property
     def last_up(self) -> float | None:
-        """The time of the newest sample of a target that was up."""
-        return max((job.last_up for job in self.jobs.values() if job.last_up is not None), default=None)
+        """The time of the newest sample of a target that was up.
+
+        The agent itself is no sign of life: it writes as well when nothing that it scrapes answers.
+        """
+        return max(
+            (job.last_up for name, job in self.jobs.items() if name != AGENT and job.last_up is not None), default=None
+        )
 
 
 @dataclass(frozen=True)
@@ -57,10 +70,9 @@ class Freshness:
     warnings: tuple[str, ...] = ()
 
 
-def freshness(api: QueryApi, cluster: str = "") -> Freshness:
-    """Ask about one cluster, or all of them, with the same four queries at once. Raises QueryError."""
-    # Components of the observer have no label cluster.
-    selector = f'cluster="{cluster}"' if cluster else 'cluster!=""'
+def freshness(api: QueryApi, *clusters: str) -> Freshness:
+    """Ask about some clusters, or all of them, with the same four queries at once. Raises QueryError."""
+    selector = _selector(clusters)
     now, last, last_up, series = api.query_all(
         [
             "time()",
@@ -89,6 +101,17 @@ def newest_sample(api: QueryApi, cluster: str) -> float | None:
     return answer.samples[0].value if answer.samples else None
 
 
+def newest_samples(api: QueryApi, clusters: Sequence[str]) -> dict[str, float]:
+    """The time of the newest sample of each of some clusters that has any. One query."""
+    answer = api.query(f"max by (cluster) (timestamp(up{{{_selector(clusters)}}}))")
+    return {sample.labels.get("cluster", ""): sample.value for sample in answer.samples}
+
+
+def has_samples_ahead(api: QueryApi, cluster: str) -> bool:
+    """Whether there are samples of a time that is still to come, as far as receive lets them in (10 minutes)."""
+    return bool(api.query(f'count(last_over_time(up{{cluster="{cluster}"}}[10m] offset -10m))').samples)
+
+
 def observer_time(api: QueryApi) -> float:
     """The observer's clock."""
     return _scalar(api.query("time()"))
@@ -112,6 +135,75 @@ def missing_jobs(jobs: Mapping[str, JobSamples], expected: Iterable[str], since:
         elif samples.last_up is None or samples.last_up <= since:
             missing[job] = "target down"
     return missing
+
+
+class Watch:
+    """What arrives of a cluster, asked for anew each time."""
+
+    def __init__(self, api: QueryApi) -> None:
+        self._api = api
+
+    def time_and_newest(self, cluster: str) -> tuple[float, float | None]:
+        """The observer's clock, and the time of the cluster's newest sample, if any. Raises QueryError."""
+        return observer_time(self._api), self.newest(cluster)
+
+    def newest(self, cluster: str) -> float | None:
+        """The time of the cluster's newest sample, if any. Raises QueryError."""
+        return newest_sample(self._api, cluster)
+
+    def samples(self, cluster: str) -> ClusterSamples | None:
+        """What arrived of the cluster, if anything. Raises QueryError."""
+        return freshness(self._api, cluster).clusters.get(cluster)
+
+
+class SharedWatch(Watch):
+    """What arrives of several clusters: asked for together, and not again within a moment. For several threads.
+
+    Whoever waits for a hundred clusters does not ask a hundred times as much.
+    """
+
+    def __init__(self, api: QueryApi, clusters: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(api)
+        self._clusters = tuple(clusters)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._answers: dict[str, tuple[float, Any]] = {}
+
+    def time_and_newest(self, cluster: str) -> tuple[float, float | None]:
+        now, newest = self._recent(
+            "start", lambda: (observer_time(self._api), newest_samples(self._api, self._clusters))
+        )
+        return now, newest.get(cluster)
+
+    def newest(self, cluster: str) -> float | None:
+        found: dict[str, float] = self._recent("newest", lambda: newest_samples(self._api, self._clusters))
+        return found.get(cluster)
+
+    def samples(self, cluster: str) -> ClusterSamples | None:
+        found: Freshness = self._recent("freshness", lambda: freshness(self._api, *self._clusters))
+        return found.clusters.get(cluster)
+
+    def _recent(self, what: str, ask: Callable[[], Any]) -> Any:
+        """The last answer, if it is recent; an error counts as one, too."""
+        with self._lock:
+            asked, answer = self._answers.get(what, (float("-inf"), None))
+            if self._clock() - asked > RECENT_SECONDS:
+                try:
+                    answer = ask()
+                except QueryError as error:
+                    answer = error
+                self._answers[what] = (self._clock(), answer)
+        if isinstance(answer, QueryError):
+            raise answer
+        return answer
+
+
+def _selector(clusters: Sequence[str]) -> str:
+    """What selects the series of clusters, of all of them when none is named or when they are many."""
+    if len(clusters) == 1:
+        return f'cluster="{clusters[0]}"'
+    # Components of the observer have no label cluster.
+    return f'cluster=~"{"|".join(clusters)}"' if 0 < len(clusters) <= MOST_NAMED else 'cluster!=""'
 
 
 def _key(labels: Mapping[str, str]) -> tuple[str, str]:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -15,40 +16,61 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     ApiError,
     InputError,
+    NotReadyError,
     ObservabilityError,
+    Problems,
 )
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
-    EXPIRES_ANNOTATION,
     INTERNAL,
     TENANTS,
-    agent_secret,
     observe_or_create,
-    secret_text,
 )
-from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, fingerprint
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity as key_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster, workload
-from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import DEFAULT_SERVICE, QueryApi
-from ansible_collections.scs.observability.plugins.module_utils._registration import parts, proof
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    kaas_cluster,
+    node_exporter,
+    workload,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected, not_there
+from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import Discovered
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import (
+    DEFAULT_SERVICE,
+    QueryApi,
+    QueryError,
+)
+from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import SharedWatch, Watch
+from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    discovery,
+    former,
+    identity,
+    parts,
+    proof,
+    remote_write_clients,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
-    Certificate,
+    Failure,
     Proof,
     Registration,
     next_phase,
     refuse_other_cluster,
     refuse_other_observer,
+    refuse_own_cluster,
     timestamp,
 )
+from ansible_collections.scs.observability.plugins.module_utils._registration.reload import apply_and_reload
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
     Settings,
     agent_namespace,
-    require_kubeconfig,
+    client_of_cluster,
+    cluster_name,
+    namespace,
     seconds,
 )
 
@@ -58,22 +80,94 @@ DEFAULT_PROOF_TIMEOUT = 120
 DEFAULT_WAIT_TIMEOUT = 300
 # Of looking again at a registration that others write at the same moment
 ROUNDS = 5
+# In these every replica of the gateway has read who is let in. It has patience with a certificate that was just made,
+# but one that is given may be old, and what an agent sends too early would be lost.
+ADMITTED_SECONDS = 5.0
+# What an API server says of a field that its definition does not have, and for how long it may after an update of it
+NOT_DECLARED = "field not declared in schema"
+SERVED_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class ObserverSide:
+    """What an observer has for every cluster: looked at once, however many come on board in a run.
+
+    ``foundation`` is what registrations rest on (definition, namespace,
+    authorities); the first cluster that is written has it made. May be used by several threads.
+    """
+
+    client: KubernetesClient
+    uid: str
+    namespace: str
+    registered: tuple[Registration, ...]
+    authorities: Mapping[str, KeyPair]
+    foundation: Plan
+    api: QueryApi
+    watch: Watch
+    _laid: list[bool] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(
+        cls, client: KubernetesClient, params: Mapping[str, Any], now: datetime, *, clusters: Sequence[str] = ()
+    ) -> ObserverSide:
+        """Look at the observer. Nothing is written. Raises InputError, ApiError.
+
+        The samples of ``clusters`` are asked for together.
+        """
+        where = namespace(params, "observer_namespace")
+        api = QueryApi(client, where, params.get("query_frontend") or DEFAULT_SERVICE)
+        uid = uid_of(client, "observer_kubeconfig")
+        registered = [Registration.of(item) for item in client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
+        try:
+            authorities, missing = observe_or_create(client, where, [TENANTS, INTERNAL], now)
+        except InputError as error:
+            error.parameter = "observer_namespace"
+            raise
+        created_only = [*missing]
+        if client.get("v1", "Namespace", where) is None:
+            created_only.append(workload.namespace(where))
+        foundation = plan_objects(
+            client,
+            [kaas_cluster.definition(), *created_only],
+            force=bool(params.get("force")),
+            create_only=[key_of(item) for item in created_only],
+        )
+        watch = SharedWatch(api, clusters) if clusters else Watch(api)
+        return cls(client, uid, where, tuple(registered), authorities, foundation, api, watch)
+
+    @property
+    def owner(self) -> str:
+        """Whose the agents will be."""
+        return f"{self.uid}/{self.namespace}"
+
+    @property
+    def is_laid(self) -> bool:
+        """Whether the foundation was made in this run."""
+        return bool(self._laid)
+
+    def lay_foundation(self, *, force: bool) -> None:
+        """Have it made, if it is not yet."""
+        with self._lock:
+            if not self._laid:
+                apply_plan(self.client, self.foundation, force=force)
+                self._laid.append(True)
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Both worlds before anything is done. ``observer`` is whose the agent will be, ``start`` is None when no proof is
-    asked for.
+    """Both worlds before anything is done. ``target`` is this observer as the agent will write to it, ``others`` whom
+    it writes to as well, ``start`` is None when no proof is asked for.
     """
 
-    observer: str
     cluster_uid: str
     registration: Registration | None
-    authorities: Mapping[str, KeyPair]
-    missing_authorities: tuple[Manifest, ...]
-    observer_namespace: Manifest | None
     namespace: Manifest | None
+    node_namespace: Manifest | None
+    target: agent.Target
+    others: tuple[agent.Target, ...]
     identity_secret: Manifest | None
+    discovered: Discovered
     start: proof.Start | None
 
 
@@ -85,46 +179,105 @@ class Intended:
     manifests: tuple[Manifest, ...]
     observer: Plan
     status: Plan
+    clients: Plan
     kaas: Plan
+    certificate_is_given: bool
 
     @property
     def plan(self) -> Plan:
-        return self.observer + self.status + self.kaas
+        return self.at_observer + self.kaas
+
+    @property
+    def at_observer(self) -> Plan:
+        return self.observer + self.status + self.clients
 
 
-def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring a cluster on board as the module's parameters say, and return the module's result."""
+def register(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    company: parts.Company | None = None,
+    *,
+    shared: ObserverSide | None = None,
+    kaas: KubernetesClient | None = None,
+) -> dict[str, Any]:
+    """Bring a cluster on board of one observer as the module's parameters say, and return the module's result.
+
+    A registration remembers that a run failed, unless it was refused what it asked for. ``company`` are other observers
+    that the agent belongs to (observers.register goes through all of them). The foundation of an observer that several
+    clusters have ``shared`` is not in the result.
+    """
+    try:
+        return _register(params, check_mode, company or parts.Company(), shared, kaas)
+    except InputError:
+        raise
+    except ObservabilityError as error:
+        # With an observer that does not answer it would only take longer.
+        if not check_mode and not str(error.parameter).startswith("observer_"):
+            observer = shared.client if shared else KubernetesClient.from_parameters(params, "observer_")
+            remember_failure(observer, cluster_name(params), namespace(params, "observer_namespace"), error)
+        raise
+
+
+def _register(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    company: parts.Company,
+    shared: ObserverSide | None,
+    kaas: KubernetesClient | None,
+) -> dict[str, Any]:
     started = time.monotonic()
-    settings = Settings.of(params)
-    wait, force = params.get("wait") is not False, bool(params.get("force"))
-    wait_timeout = seconds(params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
-    proof_timeout = seconds(params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
-    prove = params.get("proof") is not False and wait
-
-    require_kubeconfig(params)
-    observer = KubernetesClient.from_parameters(params, "observer_")
-    kaas = KubernetesClient.from_parameters(params)
-    api = QueryApi(observer, settings.observer_namespace, params.get("query_frontend") or DEFAULT_SERVICE)
     now = datetime.now(UTC)
+    wait, force = params.get("wait") is not False, bool(params.get("force"))
+    prove = params.get("proof") is not False and wait
+    problems = Problems()
+    problems.of(refuse_erasing, params)
+    settings = problems.of(Settings.of, params)
+    wait_timeout = problems.of(seconds, params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
+    proof_timeout = problems.of(seconds, params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
+    observer = shared.client if shared else problems.of(KubernetesClient.from_parameters, params, "observer_")
+    kaas = kaas or problems.of(client_of_cluster, params)
+    problems.refuse()
+    side = shared or ObserverSide.of(observer, params, now)
 
-    settings, observed = observe(observer, kaas, settings, api if prove and not check_mode else None, now, force=force)
-    intended = intend(observer, kaas, settings, observed, now, proven=prove, force=force)
+    settings, observed = observe(side, kaas, settings, company, prove=prove and not check_mode, force=force)
+    intended = intend(side, kaas, settings, observed, now, proven=prove and not settings.suspended, force=force)
+    if not shared:
+        intended = replace(intended, observer=side.foundation + intended.observer)
+    company.runs.append(parts.Run(intended.at_observer, intended.kaas, observed.target))
     registration = intended.registration
     result: dict[str, Any] = {
         **intended.plan.result(),
         "name": settings.name,
         "phase": registration.phase,
         "cluster_uid": registration.cluster_uid,
-        "certificate": _certificate_result(registration.certificate),
+        "certificate": vars(registration.certificate) if registration.certificate else {},
+        "previous_certificate": vars(registration.previous_certificate) if registration.previous_certificate else {},
+        "suspended": registration.suspended,
+        "collection": {
+            "profile": registration.profile,
+            "scrape_interval": registration.scrape_interval,
+            "jobs": list(registration.jobs),
+        },
         "seconds": None,
         "series": None,
         "missing_jobs": [],
+        "control_plane": registration.control_plane,
+        "not_collected": [
+            {"job": job, "reason": reason}
+            for job, reason in (
+                *observed.discovered.not_collected,
+                *not_there(settings.overrides or {}, observed.discovered),
+            )
+        ],
         "timings": {},
+        "queue": observed.target.name,
     }
     if check_mode:
         return result
 
-    carry_out(observer, kaas, intended, observed.registration, force=force)
+    if shared:
+        shared.lay_foundation(force=force)
+    left = carry_out(observer, kaas, intended, observed.registration, now, force=force, wait=wait)
     agent_keys, other_keys = parts.workloads(intended.manifests)
     deadline = time.monotonic() + wait_timeout
 
@@ -138,10 +291,12 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         if intended.kaas.changed and start.newest is not None:
             # What the former agent sent while it was being replaced proves nothing of this one.
             wait_for(agent_keys)
-            start = proof.observe_start(api, settings.name)
+            start = proof.observe_start(Watch(side.api), settings.name)
         evidence = proof.Proof(
-            api=api,
+            api=side.api,
+            watch=side.watch,
             kaas=kaas,
+            observer=observer,
             wanted=parts.agent_of(settings),
             jobs=registration.jobs,
             interval=settings.interval_seconds,
@@ -164,63 +319,96 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     elif wait:
         for wait_for_it in ready:
             wait_for_it()
-    result["phase"] = conclude(observer, registration, observed.registration, force=force)
+    result["phase"] = conclude(observer, registration, left, force=force)
     return result
 
 
+def refuse_erasing(params: Mapping[str, Any]) -> None:
+    """Nothing is erased of a cluster that comes."""
+    if params.get("erase"):
+        raise InputError("is for a cluster that leaves", parameter="erase", advice="Give it with state: absent")
+
+
 def observe(
-    observer: KubernetesClient,
+    side: ObserverSide,
     kaas: KubernetesClient,
     settings: Settings,
-    api: QueryApi | None,
-    now: datetime,
+    company: parts.Company,
     *,
+    prove: bool,
     force: bool,
 ) -> tuple[Settings, Observed]:
     """Look at both sides and refuse what cannot be. Nothing is written. Raises InputError, ApiError, QueryError.
 
-    The settings come back with the namespace that the agent has or gets.
+    The settings come back with what stays as it is registered, and the namespace that the agent has or gets.
     """
     cluster_uid, installed = look_at_agent(kaas)
-    observer_uid = uid_of(observer, "observer_kubeconfig")
-    owner = f"{observer_uid}/{settings.observer_namespace}"
-    registered = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
-    registration = refuse_other_cluster(settings.name, cluster_uid, registered)
-    refuse_other_observer(registration, settings.observer_namespace)
-    refuse_other_agent(installed, settings.name, owner, force=force)
-    settings = replace(
-        settings,
-        namespace=agent_namespace(
-            settings.name,
-            settings.namespace,
-            [registration.namespace if registration else "", installed.namespace if installed else ""],
-        ),
+    registration, settings = settle(
+        settings, side.registered, installed, company, cluster_uid=cluster_uid, observer_uid=side.uid, force=force
     )
-    refuse_place_of_observer(cluster_uid, settings.namespace, owner)
-    try:
-        authorities, missing = observe_or_create(observer, settings.observer_namespace, [TENANTS, INTERNAL], now)
-    except InputError as error:
-        error.parameter = "observer_namespace"
-        raise
-    namespace, secret = kaas.parallel(
+    if registration is None:
+        former.refuse(
+            side.client,
+            settings.observer_namespace,
+            settings.name,
+            cluster_uid=cluster_uid,
+            customer=settings.customer or "",
+        )
+    there, node_namespace, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
-            partial(kaas.get, "v1", "Secret", agent.IDENTITY_SECRET, settings.namespace),
+            partial(kaas.get, "v1", "Namespace", node_exporter.namespace_of(settings.namespace)),
+            partial(kaas.get, "v1", "ConfigMap", agent.NAME, settings.namespace),
+            *(partial(kaas.get, "v1", "Secret", name, settings.namespace) for name in agent.IDENTITY_SECRETS),
         ]
     )
-    # In maintenance a cluster may be silent: that is what it is for.
+    targets = parts.written_to(installed, secrets, config_map)
+    target, others = parts.placed(targets, side.owner, company, settings.remote_write_url)
+    # In maintenance a cluster may be silent, that is what it is for; suspended, it has to be.
     phase = settings.phase or (registration.phase if registration else "")
     return settings, Observed(
-        observer=owner,
         cluster_uid=cluster_uid,
         registration=registration,
-        authorities=authorities,
-        missing_authorities=tuple(missing),
-        observer_namespace=observer.get("v1", "Namespace", settings.observer_namespace),
-        namespace=namespace,
-        identity_secret=secret,
-        start=proof.observe_start(api, settings.name) if api is not None and phase != "maintenance" else None,
+        namespace=there,
+        node_namespace=node_namespace,
+        target=target,
+        others=others,
+        identity_secret=secrets[target.place],
+        discovered=discovery.look_at_jobs(kaas, settings.overrides or {}),
+        start=proof.observe_start(side.watch, settings.name)
+        if prove and phase != "maintenance" and not settings.suspended
+        else None,
     )
+
+
+def settle(
+    settings: Settings,
+    registered: Sequence[Registration],
+    installed: parts.Installed | None,
+    company: parts.Company,
+    *,
+    cluster_uid: str,
+    observer_uid: str,
+    force: bool,
+) -> tuple[Registration | None, Settings]:
+    """Return what is registered of the cluster, and the settings with what stays of it.
+
+    Raises InputError for everything that cannot be there; what only follows from something else is not told.
+    """
+    problems = Problems()
+    problems.of(refuse_own_cluster, cluster_uid, observer_uid)
+    registration = problems.of(refuse_other_cluster, settings.name, cluster_uid, registered)
+    if not problems.found:
+        problems.of(refuse_other_observer, registration, settings.observer_namespace)
+        owner = f"{observer_uid}/{settings.observer_namespace}"
+        problems.of(partial(refuse_other_agent, company=company, force=force), installed, settings.name, owner)
+    if not problems.found:
+        known = [registration.namespace if registration else "", installed.namespace if installed else ""]
+        place = problems.of(agent_namespace, settings.name, settings.namespace, known)
+        problems.of(partial(next_phase, proven=False), registration.phase if registration else None, settings.phase)
+        settings = replace(problems.of(settings.settled, registration) or settings, namespace=place)
+    problems.refuse()
+    return registration, settings
 
 
 def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
@@ -228,13 +416,15 @@ def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:
     return uid_of(kaas), parts.installed(kaas.get(*parts.BINDING))
 
 
-def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str, *, force: bool) -> None:
+def refuse_other_agent(
+    installed: parts.Installed | None, name: str, owner: str, *, company: parts.Company, force: bool
+) -> None:
     """A cluster has one agent. One of another observer is taken over with ``force`` alone, one of another name never:
     its selectors cannot be changed.
     """
     if installed is None:
         return
-    error = installed.other_observer(owner)
+    error = installed.left_out(owner, company)
     if error is not None and not force:
         error.advice = f"{error.advice}, or take it over with force: true: the other one then hears nothing more of it"
         raise error
@@ -247,18 +437,8 @@ def refuse_other_agent(installed: parts.Installed | None, name: str, owner: str,
         )
 
 
-def refuse_place_of_observer(cluster_uid: str, namespace: str, owner: str) -> None:
-    """The observer may observe its own cluster, but not from its own namespace: objects of both would be mixed up."""
-    if f"{cluster_uid}/{namespace}" == owner:
-        raise InputError(
-            f"{namespace!r} is the namespace of the observer itself, in the same cluster",
-            parameter="namespace",
-            advice="Use another namespace for the agent",
-        )
-
-
 def intend(
-    observer: KubernetesClient,
+    side: ObserverSide,
     kaas: KubernetesClient,
     settings: Settings,
     observed: Observed,
@@ -269,27 +449,38 @@ def intend(
 ) -> Intended:
     """Compare what is wanted with what is there, by dry runs. Raises InputError and ConflictError."""
     before = observed.registration
-    secret = agent_secret(
-        observed.identity_secret,
-        agent.IDENTITY_SECRET,
-        settings.namespace,
+    secret = identity.secret_of(
+        settings,
+        observed.target.secret,
         parts.identity_labels(settings),
-        tenants=observed.authorities[TENANTS],
-        internal_certificate=settings.remote_write_ca or observed.authorities[INTERNAL].certificate,
-        cluster=settings.name,
+        observed.identity_secret,
+        before,
+        tenants=side.authorities[TENANTS],
+        internal_certificate=settings.remote_write_ca or side.authorities[INTERNAL].certificate,
         now=now,
     )
-    registration = wanted_registration(settings, observed.cluster_uid, before, secret, proven=proven)
-    manifests = (*parts.objects(settings, observed.namespace, observed.observer), secret)
-
-    created_only: list[Manifest] = list(observed.missing_authorities)
-    if observed.observer_namespace is None:
-        created_only.append(workload.namespace(settings.observer_namespace))
-    observer_plan = plan_objects(
-        observer,
-        [kaas_cluster.definition(), registration.manifest(), *created_only],
-        force=force,
-        create_only=[identity(item) for item in created_only],
+    collected = Collected.of(settings.overrides or {}, observed.discovered)
+    secret["metadata"]["annotations"][agent.OBSERVER_ANNOTATION] = observed.target.observer
+    current = identity.certificate_of(secret)
+    registration = replace(
+        wanted_registration(settings, observed.cluster_uid, before, proven=proven),
+        jobs=collected.jobs,
+        control_plane=observed.discovered.control_plane,
+        certificate=current,
+        previous_certificate=identity.previous_of(
+            before, current, identity.fingerprint_of(observed.identity_secret), now
+        ),
+    ).after(before, now)
+    manifests = (
+        *parts.objects(
+            settings,
+            observed.namespace,
+            observed.target,
+            observed.others,
+            collected=collected,
+            live_node_namespace=observed.node_namespace,
+        ),
+        secret,
     )
     kaas_plan = plan_objects(
         kaas,
@@ -297,15 +488,27 @@ def intend(
         owner=workload.owner(settings.name),
         owner_namespace=settings.namespace,
         prune_kinds=parts.KINDS,
+        keep=partial(parts.is_secret_of, observed.others),
         force=force,
+    ) + parts.roles_elsewhere(kaas, settings.name, settings.namespace, manifests)
+    clients = remote_write_clients.admission(side.client, settings.observer_namespace, registration)
+    return Intended(
+        registration,
+        manifests,
+        observer=registration_plan(side.client, before, registration, force=force),
+        status=status_plan(before, registration),
+        clients=clients,
+        kaas=kaas_plan,
+        certificate_is_given=settings.provided is not None,
     )
-    return Intended(registration, manifests, observer_plan, status_plan(before, registration), kaas_plan)
 
 
 def wanted_registration(
-    settings: Settings, cluster_uid: str, before: Registration | None, secret: Mapping[str, Any], *, proven: bool
+    settings: Settings, cluster_uid: str, before: Registration | None, *, proven: bool
 ) -> Registration:
-    """The registration as it will be when all has gone well; what is not given stays as it is registered."""
+    """The registration as it will be when all has gone well, but for its certificates and what was found in the
+    cluster; ``settings`` are settled.
+    """
 
     def given(value: str | None, registered: str) -> str:
         return registered if value is None else value
@@ -321,22 +524,63 @@ def wanted_registration(
         contact=given(settings.contact, before.contact if before else ""),
         profile=settings.profile,
         scrape_interval=settings.scrape_interval,
-        jobs=JOBS,
-        certificate=Certificate(
-            fingerprint(secret_text(secret, "tls.crt") or ""), secret["metadata"]["annotations"][EXPIRES_ANNOTATION]
-        ),
+        labels=settings.labels or {},
+        suspended=bool(settings.suspended),
+        overrides=settings.overrides or {},
         proof=before.proof if before else None,
         uid=before.uid if before else "",
         version=before.version if before else "",
     )
 
 
-def status_plan(before: Registration | None, after: Registration) -> Plan:
-    """A recorded certificate that is not the one in use is a change; when a proof was made is not.
+def registration_plan(
+    observer: KubernetesClient, before: Registration | None, after: Registration, *, force: bool
+) -> Plan:
+    """What has to change in the registration, also while the definition there is that of an older release.
 
-    Proofs are what each run observes: counted as changes, no run would ever find nothing to do.
+    That one cannot tell, because it refuses fields that it does not know.
     """
-    if before is None or before.certificate == after.certificate:
+    try:
+        return plan_objects(observer, [after.manifest()], force=force)
+    except ApiError as error:
+        if NOT_DECLARED not in error.reason:
+            raise
+    return Plan(
+        (
+            Change(
+                action="update" if before else "create",
+                api_version=kaas_cluster.API_VERSION,
+                kind=kaas_cluster.KIND,
+                name=after.name,
+                before={"spec": before.manifest()["spec"]} if before else None,
+                after={"spec": after.manifest()["spec"]},
+                manifest=after.manifest(),
+            ),
+        )
+    )
+
+
+def served(write: Callable[[], Any]) -> Any:
+    """Write a registration. An API server takes a moment until it knows the fields of a new definition."""
+    deadline = time.monotonic() + SERVED_TIMEOUT
+    while True:
+        try:
+            return write()
+        except ApiError as error:
+            if NOT_DECLARED not in error.reason or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+def status_plan(before: Registration | None, after: Registration) -> Plan:
+    """Which certificates are let in is a change; when a proof was made, or that a run failed, is not.
+
+    That is what each run observes: counted as changes, no run would ever find nothing to do.
+    """
+    if before is None or (before.certificate, before.previous_certificate) == (
+        after.certificate,
+        after.previous_certificate,
+    ):
         return Plan()
     return Plan(
         (
@@ -345,8 +589,8 @@ def status_plan(before: Registration | None, after: Registration) -> Plan:
                 api_version=kaas_cluster.API_VERSION,
                 kind=f"{kaas_cluster.KIND}/status",
                 name=after.name,
-                before={"status": before.status()},
-                after={"status": after.status()},
+                before=_certificates_shown(before),
+                after=_certificates_shown(after),
                 manifest=after.status_manifest(),
             ),
         )
@@ -358,35 +602,81 @@ def carry_out(
     kaas: KubernetesClient,
     intended: Intended,
     before: Registration | None,
+    now: datetime,
     *,
     force: bool,
-) -> None:
-    """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet."""
+    wait: bool,
+) -> Registration:
+    """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet.
+
+    Return the registration as it is left.
+    """
     registration = intended.registration
     preliminary = registration
     if registration.phase == "active":
         preliminary = registration.in_phase(before.phase if before else "provisioning")
-    changes = tuple(
-        replace(change, manifest=preliminary.conditional_manifest()) if change.kind == kaas_cluster.KIND else change
-        for change in intended.observer.changes
-    )
-    apply_plan(observer, Plan(changes), force=force)
-    if before is None or intended.status.changed:
-        observer.apply_status(registration.status_manifest(), force=force)
-    apply_plan(kaas, intended.kaas, force=force)
+    # That the last run failed holds until one has gone well.
+    preliminary = replace(preliminary, failure=before.failure if before else None).after(before, now)
+    changes = intended.observer.changes
+    apply_plan(observer, Plan(tuple(item for item in changes if item.kind != kaas_cluster.KIND)), force=force)
+    if any(item.kind == kaas_cluster.KIND for item in changes):
+        served(partial(observer.apply, preliminary.conditional_manifest(), force=force))
+    if before is None or preliminary.status() != before.status():
+        served(partial(observer.apply_status, preliminary.status_manifest(), force=force))
+    # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
+    if before is None or intended.clients.changed:
+        remote_write_clients.admit(observer, registration.observer, registration)
+    if intended.clients.changed and intended.certificate_is_given:
+        time.sleep(ADMITTED_SECONDS)
+    apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)
+    return preliminary
 
 
-def conclude(
-    observer: KubernetesClient, registration: Registration, before: Registration | None, *, force: bool
-) -> str:
-    """What holds only once all has gone well: the phase, and when it was proven. Return the phase it is in then."""
+def conclude(observer: KubernetesClient, registration: Registration, left: Registration, *, force: bool) -> str:
+    """What holds only once all has gone well: the phase, when it was proven, and that this run did not fail.
+
+    ``left`` is the registration as it is by then. Return the phase it is in at the end.
+    """
     phase = registration.phase
-    start = before.phase if before else "provisioning"
-    if phase == "active" and start != "active":
-        phase = activate(observer, registration.name, start, force=force)
-    if registration.proof is not None and (before is None or registration.proof != before.proof):
-        phase = observer.apply_status(registration.status_manifest(), force=force)["spec"]["phase"]
+    if phase == "active" and left.phase != "active":
+        phase = activate(observer, registration.name, left.phase, force=force)
+    final = replace(registration.in_phase(phase), failure=None).after(left, datetime.now(UTC))
+    if final.status() != left.status():
+        phase = served(partial(observer.apply_status, final.status_manifest(), force=force))["spec"]["phase"]
     return phase
+
+
+def announce_leaving(observer: KubernetesClient, registration: Registration) -> None:
+    """Whoever set the phase before: from here on the silence of this cluster is wanted. Raises ApiError."""
+    leaving = registration.in_phase("deleting")
+    observer.apply(leaving.manifest(), force=True)
+    try:
+        status = leaving.after(registration, datetime.now(UTC)).status_manifest()
+        observer.apply_status(status, force=True)
+    except ApiError as error:
+        # The definition of an older release does not know since when a phase is.
+        if NOT_DECLARED not in error.reason:
+            raise
+
+
+def remember_failure(observer: KubernetesClient, name: str, observer_namespace: str, error: ObservabilityError) -> None:
+    """Leave in the registration, if there is one, that this run failed. That this fails too is told by nobody."""
+    try:
+        record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
+        live = Registration.of(record) if record else None
+        if live is None or live.observer != observer_namespace:
+            return
+        failure = Failure(timestamp(datetime.now(UTC)), _link_of(error), str(error)[: kaas_cluster.LONGEST_MESSAGE])
+        observer.apply_status(replace(live, failure=failure).status_manifest(), force=True)
+    except ObservabilityError:
+        return
+
+
+def _link_of(error: ObservabilityError) -> str:
+    """What of the way failed: as the error says, or by its kind, or whose API server was asked."""
+    kinds = {QueryError: "query", NotReadyError: "agent"}
+    asked = {"kubeconfig": "cluster", "observer_kubeconfig": "observer"}
+    return str(error.details.get("link") or kinds.get(type(error)) or asked.get(error.parameter or "") or "unknown")
 
 
 def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) -> str:
@@ -415,5 +705,6 @@ def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) 
     return "active"
 
 
-def _certificate_result(certificate: Certificate | None) -> dict[str, str]:
-    return {"fingerprint": certificate.fingerprint, "expires": certificate.expires} if certificate else {}
+def _certificates_shown(registration: Registration) -> dict[str, Any]:
+    shown = ("certificate", "previousCertificate")
+    return {"status": {name: value for name, value in registration.status().items() if name in shown}}

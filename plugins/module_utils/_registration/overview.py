@@ -65,7 +65,7 @@ def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     seen: Mapping[str, float] = {}
     try:
         now = freshness(api)
-        if {item.name for item in registered if item.phase == "active"} - set(now.clusters):
+        if {item.name for item in registered if item.phase == "active" and not item.suspended} - set(now.clusters):
             seen = last_seen(api)
     except QueryError as error:
         problems.append(str(error))
@@ -103,9 +103,14 @@ def describe(
             {
                 "name": registration.name,
                 "phase": registration.phase,
+                "phase_since": registration.phase_since or None,
+                "suspended": registration.suspended,
                 "customer": registration.customer,
                 "sla": registration.sla,
                 "contact": registration.contact,
+                "labels": dict(registration.labels),
+                "control_plane": registration.control_plane or None,
+                "profile": registration.profile,
                 "registered_since": registration.since,
                 "last_sample_age_seconds": age,
                 "series": samples.series if samples else (0 if now else None),
@@ -113,6 +118,7 @@ def describe(
                 "certificate_expires": registration.certificate.expires if registration.certificate else None,
                 "certificate_fingerprint": registration.certificate.fingerprint if registration.certificate else None,
                 "last_proof": registration.proof.time if registration.proof else None,
+                "last_failure": vars(registration.failure) if registration.failure else None,
                 "healthy": health.healthy,
                 "state": health.state,
                 "reason": health.reason,
@@ -134,12 +140,14 @@ def assess(
     missing: Mapping[str, str],
     now: float | None,
 ) -> Health:
-    """Only a cluster that is active can fail. One whose targets are all down fails too, although its agent writes.
+    """Only a cluster that is active and not suspended can fail. One whose targets are all down does, although its agent
+    writes.
 
     ``now`` is the time of what is known of samples, None when nothing is.
     """
-    if registration.phase != "active":
-        return Health(registration.phase, True, f"{registration.phase}: silence would be no failure")
+    if registration.phase != "active" or registration.suspended:
+        state = registration.phase if registration.phase != "active" else "suspended"
+        return Health(state, True, f"{state}: silence would be no failure")
     if now is None:
         return Health("unknown", False, "active, but the query API did not tell whether its samples arrive")
     allowed = allowed_age(registration)

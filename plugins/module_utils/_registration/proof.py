@@ -5,30 +5,38 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ObservabilityError, ProofError
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent
+from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import (
-    freshness,
+    Watch,
+    has_samples_ahead,
     missing_jobs,
-    newest_sample,
     observer_time,
+)
+from ansible_collections.scs.observability.plugins.module_utils._registration.broken_link import (
+    Seen,
+    broken_link,
+    remote_write_errors,
+    unready_components,
 )
 
 POLL_SECONDS = 0.5
 # A scrape may just have been missed, the next is one interval away; half of one more for a slow target.
 INTERVALS_FOR_ALL_JOBS = 1.5
 LOG_LINES = 400
-SHOWN_LOG_LINES = 5
-_LOG_OF_INTEREST = re.compile(r"level=(WARN|ERROR)|level=(warn|error)|\berr=", re.IGNORECASE)
-_LOG_OF_REMOTE_WRITE = re.compile(r"component=remote|remote_name=|remote[ _-]?write", re.IGNORECASE)
+_TIME = "prometheus_remote_storage_queue_highest_timestamp_seconds"
+_ATTEMPTS = "prometheus_remote_storage_samples_total"
+# Of the attempts, those that came to nothing
+_IN_VAIN = ("prometheus_remote_storage_samples_retried_total", "prometheus_remote_storage_samples_failed_total")
 
 
 @dataclass(frozen=True)
@@ -56,34 +64,47 @@ class Evidence:
     timings: Mapping[str, float]
 
 
-class LogReader(Protocol):
-    """The part of the Kubernetes client that tells why nothing arrives."""
+class Lister(Protocol):
+    """The part of the Kubernetes client that tells what is not ready."""
 
     def list(
         self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
     ) -> list[dict[str, Any]]: ...
 
+
+class AgentReader(Lister, Protocol):
+    """The part of it that tells how an agent fares."""
+
     def logs(
         self, pod: str, namespace: str, container: str = "", tail_lines: int = 20, previous: bool = False
     ) -> str: ...
 
+    def pod_get(
+        self, namespace: str, pod: str, port: int, path: str, query: Mapping[str, str] | None = None
+    ) -> bytes: ...
 
-def observe_start(api: QueryApi, cluster: str) -> Start:
+
+def observe_start(watch: Watch, cluster: str) -> Start:
     """Raises QueryError: without the query path nothing can be proven, so nothing is begun."""
-    return Start(observer_time(api), newest_sample(api, cluster))
+    try:
+        return Start(*watch.time_and_newest(cluster))
+    except QueryError as error:
+        error.details["link"] = "query"
+        raise
 
 
 @dataclass(frozen=True)
 class Proof:
     """How to prove one cluster's samples.
 
-    ``api`` reads on the observer, ``kaas`` logs in the cluster; ``started`` is ``clock()`` at the start of the run;
-    ``renewed`` tells that the agent was changed, so that each job has to send anew; ``timeout`` in seconds counts
-    from when the agent is ready, because starting its image is not what is proven.
+    ``api`` and ``observer`` read on the observer, ``kaas`` in the cluster; ``started`` is ``clock()`` at the start of
+    the run; ``renewed`` tells that the agent was changed, so that each job has to send anew; ``timeout`` in seconds
+    counts from when the agent is ready, because starting its image is not what is proven.
     """
 
     api: QueryApi
-    kaas: LogReader
+    watch: Watch
+    kaas: AgentReader
     wanted: agent.Agent
     jobs: Sequence[str]
     interval: float
@@ -91,6 +112,7 @@ class Proof:
     started: float
     renewed: bool
     timeout: float
+    observer: Lister | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -127,13 +149,14 @@ class Proof:
                 readiness.result()
             newest, failure = None, None
             try:
-                newest = newest_sample(self.api, self.wanted.instance)
+                newest = self.watch.newest(self.wanted.instance)
             except QueryError as error:
                 failure = error
             if newest is not None and newest > self.start.floor:
                 return
             if deadline is not None and self.clock() >= deadline:
-                raise self._failed(newest, failure)
+                late = f"came through within {self.timeout:.0f} s after its agent was ready"
+                raise self._failed(late, newest, failure)
             self.sleep(POLL_SECONDS)
 
     def _all_jobs(self, readiness: Future[None]) -> tuple[int, Mapping[str, str]]:
@@ -149,65 +172,92 @@ class Proof:
                     deadline = self.clock() + patience
             late = deadline is not None and self.clock() >= deadline
             try:
-                samples = freshness(self.api, self.wanted.instance).clusters.get(self.wanted.instance)
-            except QueryError:
+                samples = self.watch.samples(self.wanted.instance)
+            except QueryError as error:
                 if late:
-                    raise
+                    raise self._failed("can be read any more", None, error) from error
             else:
                 missing = missing_jobs(samples.jobs if samples else {}, self.jobs, since)
                 if late or (deadline is not None and not missing):
                     return (samples.series if samples else 0), missing
             self.sleep(POLL_SECONDS)
 
-    def _failed(self, newest: float | None, failure: QueryError | None) -> ProofError:
-        """Say what was seen on each part of the way, so that the operator knows where to look."""
-        name = self.wanted.instance
+    def _failed(self, what: str, newest: float | None, failure: QueryError | None) -> ProofError:
+        """Say which link of the way is broken, and what was seen of each, so that the operator knows where to look."""
+        seen, notes = self._look_around(newest, failure)
+        broken = broken_link(seen)
         if failure is not None:
-            seen = [str(failure)]
+            notes.insert(0, str(failure))
         elif newest is None:
-            seen = ["queries are answered, but there is no sample of it"]
+            notes.insert(0, "queries are answered, but there is no sample of it")
         else:
-            age = observer_time(self.api) - newest
-            seen = [f"queries are answered, its newest sample is {age:.0f} s old"]
-            if newest > (self.start.newest or 0.0):
-                seen.append(
-                    "samples do come, but they are older than the start: its clock is behind the observer's, "
-                    "or it is still sending what it had kept"
-                )
-        lines = self._remote_write_errors()
-        if lines:
-            seen.append("last messages of the agent: " + " | ".join(lines))
+            notes.insert(0, f"queries are answered, its newest sample is {seen.now - newest:.0f} s old")
+        if seen.messages:
+            notes.append("last messages of the agent: " + " | ".join(seen.messages))
         else:
-            seen.append("the agent reports no error of remote write")
+            notes.append("the agent reports no error of remote write")
         return ProofError(
-            f"no sample of {name!r} came through within {self.timeout:.0f} s after its agent was ready: "
-            + "; ".join(seen),
-            advice=f"Check that pods there reach {self.wanted.remote_write_url} and that it is the observer's gateway",
-            details={"seen": seen},
+            f"no sample of {self.wanted.instance!r} {what}; broken link: {broken.link}, {broken.message}. "
+            f"Seen: {'; '.join(notes)}",
+            link=broken.link,
+            advice=f"{broken.advice}. It writes to {self.wanted.remote_write_url}",
+            details={"seen": notes},
         )
 
-    def _remote_write_errors(self) -> list[str]:
-        namespace = self.wanted.namespace
+    def _look_around(self, newest: float | None, failure: QueryError | None) -> tuple[Seen, list[str]]:
+        """What can be seen of the way, and what could not be looked at. Nothing of it is itself a failure."""
+        notes: list[str] = []
+        seen = Seen(started=self.start.time, newest=newest, newest_before=self.start.newest)
+        try:
+            if failure is not None:
+                raise failure
+            name = self.wanted.instance
+            seen = replace(seen, now=observer_time(self.api), ahead=has_samples_ahead(self.api, name))
+        except QueryError as error:
+            seen = replace(seen, query_failure=error.message)
+        try:
+            seen = self._look_at_agent(seen)
+        except ObservabilityError as error:
+            notes.append(f"its agent cannot be looked at: {error}")
+        if self.observer is not None:
+            # Who may register need not see the observer's workloads.
+            with suppress(ObservabilityError):
+                workloads = [
+                    item
+                    for kind in ("Deployment", "StatefulSet")
+                    for item in self.observer.list("apps/v1", kind, self.api.namespace)
+                ]
+                seen = replace(seen, unready=unready_components(workloads))
+        return seen, notes
+
+    def _look_at_agent(self, seen: Seen) -> Seen:
+        namespace, url = self.wanted.namespace, self.wanted.remote_write_url
         selector = ",".join(
             f"{name}={self.wanted.labels[name]}" for name in ("app.kubernetes.io/name", "app.kubernetes.io/instance")
         )
-        lines: list[str] = []
-        try:
-            for pod in self.kaas.list("v1", "Pod", namespace, label_selector=selector):
-                log = self.kaas.logs(pod["metadata"]["name"], namespace, agent.CONTAINER, LOG_LINES)
-                lines += remote_write_errors(log)
-        except ObservabilityError as error:
-            lines.append(f"its log cannot be read: {error}")
-        return lines[-SHOWN_LOG_LINES:]
+        for pod in self.kaas.list("v1", "Pod", namespace, label_selector=selector):
+            name = pod["metadata"]["name"]
+            log = self.kaas.logs(name, namespace, agent.CONTAINER, LOG_LINES)
+            seen = replace(seen, messages=[*seen.messages, *remote_write_errors(log, url)])
+            # The counters tell what the log leaves out; a pod that is about to go has none.
+            with suppress(ObservabilityError, ValueError):
+                body = self.kaas.pod_get(namespace, name, agent.PORT, "/metrics")
+                time_of_newest, accepted = remote_write_state(body, url)
+                seen = replace(seen, agent_time=time_of_newest, accepted=accepted)
+        return seen
 
 
-def remote_write_errors(log: str) -> list[str]:
-    """Of an agent's log, the warnings and errors of remote write, each once, the last one last."""
-    found: dict[str, None] = {}
-    for line in log.splitlines():
-        if _LOG_OF_INTEREST.search(line) and _LOG_OF_REMOTE_WRITE.search(line):
-            # The same but for its time is the same.
-            text = re.sub(r"^(ts|time)=\S+\s+", "", line).strip()
-            found.pop(text, None)
-            found[text] = None
-    return list(found)[-SHOWN_LOG_LINES:]
+def remote_write_state(metrics: bytes, url: str) -> tuple[float | None, float | None]:
+    """Of an agent's own metrics: the time of the newest sample that it has, and how many it got rid of at ``url``.
+
+    Raises ValueError for what are no metrics.
+    """
+    found = parse(metrics, (_TIME, _ATTEMPTS, *_IN_VAIN))
+
+    def total(*names: str) -> float | None:
+        values = [metric.value for name in names for metric in found.get(name, []) if metric.labels.get("url") == url]
+        return sum(values) if values else None
+
+    # Zero as long as there is no sample.
+    newest, attempts = total(_TIME) or None, total(_ATTEMPTS)
+    return newest, None if attempts is None else attempts - (total(*_IN_VAIN) or 0.0)

@@ -221,6 +221,18 @@ class Registration:
         """The same in another phase."""
         return replace(self, phase=phase)
 
+    def after(self, before: Registration | None, now: datetime) -> Registration:
+        """The same with the time since when it is in its phase; ``before`` is what was registered.
+
+        A registration of a release that did not tell is in provisioning since it was made, and else since now.
+        """
+        if before is None or before.phase != self.phase:
+            since = timestamp(now)
+        else:
+            made = before.since if before.phase == "provisioning" else ""
+            since = before.phase_since or made or timestamp(now)
+        return replace(self, phase_since=since)
+
 
 def next_phase(observed: str | None, wanted: str | None, *, proven: bool) -> str:
     """The phase a registration ends in. Raises InputError for a transition that is not legal.
@@ -268,6 +280,17 @@ def refuse_other_cluster(name: str, cluster_uid: str, registered: Iterable[Regis
             details={"registered_uid": same_name.cluster_uid, "cluster_uid": cluster_uid},
         )
     return same_name
+
+
+def refuse_own_cluster(cluster_uid: str, observer_uid: str) -> None:
+    """An observer looks after its own cluster itself: an agent there would send all of it once more."""
+    if cluster_uid == observer_uid:
+        raise InputError(
+            "leads to the cluster of the observer itself, which its own Prometheus observes",
+            parameter="kubeconfig",
+            advice="Check the kubeconfig and its context",
+            details={"cluster_uid": cluster_uid},
+        )
 
 
 def refuse_other_observer(registration: Registration | None, observer_namespace: str) -> None:

@@ -205,16 +205,88 @@ def test_nothing_of_a_cluster_is_told_under_its_loss_and_all_of_another(alertman
 
 def test_one_page_for_many_clusters(alertmanager: Alertmanager, web: Web) -> None:
     many = {"alertname": "KaaSMassLoss", "severity": "critical", "observer": "observer-1"}
-    single = {"alertname": "KaaSClusterDown", "severity": "critical", "cluster": "kaas-l", "observer": "observer-1"}
-    below = {"alertname": "ApiServerDown", "severity": "critical", "cluster": "kaas-l", "observer": "observer-1"}
+    singles = [{**many, "alertname": "KaaSClusterDown", "cluster": f"kaas-l{number}"} for number in range(6)]
+    below = {"alertname": "ApiServerDown", "severity": "critical", "cluster": "kaas-l1", "observer": "observer-1"}
     alertmanager.fire(many)
     wait_for(lambda: told(web, SECRET_PATH, alertname="KaaSMassLoss"), "page")
-    elsewhere = {**single, "observer": "observer-2", "cluster": "kaas-k"}
-    alertmanager.fire(single, below, elsewhere)
-    wait_for(lambda: state(alertmanager, "inhibitedBy", **single), "silence of the single one")
-    wait_for(lambda: state(alertmanager, "inhibitedBy", **below), "silence of what is below it")
+    elsewhere = {**singles[0], "observer": "observer-2", "cluster": "kaas-k"}
+    alertmanager.fire(*singles, below, elsewhere)
+    for labels in (*singles, below):
+        wait_for(lambda labels=labels: state(alertmanager, "inhibitedBy", **labels), "silence of each")  # type: ignore[misc]
     wait_for(lambda: told(web, SECRET_PATH, cluster="kaas-k"), "page of another observer")
-    assert told(web, SECRET_PATH, cluster="kaas-l") == []
+    assert [labels for labels in singles if told(web, SECRET_PATH, cluster=labels["cluster"])] == []
+
+
+CAUSES: dict[str, dict[str, str]] = {
+    "gateway": {"alertname": "ObserverComponentDown", "component": "remote-write-gateway"},
+    "receive": {"alertname": "ObserverComponentDown", "component": "thanos-receive"},
+    "writes": {"alertname": "RemoteWriteDown", "component": "remote-write-gateway"},
+    "query": {"alertname": "ThanosQueryMissesEndpoint", "component": "thanos-query", "store_type": "receive"},
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_the_cause_is_told_and_not_what_follows(name: str, alertmanager: Alertmanager, web: Web) -> None:
+    observer = {"severity": "critical", "observer": f"away-{name}"}
+    cause = {**CAUSES[name], **observer}
+    follows = [
+        {"alertname": "KaaSClusterDown", "cluster": f"kaas-{name}", **observer},
+        {"alertname": "KaaSMassLoss", **observer},
+        *([{"alertname": "RemoteWriteGatewayErrors", **observer}] if name != "query" else []),
+    ]
+    alertmanager.fire(cause, *follows)
+    wait_for(lambda: told(web, SECRET_PATH, **cause), "page")
+    for labels in follows:
+        wait_for(lambda labels=labels: state(alertmanager, "inhibitedBy", **labels), "silence")  # type: ignore[misc]
+    assert [labels for labels in follows if told(web, SECRET_PATH, **labels)] == []
+
+
+def test_another_part_that_is_away_hides_no_cluster(alertmanager: Alertmanager, web: Web) -> None:
+    observer = {"severity": "critical", "observer": "other-part"}
+    others = [
+        {"alertname": "ObserverComponentDown", "component": "thanos-rule", **observer},
+        {"alertname": "ThanosQueryMissesEndpoint", "component": "thanos-query", "store_type": "store", **observer},
+        {"alertname": "RemoteWriteGatewayErrors", "component": "remote-write-gateway", **observer},
+    ]
+    alertmanager.fire(*others, {"alertname": "KaaSClusterDown", "cluster": "kaas-op", **observer})
+    wait_for(lambda: told(web, SECRET_PATH, alertname="KaaSClusterDown", cluster="kaas-op"), "page about the cluster")
+
+
+def test_one_page_about_the_importer(alertmanager: Alertmanager, web: Web) -> None:
+    observer = {"severity": "critical", "observer": "no-importer", "component": "kaas-metric-importer"}
+    cause, follows = (
+        {"alertname": "ObserverComponentDown", **observer},
+        {"alertname": "KaaSRegistrationsUnknown", **observer},
+    )
+    alertmanager.fire(cause, follows)
+    wait_for(lambda: told(web, SECRET_PATH, **cause), "page")
+    wait_for(lambda: state(alertmanager, "inhibitedBy", **follows), "silence")
+    assert told(web, SECRET_PATH, **follows) == []
+
+
+def test_what_is_out_of_service_is_quiet_but_for_its_registration(
+    alertmanager: Alertmanager, web: Web, mail: Mail
+) -> None:
+    cluster = {"cluster": "kaas-w", "observer": "observer-1"}
+    phase = {"alertname": "KaaSClusterOutOfService", "severity": "info", "component": "registration", **cluster}
+    within = {"alertname": "NodesLost", "severity": "critical", "component": "node", **cluster}
+    registration = {"alertname": "KaaSDeletionStuck", "severity": "warning", "component": "registration", **cluster}
+    alertmanager.fire(phase, within, registration)
+    wait_for(lambda: state(alertmanager, "inhibitedBy", **within), "silence")
+    wait_for(lambda: mails(mail, "KaaSDeletionStuck", "kaas-w"), "ticket")
+    assert told(web, SECRET_PATH, alertname="NodesLost") == []
+
+
+def test_a_cluster_that_somebody_deletes_is_a_ticket_and_no_page(
+    alertmanager: Alertmanager, web: Web, mail: Mail
+) -> None:
+    cluster = {"cluster": "kaas-x", "observer": "observer-1"}
+    withdrawn = {"alertname": "KaaSClusterWithdrawn", "severity": "warning", "component": "registration", **cluster}
+    down = {"alertname": "KaaSClusterDown", "severity": "critical", "component": "agent", **cluster}
+    alertmanager.fire(withdrawn, down)
+    wait_for(lambda: state(alertmanager, "inhibitedBy", **down), "silence")
+    wait_for(lambda: mails(mail, "KaaSClusterWithdrawn", "kaas-x"), "ticket")
+    assert told(web, SECRET_PATH, alertname="KaaSClusterDown", cluster="kaas-x") == []
 
 
 def test_a_warning_waits_while_the_same_is_critical_in_its_cluster(alertmanager: Alertmanager, mail: Mail) -> None:

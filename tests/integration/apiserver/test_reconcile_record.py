@@ -24,6 +24,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 )
 from ansible_collections.scs.observability.plugins.module_utils._observer import apply_set
 from tests.integration.api_server import ApiServer
+from tests.integration.importer import running_importer
 from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.thanos.pods import wait_for
 
@@ -47,22 +48,13 @@ def reconciled(api_server: ApiServer, namespace: str, time: str) -> dict[str, An
 @pytest.fixture
 def prometheus(api_server: ApiServer, namespace: str, tmp_path: Path) -> Iterator[str]:
     """The URL of a Prometheus that scrapes an importer, both as they are deployed."""
-    port, telemetry, own = free_port(), free_port(), free_port()
-    configuration = tmp_path / "registrations.json"
-    configuration.write_text(json.dumps(kaas_metric_importer.CONFIGURATION))
-    mounted = f"{kaas_metric_importer.CONFIGURATION_PATH}/{kaas_metric_importer.CONFIGURATION_FILE}"
-    arguments = [argument.replace(mounted, str(configuration)) for argument in kaas_metric_importer.ARGUMENTS]
-    listening = ["--host=127.0.0.1", f"--port={port}", "--telemetry-host=127.0.0.1", f"--telemetry-port={telemetry}"]
-    job = kaas_metric_importer.scrape_job(namespace)
-    job["static_configs"][0]["targets"] = [f"127.0.0.1:{port}"]
-    (tmp_path / "prometheus.yml").write_text(
-        yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]})
-    )
+    own = free_port()
     with ExitStack() as stack:
-        log = tmp_path / "importer.log"
-        kubeconfig = f"--kubeconfig={api_server.kubeconfig()}"
-        importer = stack.enter_context(process("kube-state-metrics", [kubeconfig, *arguments, *listening], log))
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/metrics"), importer, log)
+        importer = stack.enter_context(running_importer(api_server.kubeconfig(), tmp_path / "importer"))
+        job = importer.through_these(kaas_metric_importer.scrape_job(namespace))
+        (tmp_path / "prometheus.yml").write_text(
+            yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]})
+        )
         log = tmp_path / "prometheus.log"
         options = [
             f"--config.file={tmp_path}/prometheus.yml",
@@ -108,7 +100,7 @@ def test_the_last_success_and_the_registrations_of_this_observer_are_told(
         }
         (info,) = wait_for(lambda: query(prometheus, "kaas_cluster_info"), SCRAPED, "kaas_cluster_info")
         assert info["metric"]["cluster"] == "alpha"
-        assert query(prometheus, '{__name__=~"kube_.+"}') == [], "nobody else's leases"
+        assert query(prometheus, '{__name__=~"kube_lease.+"}') == [], "nobody else's leases"
 
         reconciled(api_server, namespace, "2026-03-03T12:00:00.000000Z")
         later = f"{reconcile_record.METRIC} == 1772539200"

@@ -17,6 +17,8 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._observer import apply_set
+from ansible_collections.scs.observability.plugins.module_utils._registration import former
+from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
 from tests import cluster_snapshot
 from tests.integration.api_server import ApiServer, running_api_server
 
@@ -136,6 +138,7 @@ def test_a_set_that_is_purged_leaves_the_cluster_as_it_was_found(
     apply_set.ensure({**params, "objects": [lease()], "generated_secrets": {"token": ["key"]}}, False)
     ours = {**operated, kaas_cluster.OBSERVER_LABEL: namespace}
     core.create_namespaced_persistent_volume_claim(namespace, claim("prometheus-db-prometheus-observer-0", **ours))
+    former.remember(admin, namespace, "shop-prod", Former("", "", ""))
     added = run("compare").stdout
     assert f"leases.coordination.k8s.io {namespace}/reconcile" in added
     assert f"persistentvolumeclaims {namespace}/prometheus-db-prometheus-observer-0" in added

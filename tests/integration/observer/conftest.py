@@ -152,6 +152,9 @@ class Site:
         core.delete_namespaced_endpoints(pod.name, NAMESPACE)
 
 
+JOBS = ("agent", "kubelet")
+
+
 def deploy(kubeconfig: str) -> None:
     """What the role observer does, without waiting: there is no kubelet."""
     common = {"kubeconfig": kubeconfig, "namespace": NAMESPACE, "wait": False}
@@ -169,11 +172,21 @@ def deploy(kubeconfig: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(api_server: ApiServer, observer: Observer) -> Iterator[Site]:
+def deployed(api_server: ApiServer) -> str:
+    """A kubeconfig, after the observer's objects are there.
+
+    Before the observer runs: the gateway ends who may write without being registered, and the clusters of other tests are
+    not.
+    """
     kubeconfig = str(api_server.kubeconfig())
     deploy(kubeconfig)
+    return kubeconfig
+
+
+@pytest.fixture(scope="module")
+def site(api_server: ApiServer, deployed: str, observer: Observer) -> Iterator[Site]:
     with ExitStack() as stack:
-        other = stack.enter_context(kubernetes.config.new_client_from_config(kubeconfig))
+        other = stack.enter_context(kubernetes.config.new_client_from_config(deployed))
         result = Site(api_server, api_server.client(), other, observer)
         address = machine_address()
         pods = (observer.receive, observer.store, observer.query, observer.query_frontend, observer.gateway)
@@ -186,7 +199,9 @@ def site(api_server: ApiServer, observer: Observer) -> Iterator[Site]:
         result.admin.apply(definition)
         wait_ready(result.admin, [identity(definition)], 30)
         uid = "0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
-        result.admin.apply(Registration(CLUSTER, uid, "active", observer=NAMESPACE, jobs=("agent",)).manifest())
-        assert write(observer.agent(CLUSTER), "up", job="agent").status == 200
+        result.admin.apply(Registration(CLUSTER, uid, "active", observer=NAMESPACE, jobs=JOBS).manifest())
+        # An agent that sees nothing but itself is down.
+        for job in JOBS:
+            assert write(observer.agent(CLUSTER), "up", job=job).status == 200
         observer.wait_for_series(f'up{{cluster="{CLUSTER}"}}')
         yield result

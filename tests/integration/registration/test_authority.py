@@ -158,7 +158,7 @@ def test_one_that_is_removed_is_made_anew_by_whoever_needs_it(site: Any) -> None
 
 def test_what_is_refused_leaves_no_trace(site: Any) -> None:
     own = pki.authority("Example")
-    for changed in ({"certificate": "none"}, {"private_key": pki.authority("Other").key_pem}, {"private_key": ""}):
+    for changed in ({"certificate": "none"}, {"private_key": pki.authority("Other").key_pem}, {"private_key": "none"}):
         with pytest.raises(InputError):
             put(site, "tenants", own, **changed)
     assert site.observer.get("v1", "Namespace", site.observer_namespace) is None

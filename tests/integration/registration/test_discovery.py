@@ -82,9 +82,71 @@ def endpoints(
     }
 
 
-def configuration(namespace: str, server: Any, token: Path) -> dict[str, Any]:
+def pod(name: str, namespace: str, labels: dict[str, str], port: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels, "namespace": namespace},
+        "spec": {"nodeName": NODE, "containers": [{"name": "only", "image": "only", "ports": [port]}]},
+        "status": {"phase": "Running", "podIP": "192.0.2.11", "podIPs": [{"ip": "192.0.2.11"}]},
+    }
+
+
+def what_a_customer_has(server: Any) -> None:
+    """An ingress controller, a control plane that can be reached, pods that are to be scraped, and one that is not."""
+    labels = {"app.kubernetes.io/name": "traefik"}
+    metrics = {"name": "metrics", "containerPort": 9100}
+    put(
+        server,
+        *(
+            {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, **place}}
+            for namespace in ("edge", "shop")
+            for kind, name, place in (
+                ("Namespace", namespace, {}),
+                ("ServiceAccount", "default", {"namespace": namespace}),
+            )
+        ),
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "traefik", "namespace": "edge", "labels": labels},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [{"name": "traefik", "image": "traefik", "ports": [metrics]}]},
+                },
+            },
+        },
+        pod("traefik-0", "edge", labels, metrics),
+        pod(
+            "kube-scheduler-1",
+            "kube-system",
+            {"component": "kube-scheduler", "tier": "control-plane"},
+            {"name": "probe-port", "containerPort": 10259},
+        ),
+        pod("cart-0", "shop", {"monitoring": "true"}, metrics),
+        pod("till-0", "shop", {"monitoring": "false"}, metrics),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "stock", "namespace": "shop"},
+            "spec": {"ports": [{"name": "exporter", "port": 9153}]},
+        },
+        endpoints("shop", "stock", {}, "exporter"),
+    )
+
+
+OVERRIDES = {
+    "workloads": {"namespaces": ["shop"], "selector": "monitoring=true"},
+    "extra_jobs": [{"name": "stock", "service": "stock", "namespace": "shop", "port": 9153}],
+}
+
+
+def configuration(site: Any, server: Any, token: Path) -> dict[str, Any]:
     """The agent's own, as a process outside of the cluster needs it: with the server's address, and nothing to send."""
-    content = agent.configuration(agent.Agent("alpha", namespace, "https://gateway.example.org/api/v1/receive"))
+    config_map = site.kaas.get("v1", "ConfigMap", agent.NAME, site.namespace)
+    content = yaml.safe_load(config_map["data"]["prometheus.yml"])
     access = {
         "authorization": {"credentials_file": str(token)},
         "tls_config": {"ca_file": str(server.authority.certificate)},
@@ -99,12 +161,13 @@ def configuration(namespace: str, server: Any, token: Path) -> dict[str, Any]:
 
 
 def test_every_target_is_found(site: Any, kaas_server: Any, tmp_path: Path) -> None:
-    site.register()
     cluster_with_coredns(kaas_server)
+    what_a_customer_has(kaas_server)
+    site.register(overrides=OVERRIDES)
     token = tmp_path / "token"
     token.write_text(kubectl(kaas_server, "create", "token", agent.NAME, f"--namespace={site.namespace}").strip())
     file = tmp_path / "prometheus.yml"
-    file.write_text(yaml.safe_dump(configuration(site.namespace, kaas_server, token)))
+    file.write_text(yaml.safe_dump(configuration(site, kaas_server, token)))
     address, log = f"127.0.0.1:{free_port()}", tmp_path / "prometheus.log"
     arguments = [
         *("--agent", f"--config.file={file}", f"--storage.agent.path={tmp_path / 'data'}"),
@@ -121,18 +184,24 @@ def test_every_target_is_found(site: Any, kaas_server: Any, tmp_path: Path) -> N
 
     with process("prometheus", arguments, log) as running:
         wait_until(lambda: answers(f"http://{address}/-/ready"), running, log)
-        expected = {"apiserver", "cadvisor", "coredns", "kubelet", "node-exporter"}
+        everywhere = {"apiserver", "cadvisor", "coredns", "kubelet", "node-exporter"}
+        expected = everywhere | {"scheduler", "stock", "traefik", "workloads"}
         wait_until(lambda: expected <= set(found()), running, log)
         targets = found()
     assert [labels["pod"] for labels in targets["coredns"]] == [POD]
     for job in ("cadvisor", "kubelet", "node-exporter"):
         assert [labels["node"] for labels in targets[job]] == [NODE]
+    assert [labels["node"] for labels in targets["scheduler"]] == [NODE]
+    assert [labels["pod"] for labels in targets["traefik"]] == ["traefik-0"]
+    assert [labels["pod"] for labels in targets["workloads"]] == ["cart-0"]
+    assert [labels["instance"] for labels in targets["stock"]] == ["192.0.2.10:9153"]
     assert "forbidden" not in log.read_text()
     remove(site.kaas)
 
 
 def remove(kaas: KubernetesClient) -> None:
-    for kind in ("Pod", "Service"):
-        for item in kaas.list("v1", kind, "kube-system"):
-            kaas.delete("v1", kind, item["metadata"]["name"], "kube-system")
+    for api_version, kind in (("v1", "Pod"), ("v1", "Service"), ("apps/v1", "Deployment")):
+        for namespace in ("kube-system", "edge", "shop"):
+            for item in kaas.list(api_version, kind, namespace):
+                kaas.delete(api_version, kind, item["metadata"]["name"], namespace)
     kaas.delete("v1", "Node", NODE)

@@ -31,7 +31,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.freshnes
     newest_sample,
     observer_time,
 )
-from ansible_collections.scs.observability.plugins.module_utils._registration.proof import remote_write_errors
+from ansible_collections.scs.observability.plugins.module_utils._registration.broken_link import remote_write_errors
 from tests.integration.processes import answers, free_port, process, wait_until
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,9 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
+from ansible_collections.scs.observability.plugins.module_utils._manifests.remote_write_clients import COMPLETE
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway
+from ansible_collections.scs.observability.plugins.module_utils._registration import remote_write_clients as clients
 from tests import pki
 from tests.pki import Made
 
@@ -192,3 +195,76 @@ class TestAddress:
             "remote_write": f"https://{NAME}.{site.observer_namespace}.svc/api/v1/receive",
             "external": None,
         }
+
+
+class TestClients:
+    """Who may write: what onboarding and the gateway make of the registrations."""
+
+    def entries(self, site: Any) -> dict[str, str]:
+        return dict(get(site, "ConfigMap", clients.NAME)["data"])
+
+    def issued(self, site: Any) -> str:
+        return str(site.record()["status"]["certificate"]["fingerprint"])
+
+    def test_a_cluster_is_let_in_when_it_is_registered_and_no_longer_when_it_leaves(self, site: Any) -> None:
+        deploy(site)
+        assert self.entries(site) == {COMPLETE: "true"}
+        announced = f"update v1 ConfigMap {site.observer_namespace}/{clients.NAME}"
+        for check in (True, False):
+            assert announced in site.register(check=check)["changes"]
+        assert self.entries(site) == {COMPLETE: "true", site.name: f"active {self.issued(site)}"}
+        assert site.register()["changes"] == []
+        assert deploy(site)["changes"] == []
+        for check in (True, False):
+            assert announced in site.deregister(check=check)["changes"]
+        assert self.entries(site) == {COMPLETE: "true"}
+
+    def test_an_observer_of_former_times_lets_in_all_who_are_registered(self, site: Any) -> None:
+        assert not [change for change in site.register()["changes"] if clients.NAME in change]
+        made = f"create v1 ConfigMap {site.observer_namespace}/{clients.NAME}"
+        for check in (True, False):
+            assert made in deploy(site, check=check)["changes"]
+        assert self.entries(site) == {COMPLETE: "true", site.name: f"active {self.issued(site)}"}
+        assert site.register()["changes"] == []
+
+    def test_what_somebody_changed_becomes_again_what_is_registered(self, site: Any, other_manager: Any) -> None:
+        deploy(site)
+        site.register()
+        good = self.entries(site)
+        other_manager({site.name: "suspended " + "0" * 64, "intruder": "active " + "1" * 64, COMPLETE: None})
+        announced = [f"update v1 ConfigMap {site.observer_namespace}/{clients.NAME}"]
+        for check in (True, False):
+            assert deploy(site, check=check)["changes"] == announced
+        assert self.entries(site) == good
+        # A registration repairs its own.
+        other_manager({site.name: None})
+        assert site.register()["changes"] == announced
+        assert self.entries(site) == good
+
+    def test_registrations_of_another_observer_are_its_own(self, site: Any) -> None:
+        site.register()
+        elsewhere = f"{site.observer_namespace}-b"
+        deploy(site, namespace=elsewhere)
+        data = site.observer.get("v1", "ConfigMap", clients.NAME, elsewhere)["data"]
+        assert data == {COMPLETE: "true"}
+
+    def test_without_the_gateway_nothing_of_it_is_left(self, site: Any) -> None:
+        deploy(site)
+        deploy(site, state="absent")
+        assert get(site, "ConfigMap", clients.NAME) is None
+        for kind in ("Role", "RoleBinding"):
+            assert site.observer.get("rbac.authorization.k8s.io/v1", kind, NAME, site.observer_namespace) is None
+        # And a cluster leaves all the same.
+        site.register()
+        site.deregister()
+
+
+@pytest.fixture
+def other_manager(site: Any) -> Callable[[dict[str, str | None]], None]:
+    """Somebody else, who changes the ConfigMap by hand."""
+
+    def change(data: dict[str, str | None]) -> None:
+        api = CoreV1Api(new_client_from_config(str(site.observer_kubeconfig)))
+        api.patch_namespaced_config_map(clients.NAME, site.observer_namespace, {"data": data})
+
+    return change

@@ -88,10 +88,9 @@ def test_check_mode_on_a_registered_cluster_says_what_a_run_does(site: Any) -> N
     done = site.register(**changes)
     assert planned["changes"] == done["changes"]
     assert planned["diff"] == done["diff"]
-    assert {line.split("/")[-1] for line in done["changes"] if "apps/v1" in line} == {
-        agent.NAME,
-        kube_state_metrics.NAME,
-    }
+    # The agent reads its new configuration: another one would lose what this one has not sent.
+    assert [line.split("/")[-1] for line in done["changes"] if "apps/v1" in line] == [kube_state_metrics.NAME]
+    assert f"update v1 ConfigMap {site.namespace}/{agent.NAME}" in done["changes"]
     assert site.register(check=True, **changes)["changed"] is False
 
 
@@ -331,7 +330,8 @@ def test_a_cluster_that_is_gone_is_forgotten_with_force_and_what_is_left_is_told
     result = site.deregister(kubeconfig=broken, force=True)
     assert site.record() is None
     left = {re.sub(r"^\S+ (\w+) (?:.*/)?", r"\1 ", line) for line in result["left"]}
-    assert left == ours(site.kaas, site) | {f"Namespace {site.namespace}"}
+    namespaces = {f"Namespace {name}" for name in (site.namespace, node_exporter.namespace_of(site.namespace))}
+    assert left == ours(site.kaas, site) | namespaces
 
 
 def test_a_definition_of_another_release_is_brought_up_to_date(site: Any) -> None:
@@ -343,6 +343,83 @@ def test_a_definition_of_another_release_is_brought_up_to_date(site: Any) -> Non
     definition = f"apiextensions.k8s.io/v1 CustomResourceDefinition {kaas_cluster.DEFINITION_NAME}"
     assert result["changes"] == [f"update {definition}"]
     assert site.register()["changed"] is False
+
+
+def test_what_holds_for_one_cluster_stays_until_it_is_taken_back(site: Any) -> None:
+    own = {
+        "labels": {"stage": "production"},
+        "suspended": True,
+        "overrides": {
+            "profile": "full",
+            "scrape_interval": "1m",
+            "extra_jobs": [{"name": "shop", "service": "shop", "namespace": "shop", "port": 8080, "path": "/m"}],
+            "extra_series": {"kubelet": ["kubelet_started_pods_total"]},
+            "resources": {"agent": {"limits": {"memory": "1Gi"}}},
+        },
+    }
+    planned = site.register(check=True, **own)
+    done = site.register(**own)
+    assert planned["changes"] == done["changes"]
+    spec = site.record()["spec"]
+    assert (spec["labels"], spec["suspended"]) == (own["labels"], True)
+    assert spec["collection"]["profile"] == "full"
+    for changes in ({}, own, {"profile": "minimal", "scrape_interval": "15s"}):
+        assert site.register(**changes)["changes"] == []
+
+    # What is taken away from a list or a dictionary goes, and nothing of it stays behind.
+    fewer = {"overrides": {"resources": {"node_exporter": {"limits": {"memory": "64Mi"}}}}}
+    site.register(**fewer)
+    assert site.record()["spec"]["overrides"] == fewer["overrides"]
+    site.register(labels={}, suspended=False, overrides={})
+    assert not {"labels", "suspended", "overrides"} & set(site.record()["spec"])
+    assert site.record()["spec"]["collection"]["profile"] == "minimal"
+
+
+def test_a_certificate_is_renewed_on_request(site: Any) -> None:
+    first = site.register()["certificate"]
+    renewed = site.register(renew=True)
+    assert renewed["certificate"] != first
+    status = site.record()["status"]
+    assert status["certificate"] == renewed["certificate"]
+    assert status["previousCertificate"] == renewed["previous_certificate"]
+    assert status["previousCertificate"]["fingerprint"] == first["fingerprint"]
+    assert [line.split()[2] for line in renewed["changes"]] == ["KaaSCluster/status", "Secret"]
+    assert site.register()["changes"] == []
+
+
+def test_a_run_that_fails_is_told_of_until_one_goes_well(site: Any, kaas_server: Any) -> None:
+    site.register()
+    since = site.record()["status"]["phaseSince"]
+    with pytest.raises(ApiError):
+        site.register(kubeconfig=str(kaas_server.kubeconfig(server=f"https://127.0.0.1:{free_port()}")))
+    failure = site.record()["status"]["failure"]
+    assert (failure["link"], "127.0.0.1" in failure["message"]) == ("cluster", True)
+    assert site.register()["changes"] == []
+    assert "failure" not in site.record()["status"]
+    assert site.record()["status"]["phaseSince"] == since
+
+
+def test_a_registration_of_an_older_release_is_gone_on_with(site: Any) -> None:
+    """Its definition knew less, and so does its object."""
+    site.register()
+    record = site.record()
+    older = kaas_cluster.definition()
+    properties = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    for part, names in (("spec", ("labels", "suspended", "overrides")), ("status", ("previousCertificate", "failure"))):
+        for name in names:
+            del properties[part]["properties"][name]
+    for name in ("phaseSince", "controlPlane"):
+        del properties["status"]["properties"][name]
+    site.observer.apply(older)
+    kept = {name: record["status"][name] for name in ("certificate",)}
+    bare = Registration.of({**record, "status": kept})
+    site.observer.apply_status(bare.status_manifest(), force=True)
+
+    result = site.register(labels={"stage": "production"}, suspended=True)
+    assert result["certificate"] == kept["certificate"]
+    assert site.record()["spec"]["suspended"] is True
+    assert site.record()["status"]["phaseSince"] == record["metadata"]["creationTimestamp"]
+    assert site.register()["changes"] == []
 
 
 def test_the_agent_is_found_where_it_was_registered(site: Any) -> None:
@@ -357,33 +434,30 @@ def test_the_agent_is_found_where_it_was_registered(site: Any) -> None:
 
 
 def test_a_cluster_belongs_to_one_observer(site: Any) -> None:
-    """The second observer is the KaaS cluster itself, from another namespace."""
+    """The second observer is in another namespace of the same cluster, and the first has lost its registration."""
     site.register()
-    other = {"observer_kubeconfig": str(site.kaas_kubeconfig)}
+    site.observer.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, site.name)
+    other = {"observer_namespace": f"{site.observer_namespace}-second"}
     with pytest.raises(InputError, match="another observer") as raised:
         site.register(**other)
     assert raised.value.parameter == "kubeconfig"
-    assert site.kaas.get("v1", "Namespace", site.observer_namespace) is None
+    assert site.observer.get("v1", "Namespace", other["observer_namespace"]) is None
 
     assert site.register(**other, force=True)["changed"] is True
     assert site.register(**other)["changed"] is False
-    with pytest.raises(InputError, match="another observer"):
+    with pytest.raises(InputError, match="is registered with the observer in the namespace"):
         site.deregister()
-    assert site.deregister(force=True)["left"]
-    assert site.register(**other, check=True)["changed"] is False
     site.deregister(**other)
     assert not ours(site.kaas, site)
-    # It is no observer for the other tests.
-    site.kaas.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", kaas_cluster.DEFINITION_NAME)
 
 
-def test_an_observer_does_not_observe_itself_from_its_own_namespace(site: Any) -> None:
+def test_an_observer_has_no_agent_in_its_own_cluster(site: Any) -> None:
     before = cluster_wide(site.observer)
-    with pytest.raises(InputError) as raised:
-        site.register(kubeconfig=str(site.observer_kubeconfig), namespace=site.observer_namespace)
-    assert raised.value.parameter == "namespace"
+    with pytest.raises(InputError, match="its own Prometheus observes") as raised:
+        site.register(kubeconfig=str(site.observer_kubeconfig))
+    assert raised.value.parameter == "kubeconfig"
     assert cluster_wide(site.observer) == before
-    assert site.observer.get("v1", "Namespace", site.observer_namespace) is None
+    assert site.observer.get("v1", "Namespace", site.namespace) is None
 
 
 def test_what_others_wrote_meanwhile_is_never_overwritten(site: Any, observer_server: Any) -> None:

@@ -20,7 +20,7 @@ from tests.integration.processes import answers, free_port, process, wait_until
 CHECKOUT = Path(__file__).resolve().parents[3]
 RULES = sorted((CHECKOUT / "roles" / "observer" / "files" / "rules").glob("*.yml"))
 # Of programs that are not started here
-OTHERS = r"alertmanager_|haproxy_|kube_|kubelet_|node_|probe_|prometheus_operator_|scs_"
+OTHERS = r"alertmanager_|haproxy_|kube_|kubelet_|node_|probe_|prometheus_operator_|remote_write_gateway_|scs_"
 NAMES = re.compile(r"\b(?!up\b|vector\b)[a-z]+(?:_[a-z0-9]+)+\b(?=\s*[{\[\)]|\s+[-+*/<>=]|\s*$)", flags=re.MULTILINE)
 FUNCTIONS = {"label_replace", "predict_linear", "max_over_time"}
 

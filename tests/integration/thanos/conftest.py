@@ -9,6 +9,7 @@ The programs run with what the modules would send to a cluster; nothing is confi
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,14 +35,18 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
     KeyPair,
     create_authority,
+    fingerprint,
     issue,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component
+from ansible_collections.scs.observability.plugins.module_utils._manifests.kaas_cluster import DNS_LABEL_PATTERN
 from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from tests.integration import remote_write
+from tests.integration.api_server import ApiServer
 from tests.integration.remote_write import Sample
 from tests.integration.s3_server import S3Server
+from tests.integration.thanos.clients import QUICK, Clients
 from tests.integration.thanos.pods import Manifest, Node, Pod, wait_for
 
 T = TypeVar("T")
@@ -90,6 +95,10 @@ class Identities:
     now: datetime
     secrets: Any = field(default_factory=Secrets)
     authorities: dict[str, KeyPair] = field(default_factory=dict)
+    issued: dict[tuple[str, str], KeyPair] = field(default_factory=dict)
+    entries: dict[str, str] = field(default_factory=dict)
+    registered: Callable[[str, str], None] | None = None
+    """What is done with a cluster that is registered: its name, and its entry among the clients."""
 
     def __post_init__(self) -> None:
         self.authorities, missing = observe_or_create(self.secrets, NAMESPACE, AUTHORITIES, self.now)
@@ -100,12 +109,23 @@ class Identities:
     def client(self, authority: str, common_name: str) -> ssl.SSLContext:
         """A client that trusts ``internal`` and shows a certificate of the authority."""
         context = self.anonymous()
-        pair = issue(self.authorities[authority], common_name, self.now, client=True, server=False)
+        who = (authority, common_name)
+        if who not in self.issued:
+            self.issued[who] = issue(self.authorities[authority], common_name, self.now, client=True, server=False)
+            if authority == "tenants" and re.fullmatch(DNS_LABEL_PATTERN, common_name):
+                self.register(common_name, self.issued[who])
+        pair = self.issued[who]
         # A file of its own: several threads may be the same cluster at once.
         path = self.folder / f"{authority}-{common_name}-{next(_NUMBERS)}.pem"
         path.write_text(pair.certificate + pair.key)
         context.load_cert_chain(path)
         return context
+
+    def register(self, cluster: str, *certificates: KeyPair) -> None:
+        """Have gateways let in who has one of these certificates."""
+        self.entries[cluster] = " ".join(["active", *(fingerprint(pair.certificate) for pair in certificates)])
+        if self.registered is not None:
+            self.registered(cluster, self.entries[cluster])
 
     def anonymous(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.folder / "internal.crt"))
@@ -149,6 +169,13 @@ class Observer:
 
     def wait_for_series(self, selector: str) -> list[dict[str, str]]:
         return wait_for(lambda: self.series(selector), VISIBLE, f"a series {selector}")
+
+
+def known_clients(pod: Pod) -> int:
+    """How many clusters a gateway knows."""
+    with urlopen(f"http://127.0.0.1:{pod.ports['metrics']}/metrics/clients") as response:
+        text = response.read().decode()
+    return sum(int(number) for number in re.findall(r"^remote_write_gateway_clients\{.*\} (\d+)$", text, re.M))
 
 
 def connection(port: int, context: ssl.SSLContext, server_name: str) -> urllib3.HTTPSConnectionPool:
@@ -210,10 +237,17 @@ def block_duration() -> str:
 
 @pytest.fixture(scope="module")
 def observer(
-    tmp_path_factory: pytest.TempPathFactory, identities: Identities, s3: S3Server, block_duration: str
+    tmp_path_factory: pytest.TempPathFactory,
+    identities: Identities,
+    s3: S3Server,
+    block_duration: str,
+    api_server: ApiServer,
 ) -> Iterator[Observer]:
     name = f"thanos-{next(_NUMBERS)}"
-    node = Node(tmp_path_factory.mktemp("observer"))
+    clients = Clients(api_server, NAMESPACE)
+    node = Node(tmp_path_factory.mktemp("observer"), dict(QUICK), clients)
+    for cluster, entry in identities.entries.items():
+        clients.write(cluster, entry)
     objstore = new_bucket(s3, name)
     component = partial(component_of, identities)
 
@@ -248,4 +282,13 @@ def observer(
         )
         observed = gateway.observe(identities.secrets, settings, identities.now)
         door = run(gateway.objects(settings, gateway.hostnames_of({}), observed, identities.now))
+
+        def registered(cluster: str, entry: str) -> None:
+            clients.write(cluster, entry)
+            wait_for(
+                lambda: known_clients(door) == len(clients.entries), 30, f"the gateway knows {cluster}", every=0.05
+            )
+
+        identities.registered = registered
         yield Observer(identities, s3, name, node, receive, store, query, query_frontend, door)
+        identities.registered = None

@@ -19,15 +19,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._manifests import images
+from ansible_collections.scs.observability.plugins.module_utils._manifests import images, remote_write_clients
 from tests.integration.processes import binary, free_port
+from tests.integration.thanos.clients import Clients
 
 Manifest = dict[str, Any]
 T = TypeVar("T")
@@ -35,6 +36,7 @@ T = TypeVar("T")
 # Longer than the minute that _PRUNING_CRASH may last
 READY_SECONDS = 90.0
 STOP_SECONDS = 60.0
+STOP_ROUNDS = 4
 
 # As /proc/net/tcp has them
 _LISTENING = "0A"
@@ -86,6 +88,7 @@ class Pod:
     probe: str
     deliver: Callable[[Sequence[Manifest]], None]
     """Write what changed ConfigMaps and Secrets hold, as a kubelet does to a running pod."""
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -113,7 +116,10 @@ class Pod:
 
     def _start(self) -> None:
         with (self.folder / "log").open("ab") as output:
-            self.process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder)
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(
+                self.command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder
+            )
 
     def _is_ready(self) -> bool:
         if self.process.poll() is not None:
@@ -128,14 +134,15 @@ class Pod:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it as a kubelet does and return its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        try:
-            return self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            pytest.fail(f"{self.name} did not end within {STOP_SECONDS:.0f} s:\n{self.log[-3000:]}")
+        for attempt in range(STOP_ROUNDS):
+            # A container engine that is busy starting it loses what it is to hand on.
+            if self.process.poll() is None and (attempt == 0 or "--entrypoint=haproxy" in self.command):
+                self.process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                return self.process.wait(STOP_SECONDS / STOP_ROUNDS)
+        self.process.kill()
+        self.process.wait()
+        pytest.fail(f"{self.name} did not end within {STOP_SECONDS:.0f} s:\n{self.log[-3000:]}")
 
 
 @dataclass
@@ -144,6 +151,7 @@ class Node:
 
     folder: Path
     addresses: dict[str, str] = field(default_factory=dict)
+    clients: Clients | None = None
 
     def translated(self, text: str, replacements: Mapping[str, str]) -> str:
         # Longer ones first: a name may be the beginning of another.
@@ -176,6 +184,15 @@ class Node:
         files = {folder / volume / name: text for volume, data in sources.items() for name, text in data.items()}
         return paths, files
 
+    def account(self, folder: Path, manifests: Sequence[Manifest]) -> dict[str, str]:
+        """Write what a pod proves itself to the API server with, and return what stands for it and for its address."""
+        if self.clients is None:
+            pytest.fail("a pod wants to ask the API server, and there is none")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.clients.account(manifests).items():
+            (folder / name).write_text(text)
+        return {remote_write_clients.ACCOUNT_PATH: str(folder), **self.clients.environment}
+
     @contextmanager
     def run(
         self,
@@ -200,6 +217,8 @@ class Node:
             self.addresses[f"{name}.{namespace}.svc.cluster.local:{number}"] = f"127.0.0.1:{ports[port]}"
             self.addresses[f"dnssrv+_{port}._tcp.{name}-headless.{namespace}.svc"] = f"127.0.0.1:{ports[port]}"
         replacements["$(POD_NAME)"] = f"{name}-0"
+        if template["spec"]["automountServiceAccountToken"]:
+            replacements.update(self.account(folder / "account", manifests))
 
         def deliver(changed: Sequence[Manifest]) -> None:
             _ignored, files = self.mounted(folder, changed, template)
@@ -212,7 +231,10 @@ class Node:
         command = [self.translated(argument, replacements) for argument in container.get("command", [])] or ["thanos"]
         probe = container["readinessProbe"]["httpGet"]
         url = f"http://127.0.0.1:{ports[probe['port']]}{probe['path']}"
-        pod = Pod(name, ports, [*program(command[0], folder), *command[1:], *arguments], folder, url, deliver)
+        environment = {item["name"]: item["value"] for item in container.get("env", []) if "value" in item}
+        pod = Pod(
+            name, ports, [*program(command[0], folder), *command[1:], *arguments], folder, url, deliver, environment
+        )
         try:
             pod.start()
             yield pod

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Receive is killed and the bucket goes away while a real agent writes: nothing is lost.
+"""Receive is killed, gateway and bucket go away while a real agent writes: nothing is lost, nothing is there twice.
 
 The tests build on one another.
 TEST_DURATION_SCALE makes outages longer and more of them (`make soak`); what was measured is written to SOAK_RESULTS.
@@ -14,38 +14,31 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from subprocess import Popen
-from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
-import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import issue
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
-from tests.integration.processes import answers, free_port, process, wait_until
+from tests.integration import agents
+from tests.integration.agents import Agent
 from tests.integration.s3_server import S3Server, running_s3_server
-from tests.integration.thanos.conftest import GATEWAY_NAME, NAMESPACE, Observer
+from tests.integration.thanos.conftest import GATEWAY_NAME, Observer
 from tests.integration.thanos.pods import wait_for
 from tests.integration.thanos.test_receive_goes import UPLOADED, blocks_of
 
 SCALE = float(os.environ.get("TEST_DURATION_SCALE") or "1")
 KILLS = max(2, round(SCALE / 4))
-RECEIVE_AWAY = 5.0 * min(SCALE, 12.0)
+RECEIVE_AWAY = GATEWAY_AWAY = 5.0 * min(SCALE, 36.0)
 BUCKET_AWAY = 10.0 * SCALE
 # An agent that was refused for long comes back within its longest pause.
 COMES_BACK = 90.0
 
 CLUSTER = "faults"
 SERIES = 50
-INTERVAL = "1s"
 # What Prometheus tells of each scrape
 REPORTED = (
     *("up", "scrape_duration_seconds", "scrape_samples_scraped"),
@@ -53,66 +46,6 @@ REPORTED = (
 )
 SELECTED = f'{{cluster="{CLUSTER}"}}'
 FAILED = "thanos_objstore_bucket_operation_failures_total"
-COUNTERS = (
-    "prometheus_agent_samples_appended_total",
-    "prometheus_remote_storage_samples_total",
-    "prometheus_remote_storage_samples_retried_total",
-    "prometheus_remote_storage_samples_failed_total",
-    "prometheus_remote_storage_samples_dropped_total",
-)
-
-Measured = dict[str, float]
-
-
-class Target(BaseHTTPRequestHandler):
-    """What the agent scrapes: the moment, so that no two samples of a series are the same."""
-
-    def do_GET(self) -> None:
-        now = time.time()
-        body = "".join(f'faults_moment{{series="{number}"}} {now}\n' for number in range(SERIES)).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_arguments: object) -> None:
-        """Nobody reads it."""
-
-
-@dataclass
-class Agent:
-    """A Prometheus in agent mode that writes as an agent does that was registered."""
-
-    url: str
-    configuration: Path
-    content: dict[str, Any]
-    running: Popen[bytes]
-    measured: Measured = field(default_factory=dict)
-
-    def counted(self) -> dict[str, float]:
-        """Its counters, by the part of their names that tells them apart."""
-        with urlopen(f"{self.url}/metrics") as response:
-            found = parse(response.read(), COUNTERS)
-        total = {name: sum(metric.value for metric in found.get(name, [])) for name in COUNTERS}
-        return {name.removeprefix("prometheus_").removesuffix("_total"): value for name, value in total.items()}
-
-    def retried(self) -> float:
-        return self.counted()["remote_storage_samples_retried"]
-
-    def sent(self) -> float | None:
-        """How many samples it has sent for good, None as long as some are left."""
-        counted = self.counted()
-        appended = counted["agent_samples_appended"]
-        return (
-            appended
-            if counted["remote_storage_samples"] - counted["remote_storage_samples_retried"] == appended
-            else None
-        )
-
-    def scrape_no_more(self) -> None:
-        self.configuration.write_text(yaml.safe_dump({**self.content, "scrape_configs": []}))
-        self.running.send_signal(signal.SIGHUP)
 
 
 @pytest.fixture(scope="module")
@@ -134,36 +67,15 @@ def writer(observer: Observer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     pair = issue(
         observer.identities.authorities["tenants"], CLUSTER, observer.identities.now, client=True, server=False
     )
-    (folder / "tls.crt").write_text(pair.certificate)
-    (folder / "tls.key").write_text(pair.key)
+    observer.identities.register(CLUSTER, pair)
+    internal = observer.identities.authorities["internal"].certificate
     url = f"https://127.0.0.1:{observer.gateway.ports['https']}/api/v1/receive"
-    (remote_write,) = agent.configuration(agent.Agent(CLUSTER, NAMESPACE, url))["remote_write"]
-    files = {"cert_file": folder / "tls.crt", "key_file": folder / "tls.key", "ca_file": identity_file(observer)}
-    remote_write["tls_config"].update({name: str(path) for name, path in files.items()}, server_name=GATEWAY_NAME)
-    with ExitStack() as stack:
-        target = ThreadingHTTPServer(("127.0.0.1", free_port()), Target)
-        Thread(target=target.serve_forever, daemon=True).start()
-        stack.callback(target.shutdown)
-        static = {"targets": [f"127.0.0.1:{target.server_port}"], "labels": {"instance": "target"}}
-        content = {
-            "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL},
-            "scrape_configs": [{"job_name": "faults", "static_configs": [static]}],
-            "remote_write": [remote_write],
-        }
-        configuration, log, port = folder / "prometheus.yml", folder / "log", free_port()
-        configuration.write_text(yaml.safe_dump(content))
-        arguments = [
-            *("--agent", f"--config.file={configuration}", f"--storage.agent.path={folder / 'data'}"),
-            *(f"--web.listen-address=127.0.0.1:{port}", "--scrape.discovery-reload-interval=1s"),
-        ]
-        running = stack.enter_context(process("prometheus", arguments, log))
-        own = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(f"{own}/-/ready"), running, log)
-        yield Agent(own, configuration, content, running)
-
-
-def identity_file(observer: Observer) -> Path:
-    return observer.identities.folder / "internal.crt"
+    write = agents.remote_write(url, **agents.identity(folder, pair, internal), server_name=GATEWAY_NAME)
+    with (
+        agents.target(agents.moments(SERIES)) as port,
+        agents.running_agent(folder, [agents.scraping(port)], [write]) as agent,
+    ):
+        yield agent
 
 
 def lasting(seconds: float, condition: Callable[[], bool]) -> Callable[[], bool]:
@@ -218,6 +130,16 @@ def test_a_receive_that_is_killed_is_found_again(observer: Observer, writer: Age
     writer.measured.update(kills=KILLS, receive_away=RECEIVE_AWAY)
 
 
+def test_a_gateway_that_is_away_is_found_again(observer: Observer, writer: Agent) -> None:
+    before = writer.retried()
+    observer.gateway.stop(signal.SIGUSR1)
+    noticed = lasting(GATEWAY_AWAY, lambda: writer.retried() > before)
+    wait_for(noticed, GATEWAY_AWAY + COMES_BACK, "the agent tries again")
+    observer.gateway.start()
+    wait_for(lambda: time.time() - newest(observer) < 10, COMES_BACK, "samples of now")
+    writer.measured["gateway_away"] = GATEWAY_AWAY
+
+
 def test_a_bucket_that_is_away_costs_nothing_and_is_told(observer: Observer, writer: Agent, s3: S3Server) -> None:
     known = {block["ulid"] for block in blocks_of(observer, CLUSTER)}
     began = time.time()
@@ -244,7 +166,7 @@ def test_a_bucket_that_is_away_costs_nothing_and_is_told(observer: Observer, wri
 
 
 def test_agent_and_store_agree(observer: Observer, writer: Agent) -> None:
-    writer.scrape_no_more()
+    writer.scrape([])
     # A target that does not answer once ends its series with markers, which are sent and are no samples.
     markers = value(observer, f"resets(up{SELECTED}[3h])") * SERIES
 

@@ -25,7 +25,11 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     authority_secret,
     authority_secret_name,
 )
-from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, issue
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
+    KeyPair,
+    fingerprint,
+    issue,
+)
 from ansible_collections.scs.observability.plugins.module_utils._identity.provided import (
     Source,
     authority_of,
@@ -34,6 +38,8 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.provid
 from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_component
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
 from tests import pki
+from tests.integration.api_server import ApiServer
+from tests.integration.thanos.clients import QUICK, Clients
 from tests.integration.thanos.conftest import GATEWAY_NAME, NAMESPACE, VISIBLE, Secrets, connection, write
 from tests.integration.thanos.pods import Node, Pod, wait_for
 from tests.integration.thanos.test_gateway import serves_grpc
@@ -47,6 +53,7 @@ class Site:
     """Receive behind a gateway, and who signed what."""
 
     folder: Path
+    clients: Clients
     receive: Pod
     query: Pod
     door: Pod
@@ -59,6 +66,8 @@ class Site:
     def client(self, signer: Made, *chain: Made, trusts: str | None = None) -> ssl.SSLContext:
         """What an agent has: a certificate of the signer, followed by others, and whom it trusts, as Go does it."""
         made = issue(KeyPair(signer.pem, signer.key_pem), "kaas-1", datetime.now(UTC), server=False, client=True)
+        # Whoever signed it: that is what the tests are about.
+        self.clients.write("kaas-1", f"active {fingerprint(made.certificate)}")
         file = self.folder / "client.pem"
         file.write_text(made.certificate + "".join(item.pem for item in chain) + made.key)
         context = ssl.create_default_context(cadata=trusts or self.internal.pem)
@@ -67,11 +76,20 @@ class Site:
         return context
 
     def write(self, context: ssl.SSLContext) -> int:
-        return write(connection(self.door.ports["https"], context, GATEWAY_NAME), "own_authority").status
+        return self.write_to(self.door, context, GATEWAY_NAME, "own_authority")
+
+    def write_to(self, door: Pod, context: ssl.SSLContext, server_name: str, name: str) -> int:
+        """Write as an agent does: again as long as it is not known yet."""
+        pool = connection(door.ports["https"], context, server_name)
+        return wait_for(
+            lambda: status if (status := write(pool, name).status) != 503 else 0, 30, "the certificate is known"
+        )
 
 
 @pytest.fixture(scope="module", params=["roots", "intermediates", "RSA intermediates"])
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, api_server: ApiServer
+) -> Iterator[Site]:
     folder, now = tmp_path_factory.mktemp("own"), datetime.now(UTC)
     root = pki.authority("Example Root")
 
@@ -85,7 +103,8 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         source = Source(authority.pem + root.pem, authority.key_pem)
         pair = authority_of(source, now, signs_servers=name == "internal")
         secrets.stored[authority_secret_name(name)] = authority_secret(name, NAMESPACE, pair)
-    node = Node(folder)
+    clients = Clients(api_server, NAMESPACE)
+    node = Node(folder, dict(QUICK), clients)
 
     def component(name: str, **params: Any) -> tuple[list[dict[str, Any]], dict[str, str]]:
         kind = thanos.component_of({"component": name})
@@ -113,7 +132,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         query = stack.enter_context(node.run(queried))
         ours = stack.enter_context(node.run(door("remote-write-gateway", None)))
         theirs = stack.enter_context(node.run(door("public-gateway", certificate)))
-        yield Site(folder, receive, query, ours, theirs, root, made["tenants"], made["internal"], public)
+        yield Site(folder, clients, receive, query, ours, theirs, root, made["tenants"], made["internal"], public)
 
 
 def test_agents_of_tenants_are_let_in_with_and_without_a_chain(site: Site) -> None:
@@ -159,6 +178,6 @@ def test_components_know_those_of_internal_alone(site: Site) -> None:
 def test_agents_know_a_public_name_by_its_own_authority(site: Site) -> None:
     port = site.public_door.ports["https"]
     trusting = site.client(site.tenants, trusts=site.public.pem)
-    assert write(connection(port, trusting, HOSTNAME), "public_name").status == 200
+    assert site.write_to(site.public_door, trusting, HOSTNAME, "public_name") == 200
     with pytest.raises(urllib3.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         write(connection(port, site.client(site.tenants), HOSTNAME), "public_name")

@@ -12,7 +12,7 @@ from ansible_collections.scs.observability.plugins.filter.exporters import expor
 
 WANTED = {
     name: {"image": f"registry.example.org/{name}:1", "resources": {"limits": {"memory": "64Mi"}}}
-    for name in ("kube_state_metrics", "node_exporter", "kaas_metric_importer")
+    for name in ("kube_state_metrics", "node_exporter", "kaas_metric_importer", "cluster_api_importer")
 }
 
 
@@ -34,6 +34,7 @@ def test_observers_in_one_cluster_share_no_name() -> None:
         "kube-state-metrics",
         "node-exporter",
         "kaas-metric-importer",
+        "cluster-api-importer",
     }
 
 
@@ -64,5 +65,5 @@ def test_images_and_resources_are_the_given_ones() -> None:
 
 
 def test_what_is_not_known_is_refused() -> None:
-    with pytest.raises(AnsibleFilterError, match="grafana is none of kaas_metric_importer, kube_state_metrics"):
+    with pytest.raises(AnsibleFilterError, match="grafana is none of cluster_api_importer, kaas_metric_importer"):
         exporters({"grafana": {}}, namespace="a", set_name="b")

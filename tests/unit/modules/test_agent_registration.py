@@ -90,7 +90,8 @@ def test_what_leads_nowhere_is_named(
         monkeypatch.delenv(name, raising=False)
     given = {"name": "alpha", "remote_write_url": URL, "kubeconfig": "/etc/kubernetes/alpha"}
     status, result = run(capsys, {**given, **arguments})
-    assert (status, result["parameter"]) == (1, parameter)
+    assert status == 1
+    assert any(text.startswith(f"{parameter}: ") for text in result.get("problems", [result["msg"]]))
     assert result["error"] == "input_error"
 
 

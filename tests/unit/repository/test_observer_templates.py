@@ -160,3 +160,32 @@ def test_the_volume_of_grafana() -> None:
     assert data(kept) == {"persistentVolumeClaim": {"claimName": "grafana"}}
     claim = kept["PersistentVolumeClaim grafana"]["spec"]
     assert (claim["storageClassName"], claim["resources"]) == ("fast", {"requests": {"storage": "5Gi"}})
+
+
+@pytest.mark.parametrize("text", ["", "apiVersion: v1"], ids=["here", "elsewhere"])
+def test_clusters_of_cluster_api_are_read_when_it_is_wanted(text: str) -> None:
+    asked = {
+        "observer_cluster_api_importer_enabled": True,
+        "observer_cluster_api_importer_kubeconfig_content": text,
+    }
+    (call,) = rendered.calls("exporters.yml", **asked)
+    (pod,) = [
+        item["spec"]["template"]["spec"]
+        for item in call.arguments["objects"]
+        if (item["kind"], item["metadata"]["name"]) == ("Deployment", "cluster-api-importer")
+    ]
+    assert pod["automountServiceAccountToken"] is not bool(text)
+    secrets = {"cluster-api-importer-kubeconfig": {"kubeconfig": text}} if text else {}
+    assert call.arguments["secrets"] == secrets
+    (other,) = rendered.calls("exporters.yml")
+    assert "cluster-api-importer" not in str(other.arguments)
+
+
+def test_they_are_scraped_then() -> None:
+    def jobs(**asked: Any) -> list[str]:
+        (call,) = rendered.calls("prometheus.yml", **asked)
+        return [
+            job["job_name"] for job in yaml.safe_load(call.arguments["secrets"]["prometheus-scrape-jobs"]["jobs.yml"])
+        ]
+
+    assert set(jobs(observer_cluster_api_importer_enabled=True)) - set(jobs()) == {"cluster-api-importer"}

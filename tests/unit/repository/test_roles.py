@@ -102,7 +102,7 @@ class TestRole:
         secret = {
             name
             for name in options(role)
-            if re.search(r"secret(?!$)|client_secret|secret_key|password|kubeconfig_content|private_key", name)
+            if re.search(r"secret(?!$)|(client|secret|private)_(key|secret)|password|kubeconfig_content", name)
         }
         assert {name for name, option in options(role).items() if option.get("no_log")} == secret
         # That of the observer stands in for the same one of another role.

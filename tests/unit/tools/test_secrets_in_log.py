@@ -41,6 +41,7 @@ def secrets(**data: str) -> dict[str, Any]:
         (CERTIFICATE, CERTIFICATE, False),
         (CONFIGURATION, "secret_key=swordfish-and-chips", True),
         (CONFIGURATION, "bucket molecule-metrics", False),
+        ("authorization: {credentials_file: /run/token}\n", "reads /run/token", False),
     ],
 )
 def test_what_is_secret_is_found_in_every_form(value: str, log: str, leaked: bool) -> None:

@@ -14,9 +14,11 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     FieldConflict,
     ImmutableError,
     InputError,
+    InputErrors,
     LibraryError,
     NotReadyError,
     ObservabilityError,
+    Problems,
     ProofError,
     StorageError,
 )
@@ -32,7 +34,11 @@ def test_the_message_has_parameter_problem_and_advice() -> None:
 
 
 def test_without_parameter_and_advice_there_is_only_the_problem() -> None:
-    assert ProofError("no sample of alpha").result() == {"msg": "no sample of alpha", "error": "proof_error"}
+    assert NotReadyError("no pod").result() == {"msg": "no pod", "error": "not_ready_error"}
+
+
+def test_a_proof_that_fails_names_the_link() -> None:
+    assert ProofError("no sample", link="dns").result() == {"msg": "no sample", "error": "proof_error", "link": "dns"}
 
 
 def test_details_are_part_of_the_result_and_cannot_replace_the_message() -> None:
@@ -77,3 +83,42 @@ def test_a_conflict_names_every_field_and_its_manager() -> None:
         "Leave the field to that manager, or take it over with force: true"
     )
     assert error.result()["conflicts"][1] == {"resource": "configmaps ns/b", "manager": "helm", "field": ".data.x"}
+
+
+def fail(*errors: InputError) -> None:
+    raise InputErrors(errors) if len(errors) > 1 else errors[0]
+
+
+def test_problems_are_told_together_each_with_its_parameter() -> None:
+    one, two, three = (InputError(f"is {name}", parameter=name) for name in ("one", "two", "three"))
+    problems = Problems()
+    assert problems.of(str, 7) == "7"
+    problems.refuse()
+    problems.of(fail, one)
+    problems.of(fail, two, three)
+    with pytest.raises(InputErrors) as raised:
+        problems.refuse()
+    texts = ["one: is one", "two: is two", "three: is three"]
+    assert raised.value.result() == {
+        "msg": "\n".join(texts),
+        "problems": texts,
+        "parameter": "one",
+        "error": "input_error",
+    }
+
+
+def test_a_single_problem_is_told_as_it_is() -> None:
+    only = InputError("is wrong", parameter="name")
+    problems = Problems()
+    problems.of(fail, only)
+    with pytest.raises(InputError) as raised:
+        problems.refuse()
+    assert raised.value is only
+
+
+def test_other_errors_are_not_kept_back() -> None:
+    def lost() -> None:
+        raise ProofError("no sample")
+
+    with pytest.raises(ProofError):
+        Problems().of(lost)

@@ -20,6 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.provid
     Source,
     authority_of,
     check_apart,
+    client_of,
     has_signed,
     is_same_authority,
     server_of,
@@ -52,7 +53,73 @@ def kept(source: Source, *, signs_servers: bool = True) -> KeyPair:
     return authority_of(source, NOW, signs_servers=signs_servers)
 
 
+class TestClient:
+    """The certificate of an agent that was signed elsewhere."""
+
+    @pytest.fixture
+    def made(self, root: Made) -> Made:
+        return make("alpha", root, extensions=[x509.ExtendedKeyUsage([CLIENT])])
+
+    def test_the_certificate_alone_is_kept_with_its_key(self, root: Made, made: Made) -> None:
+        source = Source(made.pem + root.pem, made.traditional_key_pem, "", "client_certificate", "client_key")
+        assert client_of(source, NOW, "alpha") == KeyPair(made.pem, made.key_pem)
+
+    @pytest.mark.parametrize(
+        ("change", "parameter", "text"),
+        [
+            (lambda root: make("beta", root), "client_certificate", "is for beta"),
+            (lambda root: make("alpha", root, start=NOW - 9 * DAY, end=NOW - DAY), "client_certificate", "expired"),
+            (lambda root: make("alpha", root, start=NOW + DAY, end=NOW + 9 * DAY), "client_certificate", "not valid"),
+            (
+                lambda root: make("alpha", root, extensions=[x509.ExtendedKeyUsage([SERVER])]),
+                "client_certificate",
+                "not for a TLS client",
+            ),
+            (
+                lambda root: make("alpha", root, key=rsa.generate_private_key(65537, 1024)),
+                "client_certificate",
+                "1024 bits",
+            ),
+        ],
+        ids=["name", "expired", "early", "server", "weak"],
+    )
+    def test_what_the_gateway_would_not_let_in_is_refused(
+        self, root: Made, change: Callable[[Made], Made], parameter: str, text: str
+    ) -> None:
+        made = change(root)
+        source = Source(made.pem, made.key_pem, "", "client_certificate", "client_key")
+        with pytest.raises(InputError, match=text) as raised:
+            client_of(source, NOW, "alpha")
+        assert raised.value.parameter == parameter
+
+    @pytest.mark.parametrize(
+        ("key", "text"),
+        [
+            (lambda made: make("alpha").key_pem, "does not belong"),
+            (lambda made: made.encrypted_key_pem("hunter2"), "is encrypted"),
+            (lambda made: "nonsense", "not a private key"),
+        ],
+        ids=["other", "encrypted", "none"],
+    )
+    def test_a_key_that_cannot_be_used_is_named_and_not_shown(
+        self, made: Made, key: Callable[[Made], str], text: str
+    ) -> None:
+        pem = key(made)
+        with pytest.raises(InputError, match=text) as raised:
+            client_of(Source(made.pem, pem, "", "client_certificate", "client_key"), NOW, "alpha")
+        assert raised.value.parameter == "client_key"
+        assert pem not in str(raised.value.result())
+
+
 class TestSource:
+    def test_a_key_may_be_elsewhere_where_that_is_of_use(self, root: Made) -> None:
+        source = Source.of({"certificate": root.pem, "private_key": ""}, key_elsewhere=True)
+        assert source is not None
+        assert kept(source) == KeyPair(root.pem, "")
+        with pytest.raises(InputError) as raised:
+            Source.of({"certificate": root.pem})
+        assert raised.value.parameter == "private_key"
+
     def test_nothing_is_nothing(self) -> None:
         assert Source.of({}) is None
         assert Source.of({"certificate": None, "private_key": "", "private_key_passphrase": None}) is None

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from http.client import RemoteDisconnected
+from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -235,6 +235,44 @@ class TestTls:
         transport = Transport(connection, sleep=lambda _: None)
         with closing(transport):
             return transport.request("GET", "/").body
+
+    @pytest.mark.parametrize("ended", [ssl.SSLEOFError(8, "EOF occurred"), ssl.SSLZeroReturnError(6, "closed")])
+    def test_a_kept_connection_that_the_server_ended_is_replaced(
+        self, api: ScriptedApi, secure: Connection, monkeypatch: pytest.MonkeyPatch, ended: ssl.SSLError
+    ) -> None:
+        send, ends = HTTPConnection.endheaders, iter([ended])
+
+        def end(connection: HTTPConnection, body: bytes | None = None) -> None:
+            if connection in used and (error := next(ends, None)):
+                raise error
+            used.append(connection)
+            send(connection, body)
+
+        used: list[HTTPConnection] = []
+        monkeypatch.setattr(HTTPConnection, "endheaders", end)
+        transport = Transport(secure, sleep=lambda _: None)
+        with closing(transport):
+            assert [transport.request("GET", "/").body for _number in range(2)] == [b"ok", b"ok"]
+        assert len(used) == 2
+
+    def test_of_many_that_the_server_ended_each_is_replaced(
+        self, secure: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """More than there are attempts: they were kept as long as each other."""
+        send = HTTPConnection.endheaders
+
+        def end(connection: HTTPConnection, body: bytes | None = None) -> None:
+            if connection in kept:
+                raise ssl.SSLEOFError(8, "EOF occurred")
+            send(connection, body)
+
+        monkeypatch.setattr(HTTPConnection, "endheaders", end)
+        transport = Transport(secure, sleep=lambda _: None)
+        kept = [transport._connect() for _number in range(9)]
+        for connection in kept:
+            transport._idle.put(connection)
+        with closing(transport):
+            assert transport.request("GET", "/").body == b"ok"
 
     def test_both_sides_show_a_certificate(self, secure: Connection) -> None:
         assert self.get(secure) == b"ok"

@@ -160,15 +160,61 @@ def test_remote_write_is_what_receive_understands_and_loses_nothing_at_a_limit()
     assert "insecure_skip_verify" not in remote["tls_config"]
 
 
-def test_the_files_of_remote_write_are_those_of_the_mounted_secret() -> None:
-    (remote,) = agent.configuration(wanted())["remote_write"]
-    pod = by_kind(agent.objects(wanted()), "Deployment")["spec"]["template"]["spec"]
-    (volume,) = [item for item in pod["volumes"] if item.get("secret")]
+OBSERVERS = (
+    agent.Target(2, "https://third.example.org/api/v1/receive", "uid-3/scs", "2026-02-01T10:00:00Z"),
+    agent.Target(1, "https://second.example.org/api/v1/receive", "uid-2/scs"),
+)
+
+
+def test_each_observer_is_written_to_with_a_certificate_of_its_own() -> None:
+    objects = agent.objects(wanted(observer="uid-1/scs", since="2026-01-01T10:00:00Z", others=OBSERVERS))
+    content = yaml.safe_load(by_kind(objects, "ConfigMap")["data"][agent.CONFIGURATION_FILE])
+    pod = by_kind(objects, "Deployment")["spec"]["template"]["spec"]
+    (volume,) = [item for item in pod["volumes"] if "projected" in item]
     (mount,) = [item for item in pod["containers"][0]["volumeMounts"] if item["name"] == volume["name"]]
-    assert volume["secret"]["secretName"] == agent.IDENTITY_SECRET
-    assert {remote["tls_config"][f"{part}_file"] for part in ("cert", "key", "ca")} == {
-        f"{mount['mountPath']}/{file}" for file in ("tls.crt", "tls.key", "ca.crt")
+    files = {
+        f"{mount['mountPath']}/{item['path']}": (source["secret"]["name"], item["key"])
+        for source in volume["projected"]["sources"]
+        for item in source["secret"]["items"]
     }
+    read = {
+        item["url"]: [files[item["tls_config"][f"{part}_file"]] for part in ("cert", "key", "ca")]
+        for item in content["remote_write"]
+    }
+    keys = ("tls.crt", "tls.key", "ca.crt")
+    assert read == {target.url: [(target.secret, key) for key in keys] for target in (agent.Target(0, URL), *OBSERVERS)}
+    binding = by_kind(objects, "ClusterRoleBinding")
+    assert binding["metadata"]["annotations"] == {agent.OBSERVER_ANNOTATION: "uid-1/scs,uid-2/scs,uid-3/scs"}
+
+
+def test_an_observer_more_changes_no_queue_and_no_pod() -> None:
+    """A queue whose configuration changes sends only what is newer, and a pod that is replaced as well."""
+    alone, beside = wanted(), wanted(others=OBSERVERS)
+    (queue,) = agent.configuration(alone)["remote_write"]
+    assert queue in agent.configuration(beside)["remote_write"]
+    assert by_kind(agent.objects(alone), "Deployment") == by_kind(agent.objects(beside), "Deployment")
+
+
+def test_which_observer_asks_makes_no_difference() -> None:
+    second, third = OBSERVERS[1], OBSERVERS[0]
+    first = agent.Target(0, URL, "uid-1/scs", "2026-01-01T10:00:00Z")
+    asked_by = [
+        wanted(
+            remote_write_url=own.url,
+            observer=own.observer,
+            place=own.place,
+            since=own.since,
+            others=tuple(other for other in (third, second, first) if other is not own),
+        )
+        for own in (first, second, third)
+    ]
+    assert agent.objects(asked_by[0]) == agent.objects(asked_by[1]) == agent.objects(asked_by[2])
+
+
+def test_the_youngest_observer_is_named_first() -> None:
+    """Its certificate may come a moment later than its name, and what is named before it would be forgotten."""
+    queues = agent.configuration(wanted(since="2026-01-01T10:00:00Z", others=OBSERVERS))["remote_write"]
+    assert [item["name"] for item in queues] == ["observer-2", "observer-3", "observer"]
 
 
 def relabelled(labels: dict[str, str]) -> dict[str, str]:
@@ -215,9 +261,10 @@ def test_an_interval_that_is_none_is_refused() -> None:
     assert raised.value.parameter == "scrape_interval"
 
 
-def test_full_keeps_everything_and_minimal_filters_every_job() -> None:
+def test_full_keeps_everything_but_secrets_and_minimal_filters_every_job() -> None:
     for name in collection_profile.JOBS:
-        assert "metric_relabel_configs" not in job(name, profile="full")
+        (rule,) = job(name, profile="full")["metric_relabel_configs"]
+        assert (rule["action"], rule["regex"]) == ("drop", "kube_secret_.*")
         assert [rule["action"] for rule in job(name, profile="minimal")["metric_relabel_configs"]] == ["keep"]
 
 
@@ -233,16 +280,16 @@ def test_the_config_map_holds_the_configuration_that_is_mounted() -> None:
     assert yaml.safe_load(content) == agent.configuration(wanted())
 
 
-def pod_annotations(**changes: Any) -> dict[str, str]:
-    deployment = by_kind(agent.objects(wanted(**changes)), "Deployment")
-    result: dict[str, str] = deployment["spec"]["template"]["metadata"]["annotations"]
-    return result
+def test_a_change_of_the_configuration_is_read_by_the_pod_that_runs() -> None:
+    """Another pod would lose what this one has not sent."""
 
+    def deployment(**changes: Any) -> dict[str, Any]:
+        return by_kind(agent.objects(wanted(**changes)), "Deployment")
 
-def test_a_change_of_the_configuration_rolls_the_pod() -> None:
-    assert pod_annotations() == pod_annotations()
-    assert pod_annotations() != pod_annotations(scrape_interval="15s")
-    assert pod_annotations() != pod_annotations(profile="full")
+    assert deployment() == deployment(scrape_interval="15s", profile="full", remote_write_url=f"{URL}/other")
+    arguments = deployment()["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert "--enable-feature=auto-reload-config" in arguments
+    assert "--config.auto-reload-interval=1s" in arguments
 
 
 def test_two_agents_never_run_at_once() -> None:
@@ -255,7 +302,7 @@ def test_it_runs_in_agent_mode_with_its_log_in_a_bounded_volume() -> None:
     pod = by_kind(agent.objects(wanted()), "Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert "--agent" in container["args"]
-    (mount,) = [item for item in container["volumeMounts"] if not item["readOnly"]]
+    (mount,) = [item for item in container["volumeMounts"] if not item.get("readOnly")]
     assert f"--storage.agent.path={mount['mountPath']}" in container["args"]
     (volume,) = [item for item in pod["volumes"] if item["name"] == mount["name"]]
     assert volume["emptyDir"]["sizeLimit"]

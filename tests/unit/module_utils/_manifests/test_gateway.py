@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import BACKDATED
 from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.gateway import Settings
 
@@ -67,7 +68,7 @@ def test_the_door_asks_for_a_certificate_of_tenants_and_tls_1_3() -> None:
     assert bind[bind.index("ca-file") + 1] == "/etc/gateway/configuration/tenants.crt"
     assert setting("global", "ssl-default-bind-options", "ssl-min-ver") == "TLSv1.3"
     # A resumed session is not verified anew.
-    assert "no-tls-tickets" in sections()["global"][-3]
+    assert ["ssl-default-bind-options", "ssl-min-ver", "TLSv1.3", "no-tls-tickets"] in sections()["global"]
     assert setting("global", "tune.ssl.cachesize") == "0"
 
 
@@ -107,26 +108,14 @@ def test_the_tenant_is_set_after_everything_that_could_claim_one_is_gone() -> No
         assert not [line for line in lines[setting_it + 1 :] if line[1] == "set-header"]
 
 
-def test_the_tenant_is_the_common_name_if_that_is_a_dns_label() -> None:
-    lines = rules("frontend remote_write")
-    assert lines[0][1:] == ["set-var(txn.tenant)", "ssl_c_s_dn(cn)"]
-    refusal = lines[1]
-    assert refusal[2:4] == ["status", "403"]
-    label = re.compile(refusal[refusal.index("reg") + 1])
-    assert refusal[refusal.index("reg") - 3] == "{" or "unless" in refusal
-    for name in ("kaas-1", "a", "0", "a" * 63):
-        assert label.search(name)
-    for name in ("", "..", "A_b", "Kaas", "-a", "a-", "a.b", "a" * 64, "a b"):
-        assert not label.search(name)
-
-
 def test_refusals_come_before_the_body_is_waited_for() -> None:
     lines = rules("frontend remote_write")
     (wait,) = [number for number, line in enumerate(lines) if line[1] == "wait-for-body"]
     before = [line[3] for line in lines[:wait] if line[1:3] == ["return", "status"]]
-    assert before == ["403", "404", "411", "413"]
+    # Who it is before what it asks for: a stranger learns nothing.
+    assert before == ["503", "503", "403", "404", "503", "503", "429", "411", "413", "503", "503"]
     # How large the message is that the body holds is written in the body.
-    assert [line[3] for line in lines[wait:] if line[1:3] == ["return", "status"]] == ["413"]
+    assert [line[3] for line in lines[wait:] if line[1:3] == ["return", "status"]] == ["413", "400"]
 
 
 def test_a_whole_request_fits_into_the_buffer() -> None:
@@ -137,16 +126,14 @@ def test_a_whole_request_fits_into_the_buffer() -> None:
         assert f"gt {limit} }}" in configuration
 
 
-@pytest.mark.parametrize(("size", "units"), [(64 * 1024**2, 32), (2 * 1024**2, 1), (1, 1), (2**40, 127)])
-def test_the_limit_of_a_message_counts_2_mebibytes(size: int, units: int) -> None:
-    assert f"hex2i ge {units} }}" in gateway.haproxy_configuration(replace(SETTINGS, max_message_bytes=size))
-
-
 @pytest.mark.parametrize(("limit", "requests"), [("1Gi", 302), ("256Mi", 75), (None, 0)])
 def test_requests_that_are_held_fit_into_the_memory_limit(limit: str | None, requests: int) -> None:
     settings = replace(SETTINGS, resources={"limits": {"memory": limit}} if limit else {})
     configuration = gateway.haproxy_configuration(settings)
     assert re.findall(r"tune\.buffers\.limit (\d+)", configuration) == [str(requests)]
+    # Some are left for answers, probes and the look at the clients.
+    assert 0 < settings.requests < (requests or 10**6)
+    assert f"sc_conn_cur(1) gt {settings.requests} }}" in configuration
 
 
 def test_timeouts_are_those_that_are_given_and_the_defaults_otherwise() -> None:
@@ -164,12 +151,36 @@ def test_neither_bodies_nor_headers_are_logged() -> None:
     assert "capture" not in gateway.haproxy_configuration(SETTINGS)
 
 
-def test_health_does_not_depend_on_receive() -> None:
-    found = container()
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert found[probe]["httpGet"] == {"path": "/healthz", "port": "metrics", "scheme": "HTTP"}
-    assert ["monitor-uri", "/healthz"] in sections()["frontend observability"]
-    assert not [line for line in sections()["frontend observability"] if line[0] == "monitor"]
+def test_health_does_not_depend_on_receive_and_readiness_on_what_was_read() -> None:
+    probes = {name: container()[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startup": "/healthz",
+        "readiness": "/readyz",
+        "liveness": "/healthz",
+    }
+    assert {probe["port"] for probe in probes.values()} == {"metrics"}
+    assert ["monitor-uri", "/readyz"] in sections()["frontend observability"]
+
+
+def test_it_may_read_who_may_write_and_nothing_else() -> None:
+    found = objects()
+    (rule,) = found[("Role", SETTINGS.name)]["rules"]
+    assert rule == {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": ["remote-write-clients"],
+        "verbs": ["get"],
+    }
+    binding = found[("RoleBinding", SETTINGS.name)]
+    assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", SETTINGS.name)
+    assert [(subject["name"], subject["namespace"]) for subject in binding["subjects"]] == [
+        (pod()["spec"]["serviceAccountName"], SETTINGS.namespace)
+    ]
+    assert not [kind for kind, _name in found if kind.startswith("Cluster")]
+
+
+def test_what_may_be_too_new_to_be_known_is_longer_than_certificates_are_backdated() -> None:
+    assert BACKDATED.total_seconds() < gateway.NEW_SECONDS < BACKDATED.total_seconds() + 60
 
 
 def test_metrics_are_not_offered_where_the_door_is() -> None:
@@ -191,7 +202,8 @@ def test_ports_of_the_configuration_are_those_of_the_pod() -> None:
 def test_it_runs_as_the_image_does_and_without_privileges() -> None:
     spec = pod()["spec"]
     assert spec["securityContext"]["runAsUser"] == 99
-    assert spec["automountServiceAccountToken"] is False
+    # To look who may write
+    assert spec["automountServiceAccountToken"] is True
     assert container()["securityContext"]["readOnlyRootFilesystem"] is True
     assert container()["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
@@ -203,8 +215,8 @@ def test_what_the_configuration_names_is_mounted() -> None:
         "server": "/etc/gateway/server",
         "client": "/etc/gateway/client",
     }
-    content = {"configuration": {"haproxy.cfg", "tenants.crt", "internal.crt"}}
-    for path in re.findall(r"/etc/gateway/\S+", gateway.haproxy_configuration(SETTINGS)):
+    content = {"configuration": {"haproxy.cfg", "tenants.crt", "internal.crt", "clients.lua", "clients.map"}}
+    for path in re.findall(r"/etc/gateway/[^\s)]+", gateway.haproxy_configuration(SETTINGS)):
         folder, _ignored, name = path.rpartition("/")
         volume = next(name for name, mounted in mounts.items() if mounted == folder)
         assert name in content.get(volume, {"tls.crt", "tls.key", "ca.crt"})

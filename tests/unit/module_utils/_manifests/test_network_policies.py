@@ -147,7 +147,8 @@ STORAGE = End(address="203.0.113.5")
         ("web-gateway", 22, "TCP", False),
         ("alertmanager", 587, "TCP", True),
         ("blackbox-exporter", 8443, "TCP", True),
-        ("remote-write-gateway", 443, "TCP", False),
+        ("remote-write-gateway", 6443, "TCP", True),
+        ("remote-write-gateway", 7070, "TCP", False),
     ],
 )
 def test_with_egress_parts_reach_outside_what_they_need(part: str, port: int, protocol: str, through: bool) -> None:

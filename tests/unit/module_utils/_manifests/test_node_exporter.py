@@ -31,9 +31,8 @@ def test_it_runs_on_every_node_whatever_its_taints() -> None:
 def test_it_listens_beside_one_that_the_customer_may_have_and_on_one_address_only() -> None:
     assert pod_spec()["hostNetwork"] is True
     assert argument("web.listen-address") == "[$(HOST_IP)]:19100"
-    assert {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}} in pod_spec()["containers"][
-        0
-    ]["env"]
+    address = {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.hostIP"}}
+    assert {"name": "HOST_IP", "valueFrom": address} in pod_spec()["containers"][0]["env"]
     assert pod_spec()["containers"][0]["ports"][0]["containerPort"] == 19100
 
 
@@ -45,7 +44,7 @@ def test_the_host_is_mounted_read_only() -> None:
         "sys": "/sys",
         "root": "/",
     }
-    assert all(mount["readOnly"] for mount in mounts.values())
+    assert all(mount.get("readOnly") for mount in mounts.values())
     assert mounts["root"]["mountPropagation"] == "HostToContainer"
     for name, flag in (("proc", "path.procfs"), ("sys", "path.sysfs"), ("root", "path.rootfs")):
         assert argument(flag) == mounts[name]["mountPath"]

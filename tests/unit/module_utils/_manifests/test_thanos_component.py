@@ -96,7 +96,7 @@ def test_whatever_is_written_or_read_is_mounted(component: Component, settings: 
         path = argument.partition("=")[2]
         if path.startswith(("/etc/", "/var/")):
             (mount,) = [mount for base, mount in mounts.items() if path == base or path.startswith(f"{base}/")]
-            assert mount["readOnly"] is path.startswith("/etc/")
+            assert mount.get("readOnly", False) is path.startswith("/etc/")
     claims = {
         claim["metadata"]["name"]
         for item in thanos_component.objects(component, settings)

@@ -65,8 +65,8 @@ def test_without_tls_remote_write_is_plain() -> None:
 def test_each_pod_is_a_replica_by_its_own_name() -> None:
     assert arguments()["--label"] == 'receive_replica="$(POD_NAME)"'
     (workload,) = [item for item in thanos_component.objects(COMPONENT, SETTINGS) if item["kind"] == "StatefulSet"]
-    (variable,) = workload["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert variable == {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    variables = {item.pop("name"): item for item in workload["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert variables["POD_NAME"] == {"valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
 
 
 def test_blocks_stay_until_they_are_somewhere_else() -> None:

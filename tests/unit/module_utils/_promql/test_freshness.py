@@ -10,10 +10,13 @@ from typing import TypeVar
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
 from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import (
     ClusterSamples,
     JobSamples,
+    SharedWatch,
+    Watch,
     freshness,
     last_seen,
     missing_jobs,
@@ -46,8 +49,8 @@ class Thanos:
         self.expressions.append(expression)
         if expression == "time()":
             return self._answer("scalar", [NOW, str(NOW)])
-        wanted = re.search(r'cluster="(\w+)"', expression)
-        targets = [target for target in TARGETS if wanted is None or target[0] == wanted[1]]
+        wanted = re.search(r'cluster=~?"([\w|]+)"', expression)
+        targets = [target for target in TARGETS if wanted is None or target[0] in wanted[1].split("|")]
         values: dict[tuple[tuple[str, str], ...], float] = {}
         for cluster, job, at, up, series in targets:
             if "== 1" in expression and not up:
@@ -145,3 +148,43 @@ def test_clusters_that_are_silent_now_were_seen(api: QueryApi) -> None:
 )
 def test_missing_jobs(samples: dict[str, JobSamples], expected: dict[str, str]) -> None:
     assert missing_jobs(samples, ["kubelet"], since=950) == expected
+
+
+def test_several_clusters_are_asked_for_together_and_not_again_within_a_moment() -> None:
+    thanos, now = Thanos(), [0.0]
+    api = QueryApi(thanos, "observer")
+    watch = SharedWatch(api, ["alpha", "beta", "gamma"], lambda: now[0])
+    alone = Watch(api)
+    for name in ("alpha", "beta", "gamma"):
+        assert watch.newest(name) == alone.newest(name)
+        assert watch.samples(name) == alone.samples(name)
+        assert watch.time_and_newest(name) == alone.time_and_newest(name)
+    shared = [expression for expression in thanos.expressions if 'cluster=~"alpha|beta|gamma"' in expression]
+    # The newest, three of all jobs, and the newest at the start
+    assert len(shared) == 5
+
+    now[0] += 0.5
+    watch.newest("alpha")
+    watch.newest("beta")
+    assert len([expression for expression in thanos.expressions if "|" in expression]) == 6
+
+
+def test_of_very_many_clusters_all_are_asked_for() -> None:
+    thanos = Thanos()
+    watch = SharedWatch(QueryApi(thanos, "observer"), [f"kaas-{number}" for number in range(1000)] + ["alpha"])
+    assert watch.newest("alpha") == 990.0
+    assert thanos.expressions == ['max by (cluster) (timestamp(up{cluster!=""}))']
+
+
+def test_an_answer_that_does_not_come_is_told_to_all_who_wait_for_it() -> None:
+    class Broken(Thanos):
+        def service_get(self, *request: object, **more: object) -> bytes:
+            self.expressions.append("")
+            raise ApiError("observer", "get", "services/proxy", 503, "no endpoints")
+
+    thanos = Broken()
+    watch = SharedWatch(QueryApi(thanos, "observer"), ["alpha", "beta"], lambda: 0.0)
+    for name in ("alpha", "beta"):
+        with pytest.raises(QueryError):
+            watch.newest(name)
+    assert len(thanos.expressions) == 1

@@ -10,8 +10,9 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
-from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import NOT_DECLARED, register
 
 RECORD = ObjectKey(kaas_cluster.API_VERSION, kaas_cluster.KIND, "", "alpha")
 
@@ -36,7 +37,26 @@ def test_exactly_what_was_made_goes_in_the_right_order(registered: Any) -> None:
     assert registered.observer.phases == ["deleting"]
     assert order[0] == ("apply", "KaaSCluster", "alpha")
     assert order[-1] == ("delete", "KaaSCluster", "alpha")
+    assert former.find(registered.observer, "scs-observability", "alpha") is not None
     assert ("delete", "Namespace", "scs-observability") in order[1:-1]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_since_when_it_leaves_is_told_where_the_definition_knows_it(registered: Any, known: bool) -> None:
+    """It is that of an older release, if no cluster came on board since the update."""
+    registered.observer.objects[RECORD]["status"]["phaseSince"] = "2026-01-01T00:00:00Z"
+    statuses: list[dict[str, Any]] = []
+
+    def apply_status(manifest: dict[str, Any], **_options: Any) -> None:
+        if not known:
+            raise ApiError("https://observer:6443", "patch", "kaasclusters", 500, f"x: {NOT_DECLARED}")
+        statuses.append(manifest["status"])
+
+    registered.observer.apply_status = apply_status
+    deregister(registered.params(), False)
+    assert registered.observer.phases == ["deleting"]
+    assert [status["phaseSince"] > "2026-01-01" for status in statuses] == [True] * known
+    assert all("certificate" in status for status in statuses)
 
 
 def test_what_all_clusters_share_stays(registered: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,21 +14,66 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     ApiError,
+    ConflictError,
     InputError,
+    InputErrors,
+    NotReadyError,
     ObservabilityError,
+    ProofError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, issue
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    kaas_cluster,
+    node_exporter,
+    remote_write_clients,
+    workload,
+)
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
+from ansible_collections.scs.observability.plugins.module_utils._registration import identity, onboarding, record
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+from tests import pki
 
 RECORD = ObjectKey(kaas_cluster.API_VERSION, kaas_cluster.KIND, "", "alpha")
 SECRET = ObjectKey("v1", "Secret", "scs-observability", agent.IDENTITY_SECRET)
 
 
+# Of the cluster's name, and signed by nobody whom the observer knows
+STRANGER = pki.make("alpha", pki.authority("another"))
+
+
 def certificate(lab: Any) -> x509.Certificate:
     return x509.load_pem_x509_certificate((secret_text(lab.kaas.objects[SECRET], "tls.crt") or "").encode())
+
+
+def test_all_that_is_wrong_is_told_before_anything_is_touched(lab: Any) -> None:
+    params = lab.params(
+        name="..", kubeconfig="", observer_kubeconfig="nowhere", profile="maximal", wait_timeout=0, proof_timeout=-1
+    )
+    for check_mode in (True, False):
+        with pytest.raises(InputErrors) as raised:
+            register(params, check_mode)
+        parameters = [error.parameter for error in raised.value.errors]
+        assert parameters == [
+            "name",
+            "profile",
+            "wait_timeout",
+            "proof_timeout",
+            "observer_kubeconfig",
+            "kubeconfig",
+        ]
+    assert lab.observer.written == lab.kaas.written == []
+
+
+def test_what_the_clusters_tell_is_told_at_once_too(lab: Any) -> None:
+    register(lab.params(), False)
+    lab.forget()
+    with pytest.raises(InputErrors) as raised:
+        register(lab.params(namespace="elsewhere", phase="provisioning"), False)
+    assert [error.parameter for error in raised.value.errors] == ["namespace", "phase"]
+    assert lab.observer.written == lab.kaas.written == []
 
 
 def test_a_cluster_comes_on_board(lab: Any) -> None:
@@ -301,7 +347,7 @@ def test_a_replaced_agent_has_to_prove_itself(lab: Any) -> None:
 
     lab.thanos.answer = watch
     lab.forget()
-    register(lab.params(scrape_interval="15s"), False)
+    register(lab.params(images={"agent": "registry.example.org/prometheus:v3.17.0"}), False)
     assert asked_before[:2] == [True, False]  # once before anything is done, once more when the new one runs
 
 
@@ -355,6 +401,14 @@ def test_a_cluster_without_kube_system_cannot_be_told_apart(lab: Any) -> None:
         ({"kubeconfig": ""}, "kubeconfig"),
         ({"observer_kubeconfig": "nowhere"}, "observer_kubeconfig"),
         ({"phase": "maintenance"}, "phase"),
+        ({"profile": "maximal"}, "profile"),
+        ({"sla": "glod", "sla_classes": ["gold"]}, "sla"),
+        ({"labels": {"cluster": "beta"}}, "labels.cluster"),
+        ({"overrides": {"extra_series": {"kubelet": ["kube_secret_info"]}}}, "overrides.extra_series.kubelet[0]"),
+        ({"overrides": {"extra_jobs": [{"name": "agent", "targets": ["a:1"]}]}}, "overrides.extra_jobs[0].name"),
+        ({"client_certificate": "text"}, "client_key"),
+        ({"client_certificate": STRANGER.pem, "client_key": STRANGER.key_pem}, "client_certificate"),
+        ({"kubeconfig": "observer"}, "kubeconfig"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_touched(lab: Any, changes: dict[str, Any], parameter: str) -> None:
@@ -394,15 +448,6 @@ def test_what_is_ours_and_no_longer_wanted_goes(lab: Any) -> None:
     assert result["changes"] == ["delete v1 ConfigMap scs-observability/former"]
 
 
-def test_a_recorded_certificate_that_is_not_the_one_in_use_is_a_change(lab: Any) -> None:
-    result = register(lab.params(), False)
-    lab.observer.objects[RECORD]["status"]["certificate"]["fingerprint"] = "00" * 32
-    lab.forget()
-    repaired = register(lab.params(), False)
-    assert repaired["changes"] == ["update observability.scs.community/v1alpha1 KaaSCluster/status alpha"]
-    assert lab.observer.objects[RECORD]["status"]["certificate"] == result["certificate"]
-
-
 def test_a_namespace_of_somebody_else_is_used_and_not_claimed(lab: Any) -> None:
     lab.kaas.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "theirs"}})
     lab.forget()
@@ -411,7 +456,326 @@ def test_a_namespace_of_somebody_else_is_used_and_not_claimed(lab: Any) -> None:
     assert "labels" not in lab.kaas.objects[ObjectKey("v1", "Namespace", "", "theirs")]["metadata"]
 
 
-def test_our_own_namespace_admits_what_looks_at_the_host(lab: Any) -> None:
+def test_what_looks_at_the_host_has_a_namespace_of_its_own(lab: Any) -> None:
     register(lab.params(), False)
-    namespace = lab.kaas.objects[ObjectKey("v1", "Namespace", "", "scs-observability")]
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    levels = {
+        key.name: item["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        for key, item in lab.kaas.objects.items()
+        if key.kind == "Namespace" and "labels" in item["metadata"]
+    }
+    assert levels == {"scs-observability": "restricted", "scs-observability-nodes": "privileged"}
+    there = {key.name: key.namespace for key in lab.kaas.objects if key.kind in ("Deployment", "DaemonSet")}
+    assert {name for name, where in there.items() if where == "scs-observability-nodes"} == {node_exporter.NAME}
+
+
+def test_neither_namespace_of_somebody_else_is_touched(lab: Any) -> None:
+    for name in ("scs-observability", "scs-observability-nodes"):
+        lab.kaas.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    lab.forget()
+    register(lab.params(), False)
+    assert not [written for written in lab.kaas.written if written[1] == "Namespace"]
+
+
+# What holds for this cluster alone
+
+
+def collected(lab: Any) -> tuple[str, str]:
+    collection = lab.observer.objects[RECORD]["spec"]["collection"]
+    return collection["profile"], collection["scrapeInterval"]
+
+
+def test_overrides_survive_what_holds_for_all(lab: Any) -> None:
+    result = register(lab.params(overrides={"profile": "full", "resources": {"agent": {"limits": {"cpu": 2}}}}), False)
+    assert result["collection"]["profile"] == "full"
+    assert collected(lab) == ("full", "30s")
+    register(lab.params(profile="minimal", scrape_interval="15s"), False)
+    assert collected(lab) == ("full", "15s")
+    deployment = lab.kaas.objects[ObjectKey("apps/v1", "Deployment", "scs-observability", agent.NAME)]
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "2"}}
+    assert register(lab.params(scrape_interval="15s"), False)["changed"] is False
+
+    register(lab.params(scrape_interval="15s", overrides={}), False)
+    assert collected(lab) == ("minimal", "15s")
+    assert "overrides" not in lab.observer.objects[RECORD]["spec"]
+
+
+def test_labels_and_suspension_stay_until_they_are_taken_back(lab: Any) -> None:
+    register(lab.params(labels={"stage": "production"}), False)
+    lab.thanos.asked.clear()
+    result = register(lab.params(suspended=True), False)
+    assert (result["suspended"], result["seconds"], result["phase"]) == (True, None, "active")
+    # No sample can come, so none is waited for; that one is there all the same proves nothing.
+    assert lab.thanos.asked == []
+    assert register(lab.params(), False)["changed"] is False
+    spec = lab.observer.objects[RECORD]["spec"]
+    assert (spec["labels"], spec["suspended"]) == ({"stage": "production"}, True)
+
+    result = register(lab.params(suspended=False, labels={}), False)
+    assert result["seconds"] is not None
+    assert not {"labels", "suspended"} & set(lab.observer.objects[RECORD]["spec"])
+
+
+def test_a_new_one_that_is_suspended_is_not_proven(lab: Any) -> None:
+    assert register(lab.params(suspended=True), False)["phase"] == "provisioning"
+    assert register(lab.params(suspended=False), False)["phase"] == "active"
+
+
+# Certificates
+
+
+def status(lab: Any) -> dict[str, Any]:
+    found: dict[str, Any] = lab.observer.objects[RECORD]["status"]
+    return found
+
+
+CLIENTS = ObjectKey("v1", "ConfigMap", "scs-observability", remote_write_clients.NAME)
+
+
+@pytest.fixture
+def gateway(lab: Any) -> Any:
+    """Whom the gateway lets in, as its module makes it: nobody yet. Gives the part of the cluster alpha."""
+    lab.observer.apply(workload.namespace("scs-observability"))
+    lab.observer.apply(remote_write_clients.config_map("scs-observability", {}, []))
+    lab.forget()
+    return lambda: lab.observer.objects[CLIENTS]["data"].get("alpha")
+
+
+def test_a_renewal_lets_both_in_before_the_agent_gets_the_new_one(lab: Any, gateway: Any) -> None:
+    first = register(lab.params(), False)["certificate"]
+    assert "previousCertificate" not in status(lab)
+    assert gateway() == f"active {first['fingerprint']}"
+    order: list[Any] = []
+    lab.observer.written = lab.kaas.written = order
+    planned = register(lab.params(renew=True), True)
+    renewed = register(lab.params(renew=True), False)
+    assert renewed["certificate"] != first
+    assert renewed["previous_certificate"]["fingerprint"] == first["fingerprint"]
+    assert status(lab)["certificate"] == renewed["certificate"]
+    assert status(lab)["previousCertificate"] == renewed["previous_certificate"]
+    assert gateway() == f"active {renewed['certificate']['fingerprint']} {first['fingerprint']}"
+    # Nothing restarts: the pod is told to look. What comes last is the proof, unless it is that of the same second.
+    written = [(verb, kind) for verb, kind, _name in order]
+    assert written[:3] == [("apply_status", "KaaSCluster"), ("merge", "ConfigMap"), ("apply", "Secret")]
+    # The pod is annotated, so that its kubelet brings the Secret at once.
+    assert set(written[3:]) <= {("apply_status", "KaaSCluster"), ("apply", "Pod")}
+    assert planned["changes"] == renewed["changes"]
+    assert renewed["changes"] == [
+        f"update {kaas_cluster.API_VERSION} KaaSCluster/status alpha",
+        f"update v1 ConfigMap scs-observability/{remote_write_clients.NAME}",
+        f"update v1 Secret scs-observability/{agent.IDENTITY_SECRET}",
+    ]
+
+
+def test_for_a_certificate_that_is_given_the_gateway_has_to_know_it_first(
+    lab: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be old, and what is old and unknown is refused for good."""
+    register(lab.params(), False)
+    tenants = lab.observer.get("v1", "Secret", "scs-observability-authority-tenants", "scs-observability")
+    pair = KeyPair(secret_text(tenants, "tls.crt") or "", secret_text(tenants, "tls.key") or "")
+    given = issue(pair, "alpha", datetime.now(UTC), client=True, server=False)
+    order: list[Any] = []
+    lab.observer.written = lab.kaas.written = order
+    monkeypatch.setattr(onboarding.time, "sleep", order.append)
+    monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 5.0)
+    params = lab.params(client_certificate=given.certificate, client_key=given.key)
+    result = register(params, False)
+    assert certificate(lab).serial_number == x509.load_pem_x509_certificate(given.certificate.encode()).serial_number
+    assert order.index(("merge", "ConfigMap", CLIENTS.name)) < order.index(5.0)
+    assert order.index(5.0) < order.index(("apply", "Secret", agent.IDENTITY_SECRET))
+    assert given.key.splitlines()[1] not in str(result)
+
+    order.clear()
+    for again in (params, lab.params()):
+        assert register(again, False)["changed"] is False
+    assert 5.0 not in order
+
+
+@pytest.mark.parametrize("drift", [None, "active " + "00" * 32, "suspended"])
+def test_whom_the_gateway_lets_in_is_put_right_and_the_diff_shows_it(lab: Any, gateway: Any, drift: str | None) -> None:
+    register(lab.params(), False)
+    entry, data = gateway(), lab.observer.objects[CLIENTS]["data"]
+    data.pop("alpha")
+    if drift:
+        data["alpha"] = drift
+    for check_mode in (True, False):
+        result = register(lab.params(), check_mode)
+        assert result["changes"] == [f"update v1 ConfigMap scs-observability/{CLIENTS.name}"]
+        assert entry in result["diff"]["after"]
+        assert (drift or "") in result["diff"]["before"]
+    assert gateway() == entry
+
+
+def test_who_is_suspended_is_let_in_again_later(lab: Any, gateway: Any) -> None:
+    register(lab.params(), False)
+    entry = gateway()
+    register(lab.params(suspended=True), False)
+    assert gateway() == entry.replace("active", "suspended")
+    register(lab.params(suspended=False), False)
+    assert gateway() == entry
+
+
+def test_the_one_before_goes_with_a_run_an_hour_later(lab: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(lab.params(), False)
+    register(lab.params(renew=True), False)
+    for check_mode in (True, False):
+        assert register(lab.params(), check_mode)["changed"] is False
+    monkeypatch.setattr(identity, "OVERLAP", identity.OVERLAP * 0)
+    lab.forget()
+    result = register(lab.params(), False)
+    assert result["changes"] == [
+        f"update {kaas_cluster.API_VERSION} KaaSCluster/status alpha",
+        f"update v1 ConfigMap scs-observability/{CLIENTS.name}",
+    ]
+    assert gateway() == f"active {result['certificate']['fingerprint']}"
+    assert "previousCertificate" in result["diff"]["before"]
+    assert "previousCertificate" not in result["diff"]["after"]
+    assert "previousCertificate" not in status(lab)
+    assert lab.kaas.written == []
+    assert register(lab.params(), False)["changed"] is False
+
+
+def test_a_certificate_that_was_lost_is_made_anew_and_the_diff_shows_it(lab: Any) -> None:
+    first = register(lab.params(), False)["certificate"]
+    del lab.kaas.objects[SECRET]
+    repaired = register(lab.params(), False)
+    assert repaired["changes"] == [
+        f"create v1 Secret scs-observability/{agent.IDENTITY_SECRET}",
+        f"update {kaas_cluster.API_VERSION} KaaSCluster/status alpha",
+    ]
+    assert first["fingerprint"] in repaired["diff"]["before"]
+    assert repaired["certificate"]["fingerprint"] in repaired["diff"]["after"]
+
+
+def test_a_registration_that_lost_its_status_gets_it_again(lab: Any) -> None:
+    """As it is restored from a backup: nobody loses a sample."""
+    first = register(lab.params(), False)["certificate"]
+    lab.observer.objects[RECORD]["status"] = {}
+    assert register(lab.params(), False)["certificate"] == first
+    assert status(lab)["certificate"] == first
+
+
+def test_a_key_of_a_registration_that_was_removed_is_of_no_use(lab: Any) -> None:
+    first = register(lab.params(), False)["certificate"]
+    del lab.observer.objects[RECORD]
+    second = register(lab.params(), False)
+    assert second["certificate"] != first
+    assert second["previous_certificate"] == {}
+
+
+# What a registration tells of runs
+
+
+def test_since_when_it_is_in_its_phase(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(lab.params(proof=False), False)
+    provisioning = status(lab)["phaseSince"]
+    moments = iter(f"2030-01-01T00:00:{number:02}Z" for number in range(60))
+    monkeypatch.setattr(onboarding, "timestamp", lambda _moment: "2030-02-01T00:00:00Z")
+    monkeypatch.setattr(record, "timestamp", lambda _moment: next(moments))
+    register(lab.params(proof=False), False)
+    assert status(lab)["phaseSince"] == provisioning
+    register(lab.params(), False)
+    active = status(lab)["phaseSince"]
+    assert active.startswith("2030-01-01")
+    register(lab.params(), False)
+    assert status(lab)["phaseSince"] == active
+    register(lab.params(phase="maintenance"), False)
+    assert status(lab)["phaseSince"] > active
+
+
+def test_of_one_that_an_older_release_made_it_is_told_as_far_as_it_is_known(lab: Any) -> None:
+    register(lab.params(proof=False), False)
+    del status(lab)["phaseSince"]
+    register(lab.params(proof=False), False)
+    assert status(lab)["phaseSince"] == lab.observer.objects[RECORD]["metadata"]["creationTimestamp"]
+
+
+def test_a_run_that_fails_is_remembered_until_one_goes_well(lab: Any) -> None:
+    register(lab.params(), False)
+    proven = status(lab)["proof"]
+    lab.kaas.failure = 503
+    with pytest.raises(ApiError):
+        register(lab.params(), True)
+    assert "failure" not in status(lab)
+    with pytest.raises(ApiError):
+        register(lab.params(), False)
+    failure = status(lab)["failure"]
+    assert (failure["link"], "it does not work" in failure["message"]) == ("cluster", True)
+    assert status(lab)["proof"] == proven
+
+    lab.kaas.failure = "none"
+    assert register(lab.params(), False)["changed"] is False
+    assert "failure" not in status(lab)
+
+
+def test_a_proof_that_fails_says_which_link_is_broken(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: Any, _ready: Any) -> None:
+        raise ProofError("no sample of 'alpha'", details={"link": "tls"})
+
+    with monkeypatch.context() as context:
+        context.setattr(onboarding.proof.Proof, "establish", fail)
+        with pytest.raises(ProofError):
+            register(lab.params(), False)
+    assert status(lab)["failure"] == {
+        "time": status(lab)["failure"]["time"],
+        "link": "tls",
+        "message": "no sample of 'alpha'",
+    }
+    assert lab.observer.objects[RECORD]["spec"]["phase"] == "provisioning"
+    register(lab.params(), False)
+    assert "failure" not in status(lab)
+
+
+@pytest.mark.parametrize(
+    ("error", "link"),
+    [
+        (ProofError("no sample", details={"link": "clock"}), "clock"),
+        (ProofError("no sample"), "unknown"),
+        (QueryError("no answer"), "query"),
+        (NotReadyError("no image"), "agent"),
+        (ApiError("https://kaas:6443", "get", "nodes", None, "no route", parameter="kubeconfig"), "cluster"),
+        (ConflictError([]), "unknown"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_failed_is_told_by_a_word(lab: Any, error: ObservabilityError, link: str) -> None:
+    register(lab.params(), False)
+    onboarding.remember_failure(lab.observer, "alpha", "scs-observability", error)
+    assert status(lab)["failure"]["link"] == link
+
+
+def test_of_another_observers_registration_nothing_is_told(lab: Any) -> None:
+    register(lab.params(), False)
+    onboarding.remember_failure(lab.observer, "alpha", "another", ProofError("no sample"))
+    onboarding.remember_failure(lab.observer, "beta", "scs-observability", ProofError("no sample"))
+    assert "failure" not in status(lab)
+
+
+def test_what_is_refused_is_no_failure_of_the_cluster(lab: Any) -> None:
+    register(lab.params(), False)
+    with pytest.raises(InputError):
+        register(lab.params(phase="provisioning"), False)
+    assert "failure" not in status(lab)
+
+
+def test_a_failure_that_cannot_be_remembered_hides_nothing(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(lab.params(), False)
+
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise ApiError("https://observer:6443", "patch", "kaasclusters", 403, "forbidden")
+
+    monkeypatch.setattr(lab.observer, "apply_status", refuse)
+    lab.kaas.failure = None
+    with pytest.raises(ApiError, match="it does not work"):
+        register(lab.params(), False)
+
+
+def test_a_registration_that_somebody_changed_is_put_right_and_the_diff_shows_it(lab: Any) -> None:
+    register(lab.params(customer="Example Shop"), False)
+    spec = lab.observer.objects[RECORD]["spec"]
+    spec["customer"], spec["collection"]["jobs"] = "Somebody", ["agent"]
+    result = register(lab.params(customer="Example Shop"), False)
+    assert result["changes"] == [f"update {kaas_cluster.API_VERSION} KaaSCluster alpha"]
+    assert "Somebody" in result["diff"]["before"]
+    assert "Example Shop" in result["diff"]["after"]
+    assert register(lab.params(), False)["changed"] is False

@@ -25,6 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.ov
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
+    Failure,
     Proof,
     Registration,
 )
@@ -73,11 +74,17 @@ def row(item: Registration, arriving: ClusterSamples | None, seen: Mapping[str, 
         ({}, None, "silent", False),
         ({}, samples(kubelet=(10, None), coredns=(12, None)), "down", False),
         ({}, samples(kubelet=(10, 200), coredns=(12, None)), "down", False),
+        # The agent sees itself also when nothing else answers.
+        ({}, samples(agent=10, kubelet=(10, None), coredns=(12, None)), "down", False),
+        ({}, samples(agent=10, kubelet=(10, 200)), "down", False),
         ({"scrape_interval": "2m"}, samples(kubelet=200, coredns=200), "ok", True),
         ({"scrape_interval": "2m"}, samples(kubelet=361, coredns=361), "silent", False),
         ({"phase": "provisioning"}, None, "provisioning", True),
         ({"phase": "maintenance"}, samples(kubelet=300), "maintenance", True),
         ({"phase": "deleting"}, None, "deleting", True),
+        ({"suspended": True}, None, "suspended", True),
+        ({"suspended": True}, samples(kubelet=(10, None)), "suspended", True),
+        ({"suspended": True, "phase": "maintenance"}, None, "maintenance", True),
     ],
 )
 def test_health(changes: dict[str, Any], arriving: ClusterSamples | None, state: str, healthy: bool) -> None:
@@ -94,6 +101,30 @@ def test_the_reason_names_missing_jobs() -> None:
     result = row(registration(), samples(kubelet=(10, None), coredns=5))
     assert result["missing_jobs"] == [{"job": "kubelet", "reason": "target down"}]
     assert "kubelet (target down)" in result["reason"]
+
+
+def test_what_runs_have_left_is_in_the_row() -> None:
+    failure = Failure("2026-02-02T10:00:00Z", "tls", "the gateway is not trusted")
+    told = row(
+        registration(
+            labels={"stage": "production"},
+            suspended=True,
+            control_plane="kubeadm",
+            phase_since="2026-02-01T10:00:21Z",
+            failure=failure,
+        ),
+        None,
+    )
+    assert {name: told[name] for name in ("labels", "suspended", "control_plane", "phase_since", "profile")} == {
+        "labels": {"stage": "production"},
+        "suspended": True,
+        "control_plane": "kubeadm",
+        "phase_since": "2026-02-01T10:00:21Z",
+        "profile": "minimal",
+    }
+    assert told["last_failure"] == vars(failure)
+    silent = row(registration(), None)
+    assert (silent["control_plane"], silent["phase_since"], silent["last_failure"]) == (None, None, None)
 
 
 def test_a_cluster_that_went_silent_shows_when_it_was_seen_last() -> None:

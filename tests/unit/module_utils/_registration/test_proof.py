@@ -18,11 +18,11 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.client i
     QueryError,
     Sample,
 )
+from ansible_collections.scs.observability.plugins.module_utils._promql.freshness import Watch
 from ansible_collections.scs.observability.plugins.module_utils._registration.proof import (
     Proof,
     Start,
     observe_start,
-    remote_write_errors,
 )
 
 EPOCH = 1_000_000.0
@@ -34,6 +34,8 @@ class World:
     ``targets`` maps a job to (first time it is scraped, whether it is up); it is scraped every 30 s from then on, and
     a sample can be read 5 s later.
     """
+
+    namespace = "scs-observability"
 
     def __init__(self, targets: Mapping[str, tuple[float, bool]], *, skew: float = 0.0) -> None:
         self.now = 0.0
@@ -59,6 +61,8 @@ class World:
         moment = EPOCH + self.now
         if expression == "time()":
             return Answer((Sample({}, moment, moment),))
+        if "offset -" in expression:
+            return Answer(())
         wanted = [job for job in self.targets if self._last(job) is not None]
         if "== 1" in expression:
             wanted = [job for job in wanted if self.targets[job][1]]
@@ -76,8 +80,9 @@ class World:
 
 
 class Kaas:
-    def __init__(self, log: str | ApiError = "") -> None:
+    def __init__(self, log: str | ApiError = "", metrics: bytes | ApiError = b"") -> None:
         self.log = log
+        self.metrics = metrics
 
     def list(
         self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
@@ -90,12 +95,19 @@ class Kaas:
             raise self.log
         return self.log
 
+    def pod_get(self, namespace: str, pod: str, port: int, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        assert (pod, port, path) == ("agent-0", 9090, "/metrics")
+        if isinstance(self.metrics, ApiError):
+            raise self.metrics
+        return self.metrics
+
 
 def proof(world: World, **changes: Any) -> Proof:
     api: Any = world
     return Proof(
         **{
             "api": api,
+            "watch": Watch(api),
             "kaas": Kaas(),
             "wanted": Agent("alpha", "scs-observability", "https://observer/api/v1/receive"),
             "jobs": tuple(world.targets),
@@ -141,7 +153,7 @@ def test_samples_from_before_the_start_prove_nothing() -> None:
     """The agent sent until just now, and its clock is ahead: an old sample looks newer than the start."""
     world = World({"agent": (-20.0, True)}, skew=15.0)
     api: Any = world
-    start = observe_start(api, "alpha")
+    start = observe_start(Watch(api), "alpha")
     assert start.newest is not None
     assert start.newest < start.floor + 0.1
     evidence = proof(world, start=start).establish([at_once, at_once])
@@ -266,14 +278,15 @@ def test_a_query_path_that_comes_back_is_forgiven() -> None:
 def test_queries_that_break_after_the_first_sample_are_an_error_in_the_end() -> None:
     world = World({"agent": (3.0, True), "kubelet": (40.0, True)})
     world.broken = lambda now: now > 12
-    with pytest.raises(QueryError):
+    with pytest.raises(ProofError) as raised:
         proof(world).establish([at_once, at_once])
+    assert raised.value.link == "query"
 
 
 def test_a_log_that_cannot_be_read_does_not_hide_the_failure() -> None:
     forbidden = ApiError("https://kaas:6443", "get", "pods/log", 403, "forbidden")
     error = failed(World({"agent": (500.0, True)}), kaas=Kaas(forbidden))
-    assert "its log cannot be read" in str(error)
+    assert "its agent cannot be looked at" in str(error)
 
 
 def test_an_agent_without_complaint_is_said_to_have_none() -> None:
@@ -281,26 +294,56 @@ def test_an_agent_without_complaint_is_said_to_have_none() -> None:
     assert "reports no error of remote write" in str(error)
 
 
-def test_errors_of_remote_write_are_shown_once_the_last_ones_last() -> None:
-    lines = [
-        "time=1 level=INFO component=remote remote_name=observer msg=started",
-        "time=2 level=ERROR component=scrape msg=target",
-        *(f"time={moment} level=WARN component=remote err=a" for moment in range(3, 20)),
-        *(f"time=20 level=ERROR component=remote err=b{number}" for number in range(6)),
-        "time=30 level=WARN component=remote err=a",
-    ]
-    assert remote_write_errors("\n".join(lines)) == [
-        "level=ERROR component=remote err=b2",
-        "level=ERROR component=remote err=b3",
-        "level=ERROR component=remote err=b4",
-        "level=ERROR component=remote err=b5",
-        "level=WARN component=remote err=a",
-    ]
+class Observer:
+    """Its gateway is there, the rest of it not."""
+
+    def list(
+        self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> list[dict[str, Any]]:
+        if kind != "Deployment":
+            return []
+        labels = {"app.kubernetes.io/component": "remote-write-gateway"}
+        status = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+        return [{"kind": kind, "metadata": {"labels": labels}, "spec": {"replicas": 1}, "status": status}]
+
+
+def test_the_agent_and_the_observer_are_looked_at() -> None:
+    log = (
+        'time=1 level=WARN component=remote url=https://other/api/v1/receive err="no such host"\n'
+        'time=2 level=WARN component=remote url=https://observer/api/v1/receive err="HTTP status 503 No server"'
+    )
+    error = failed(World({"agent": (500.0, True)}), kaas=Kaas(log), observer=Observer())
+    assert error.link == error.result()["link"] == "receive"
+    assert "it is not deployed" in str(error)
+    assert "no such host" not in str(error)
+
+
+def test_what_the_agent_counts_tells_on() -> None:
+    at = 'remote_name="observer",url="https://observer/api/v1/receive"'
+    metrics = (
+        f"prometheus_remote_storage_samples_total{{{at}}} 100\n"
+        f"prometheus_remote_storage_samples_retried_total{{{at}}} 40\n"
+        f"prometheus_remote_storage_queue_highest_timestamp_seconds{{{at}}} %s\n"
+    )
+    world = World({"agent": (500.0, True)})
+    error = failed(world, kaas=Kaas(metrics=(metrics % (EPOCH + 50)).encode()))
+    assert error.link == "query"
+    assert "60 samples of the agent were taken" in str(error)
+    ahead = (metrics % (EPOCH + 400)).encode()
+    error = failed(World({"agent": (500.0, True)}), kaas=Kaas(metrics=ahead))
+    assert error.link == "clock"
+
+
+def test_the_log_is_read_where_the_metrics_cannot_be() -> None:
+    forbidden = ApiError("https://kaas:6443", "get", "pods/proxy", 403, "forbidden")
+    log = 'time=1 level=WARN component=remote err="dial tcp 192.0.2.1:443: connect: no route to host"'
+    assert failed(World({"agent": (500.0, True)}), kaas=Kaas(log, forbidden)).link == "tcp"
 
 
 def test_the_start_needs_the_query_path() -> None:
     world = World({})
     world.broken = lambda _now: True
     api: QueryApi = world  # type: ignore[assignment]
-    with pytest.raises(QueryError):
-        observe_start(api, "alpha")
+    with pytest.raises(QueryError) as raised:
+        observe_start(Watch(api), "alpha")
+    assert raised.value.result()["link"] == "query"

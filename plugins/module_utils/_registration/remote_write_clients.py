@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters are let in by the gateway, and no longer, while it runs.
+
+Only what differs is written, key by key. Where the gateway's ConfigMap is not there (yet), nothing is: the gateway
+comes with one that holds all registrations, and looks at them once more when it has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, remote_write_clients
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
+
+NAME = remote_write_clients.NAME
+
+
+def admission(observer: KubernetesClient, namespace: str, registration: Registration) -> Plan:
+    """What has to change for a cluster to be let in, or suspended, as its registration says. Raises ApiError."""
+    live = _live(observer, namespace)
+    text = remote_write_clients.entry(registration)
+    if live is None or text is None or live.get(registration.name) == text:
+        return Plan()
+    return _plan(namespace, live, {registration.name: text})
+
+
+def revocation(observer: KubernetesClient, namespace: str, name: str) -> Plan:
+    """What has to change for a cluster to be let in no longer. Raises ApiError."""
+    live = _live(observer, namespace)
+    return _plan(namespace, live, {name: None}) if live and name in live else Plan()
+
+
+def drift(observer: KubernetesClient, namespace: str) -> Plan:
+    """What has to change for all clusters to be let in as they are registered. Raises ApiError."""
+    # In this order: who is registered meanwhile is in the second list if in the first.
+    live = _live(observer, namespace)
+    if live is None:
+        return Plan()
+    return _plan(namespace, live, remote_write_clients.drift(live, registered(observer, namespace)))
+
+
+def registered(observer: KubernetesClient, namespace: str) -> list[Registration]:
+    """The registrations of an observer. Raises ApiError."""
+    every = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
+    return [registration for registration in every if registration.observer in ("", namespace)]
+
+
+def carry_out(observer: KubernetesClient, plan: Plan) -> None:
+    """Write what a plan of this module says. Raises ApiError."""
+    for change in plan.changes:
+        observer.merge(change.manifest or {})
+
+
+def admit(observer: KubernetesClient, namespace: str, registration: Registration) -> None:
+    """Let a cluster in, or suspend it, as its registration says. Raises ApiError."""
+    carry_out(observer, admission(observer, namespace, registration))
+
+
+def revoke(observer: KubernetesClient, namespace: str, name: str) -> None:
+    """Let a cluster in no longer. Raises ApiError."""
+    carry_out(observer, revocation(observer, namespace, name))
+
+
+def _live(observer: KubernetesClient, namespace: str) -> dict[str, str] | None:
+    live = observer.get("v1", "ConfigMap", NAME, namespace)
+    return None if live is None else dict(live.get("data") or {})
+
+
+def _plan(namespace: str, live: Mapping[str, str], changes: Mapping[str, str | None]) -> Plan:
+    if not changes:
+        return Plan()
+    return Plan(
+        (
+            Change(
+                action="update",
+                api_version="v1",
+                kind="ConfigMap",
+                name=NAME,
+                namespace=namespace,
+                before={"data": {name: live[name] for name in changes if name in live}},
+                after={"data": {name: text for name, text in changes.items() if text is not None}},
+                manifest={
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": {"name": NAME, "namespace": namespace},
+                    "data": dict(changes),
+                },
+            ),
+        )
+    )

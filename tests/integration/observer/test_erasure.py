@@ -1,0 +1,374 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One of three clusters is erased: from receive, from the bucket, from what can be read; the others keep every byte.
+
+The tests build on one another.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
+from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    kaas_cluster,
+    thanos_compact,
+    thanos_component,
+    thanos_receive,
+)
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
+from ansible_collections.scs.observability.plugins.module_utils._objstore import blocks
+from ansible_collections.scs.observability.plugins.module_utils._objstore.blocks import Survey
+from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
+from ansible_collections.scs.observability.plugins.module_utils._registration import erasure, former
+from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
+from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
+from tests.integration.observer.conftest import Site
+from tests.integration.processes import binary, free_port
+from tests.integration.thanos.conftest import NAMESPACE, write
+from tests.integration.thanos.pods import wait_for
+
+GOES, STAYS = "shop-prod", ("shop-test", "shop-prod-2")
+UID, OTHER_UID = "1d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e", "2d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
+RECEIVE = ("apps/v1", "StatefulSet", "thanos-receive")
+
+
+@dataclass
+class Kubelet:
+    """Restarts receive as the StatefulSet says, init containers first, and counts its pod as ready."""
+
+    site: Site
+    scripts: list[list[str]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        seen = self.site.workload("thanos-receive")["metadata"]["generation"]
+        while not self._done.wait(0.1):
+            live = self.site.workload("thanos-receive")
+            if live["metadata"]["generation"] != seen:
+                seen = live["metadata"]["generation"]
+                self._restart(live["spec"]["template"]["spec"])
+                self.site.count("thanos-receive", 1)
+
+    def _restart(self, spec: dict[str, Any]) -> None:
+        receive = self.site.running.receive
+        receive.stop()
+        for container in spec.get("initContainers") or []:
+            data = str(receive.folder / "data")
+            command = [part.replace(thanos_receive.DATA_PATH, data) for part in container["command"]]
+            self.scripts.append(container["command"])
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            if done.returncode:
+                self.failures.append(done.stderr)
+        receive.start()
+
+    def stop(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def stored(site: Site) -> Iterator[Site]:
+    """Three clusters with blocks in the bucket, and samples in receive's memory beside them."""
+    running = site.running
+    files = {name: (running.receive.folder / "objstore" / name).read_text() for name in ("objstore.yml", "ca.crt")}
+    for component in ("receive", "store"):
+        # The site was deployed with a bucket that is none.
+        metadata = {"name": f"thanos-{component}-objstore", "namespace": NAMESPACE}
+        site.admin.merge({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": files})
+    everybody = (GOES, *STAYS)
+    agents = {name: running.agent(name) for name in everybody}
+    for name in everybody:
+        for job in ("agent", "kubelet"):
+            assert write(agents[name], "up", job=job).status == 200
+    running.receive.stop()
+    running.receive.start()
+    for name in everybody:
+        wait_for(lambda name=name: write(agents[name], "later").status == 200, 30, f"{name} can write again")
+        running.wait_for_series(f'later{{cluster="{name}"}}')
+    wait_for(lambda: {*everybody} <= served(site), 30, "the store gateway serves blocks of all three")
+    kubelet = Kubelet(site)
+    yield site
+    kubelet.stop()
+    # Other sites are deployed to the same API server.
+    for component in ("receive", "store"):
+        site.admin.delete("v1", "Secret", f"thanos-{component}-objstore", NAMESPACE)
+    site.admin.delete("apps/v1", "StatefulSet", "thanos-compact", NAMESPACE)
+    assert not kubelet.failures
+
+
+def served(site: Site) -> set[str]:
+    """The clusters that the store gateway has blocks of, as query sees them."""
+    answer = json.loads(site.admin.service_get(NAMESPACE, "thanos-query", "http", "/api/v1/stores"))
+    return {labels.get("cluster", "") for store in answer["data"].get("store", []) for labels in store["labelSets"]}
+
+
+def objects(site: Site) -> dict[str, str]:
+    listed = site.running.s3.witness.list_objects_v2(Bucket=site.running.bucket)["Contents"]
+    return {item["Key"]: item["ETag"] for item in listed}
+
+
+def described(site: Site) -> dict[str, str]:
+    """The cluster of each block."""
+    s3, found = site.running.s3.witness, {}
+    for key in objects(site):
+        if key.endswith("/meta.json"):
+            meta = json.load(s3.get_object(Bucket=site.running.bucket, Key=key)["Body"])
+            found[meta["ulid"]] = meta["thanos"]["labels"].get("cluster", "")
+    return found
+
+
+def erase(site: Site, *, check: bool = False, **changes: Any) -> dict[str, Any]:
+    params = {
+        "name": GOES,
+        "state": "absent",
+        "erase": True,
+        "observer_kubeconfig": str(site.api_server.kubeconfig()),
+        "observer_namespace": NAMESPACE,
+        "wait_timeout": 60,
+        **changes,
+    }
+    return deregister(params, check)
+
+
+def names(site: Site, cluster: str) -> set[str]:
+    return {item["__name__"] for item in series(site.admin, NAMESPACE, selector_of({"cluster": cluster}))}
+
+
+def remember(site: Site) -> None:
+    former.remember(site.admin, NAMESPACE, GOES, Former(UID, "Example Shop", "2026-02-01T10:00:00Z"))
+
+
+def test_the_name_is_not_given_to_another_customer_while_there_are_data(stored: Site) -> None:
+    remember(stored)
+    taking = {"cluster_uid": OTHER_UID}
+    with pytest.raises(InputError, match="metrics are still there") as raised:
+        former.refuse(stored.admin, NAMESPACE, GOES, customer="Other Shop", **taking)
+    assert raised.value.parameter == "name"
+    assert raised.value.details["former_customer"] == "Example Shop"
+    former.refuse(stored.admin, NAMESPACE, GOES, customer="Example Shop", **taking)
+    former.refuse(stored.admin, NAMESPACE, "another-name", customer="Other Shop", **taking)
+
+
+def test_what_is_not_in_a_block_yet_is_told_by_its_owner(stored: Site) -> None:
+    left = erasure.left_of(stored.admin, NAMESPACE, {"cluster": GOES}, Survey())
+    assert left == [{"block": "", "owner": "receive", "expires": ""}]
+
+
+def test_check_mode_tells_what_would_go(stored: Site) -> None:
+    before, writing = objects(stored), names(stored, GOES)
+    planned = erase(stored, check=True)
+    assert planned["changed"]
+    assert planned["erasure"]["state"] == "pending"
+    assert planned["erasure"]["blocks_removed"] == sum(cluster == GOES for cluster in described(stored).values()) > 0
+    assert f"delete TSDB {NAMESPACE}/thanos-receive/{GOES}" in planned["changes"]
+    # Others' blocks may have come meanwhile.
+    assert before.items() <= objects(stored).items()
+    assert names(stored, GOES) == writing
+
+
+def test_without_waiting_nothing_is_deleted_that_is_still_served(stored: Site) -> None:
+    """A query that meets half a block fails, and with it those about everybody else."""
+    mine = {ulid for ulid, cluster in described(stored).items() if cluster == GOES}
+    with pytest.MonkeyPatch.context() as patched:
+        # Receive is for the next test.
+        patched.setattr(erasure, "holds", lambda *_anything: False)
+        result = erase(stored, wait=False)
+    assert result["erasure"]["state"] == "pending"
+    assert any("marked" in reason for reason in result["erasure"]["reasons"])
+    assert mine <= set(described(stored))
+    marks = [f"{ulid}/{blocks.MARK}" for ulid in mine]
+    assert set(marks) <= set(objects(stored))
+    content = stored.running.s3.witness.get_object(Bucket=stored.running.bucket, Key=marks[0])["Body"].read()
+    since, whose = blocks.read_mark(content)
+    assert whose == GOES
+    assert since < time.time() - 24 * 3600
+
+
+def test_what_one_cluster_had_is_gone_and_the_others_keep_every_byte(stored: Site) -> None:
+    theirs = {ulid for ulid, cluster in described(stored).items() if cluster != GOES}
+    before = {key: etag for key, etag in objects(stored).items() if key.partition("/")[0] in theirs}
+    seen = {name: names(stored, name) for name in STAYS}
+
+    result = erase(stored)
+
+    assert result["erasure"]["state"] == "done", result["erasure"]
+    assert result["erasure"]["receive"] == "removed"
+    assert result["erasure"]["blocks_removed"] > 0
+    assert result["erasure"]["left"] == []
+    assert not names(stored, GOES)
+    assert GOES not in described(stored).values()
+    assert not (stored.running.receive.folder / "data" / GOES).exists()
+    assert before.items() <= objects(stored).items()
+    for name in STAYS:
+        assert names(stored, name) == seen[name]
+        assert (stored.running.receive.folder / "data" / name).is_dir()
+    # Everything that is there belongs to a block: nothing half is left.
+    assert {key.partition("/")[0] for key in objects(stored) if "/" in key} == set(described(stored))
+
+
+def test_the_init_container_is_there_for_the_removal_alone(stored: Site) -> None:
+    live = stored.admin.get(*RECEIVE, NAMESPACE)
+    assert not live["spec"]["template"]["spec"].get("initContainers")
+
+
+def test_again_there_is_nothing_to_do(stored: Site) -> None:
+    for check in (True, False):
+        again = erase(stored, check=check)
+        assert (again["changed"], again["changes"]) == (False, [])
+        assert again["erasure"] == {
+            "state": "done",
+            "blocks_removed": 0,
+            "receive": "absent",
+            "left": [],
+            "reasons": [],
+        }
+
+
+def test_then_the_name_is_free(stored: Site) -> None:
+    assert former.find(stored.admin, NAMESPACE, GOES) is None
+    remember(stored)
+    # Also when nobody erased it: what was there has expired.
+    former.refuse(stored.admin, NAMESPACE, GOES, cluster_uid=OTHER_UID, customer="")
+
+
+def test_what_an_interruption_left_of_a_block_is_found_by_its_mark(stored: Site) -> None:
+    s3, bucket = stored.running.s3.witness, stored.running.bucket
+    half = "01HZZZZZZZZZZZZZZZZZZZZZZX"
+    s3.put_object(Bucket=bucket, Key=f"{half}/chunks/000001", Body=b"chunks")
+    s3.put_object(Bucket=bucket, Key=f"{half}/{blocks.MARK}", Body=blocks.mark(half, GOES, 0.0))
+    result = erase(stored)
+    assert result["erasure"]["state"] == "done", result["erasure"]
+    assert result["erasure"]["blocks_removed"] == 1
+    assert not [key for key in objects(stored) if key.startswith(half)]
+
+
+def test_what_the_observer_recorded_is_listed_with_its_end(stored: Site, tmp_path: Path) -> None:
+    """Its blocks hold everybody's series, and stay. One that has nothing of the cluster is not in the list."""
+    running, now = stored.running, time.time() // 7200 * 7200
+    compactor = Settings("thanos-compact", NAMESPACE, objstore=True, retention_raw="30d", delete_delay="12h")
+    [workload] = [
+        item for item in thanos_component.objects(thanos_compact.COMPONENT, compactor) if item["kind"] == "StatefulSet"
+    ]
+    stored.admin.apply(workload)
+    remember(stored)
+    # Not all of two hours, so that each is one block.
+    recorded = record(stored, tmp_path / "prometheus", now - 6600, GOES, prometheus_replica="prometheus-observer-0")
+    record(stored, tmp_path / "before", now - 14000, STAYS[0], prometheus_replica="prometheus-observer-0")
+    ruled = record(stored, tmp_path / "rule", now - 6600, GOES, ruler_replica="thanos-rule-0")
+    # Query knows only after some seconds which time a store has.
+    looked_for = partial(
+        series, stored.admin, NAMESPACE, selector_of({"cluster": GOES}), start=now - 6660, end=now - 6540
+    )
+    wait_for(lambda: len(looked_for()) == 2, 30, "both blocks are served")
+
+    result = erase(stored)
+
+    assert not result["changed"]
+    assert (result["erasure"]["state"], result["erasure"]["reasons"]) == ("pending", [])
+    left = {item["block"]: (item["owner"], item["expires"]) for item in result["erasure"]["left"]}
+    assert {block: owner for block, (owner, _expires) in left.items()} == {recorded: "prometheus", ruled: "rule"}
+    for block, (_owner, expires) in left.items():
+        meta = json.load(running.s3.witness.get_object(Bucket=running.bucket, Key=f"{block}/meta.json")["Body"])
+        end = datetime.fromtimestamp(meta["maxTime"] / 1000, UTC) + timedelta(days=30, hours=12)
+        assert expires == end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Its name is not free as long as something is there to be seen.
+    assert former.find(stored.admin, NAMESPACE, GOES) is not None
+
+
+def record(stored: Site, folder: Path, moment: float, cluster: str, **labels: str) -> str:
+    """Have a block in the bucket as the observer itself writes them, and return its ULID."""
+    folder.mkdir()
+    (folder / "samples").write_text(f'kaas_cluster_info{{cluster="{cluster}"}} 1 {moment}\n# EOF\n')
+    made = [
+        binary("promtool"),
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        str(folder / "samples"),
+        str(folder / "tsdb"),
+    ]
+    subprocess.run(made, check=True, capture_output=True)
+    external = [f'--label={name}="{value}"' for name, value in {"observer": "one", **labels}.items()]
+    objstore = stored.running.receive.folder / "objstore" / "objstore.yml"
+    command = ["tools", "bucket", "upload-blocks", f"--path={folder / 'tsdb'}", f"--objstore.config-file={objstore}"]
+    subprocess.run([binary("thanos"), *command, *external], check=True, capture_output=True)
+    [block] = [path.name for path in (folder / "tsdb").iterdir() if (path / "meta.json").is_file()]
+    return block
+
+
+def test_it_is_not_done_while_query_cannot_tell(stored: Site) -> None:
+    stored.running.query.stop()
+    try:
+        result = erase(stored)
+        assert result["erasure"]["state"] == "pending"
+        assert "cannot be seen" in result["erasure"]["reasons"][0]
+        remember(stored)
+        with pytest.raises(InputError, match="cannot be seen"):
+            former.refuse(stored.admin, NAMESPACE, GOES, cluster_uid=OTHER_UID, customer="")
+    finally:
+        stored.running.query.start()
+
+
+def test_no_key_of_the_bucket_is_told(stored: Site) -> None:
+    secret = stored.admin.get("v1", "Secret", "thanos-receive-objstore", NAMESPACE)
+    told = str(erase(stored))
+    assert stored.running.s3.owner.secret_key in str(secret_text(secret, "objstore.yml"))
+    assert stored.running.s3.owner.secret_key not in told
+
+
+def test_a_cluster_that_is_registered_is_taken_off_board_first(stored: Site) -> None:
+    registration = Registration(GOES, UID, "active", observer=NAMESPACE, customer="Example Shop")
+    stored.admin.apply(registration.manifest())
+    with pytest.raises(InputError) as raised:
+        erase(stored)
+    assert raised.value.parameter == "kubeconfig"
+    stored.admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, GOES)
+
+
+def test_a_cluster_that_is_gone_leaves_and_is_erased_in_one_run(stored: Site) -> None:
+    name = STAYS[1]
+    stored.admin.apply(Registration(name, UID, "active", observer=NAMESPACE, customer="Example Shop").manifest())
+    gone = str(stored.api_server.kubeconfig(server=f"https://127.0.0.1:{free_port()}"))
+    planned = erase(stored, name=name, kubeconfig=gone, force=True, check=True)
+    assert planned["erasure"]["state"] == "pending"
+    result = erase(stored, name=name, kubeconfig=gone, force=True)
+    assert result["left"]
+    assert result["erasure"]["state"] == "done", result["erasure"]
+    assert stored.admin.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name) is None
+    assert former.find(stored.admin, NAMESPACE, name) is None
+
+
+def test_a_bucket_that_does_not_answer_is_told_before_anything_is_touched(stored: Site) -> None:
+    """What was said last of the registration stays, and the next run does it all."""
+    stored.admin.apply(Registration(GOES, UID, "active", observer=NAMESPACE).manifest())
+    gone = str(stored.api_server.kubeconfig(server=f"https://127.0.0.1:{free_port()}"))
+    stored.running.s3.stop()
+    try:
+        with pytest.raises(StorageError, match="the observer's bucket") as raised:
+            erase(stored, kubeconfig=gone, force=True)
+        assert raised.value.parameter is None
+    finally:
+        stored.running.s3.start()
+    record = stored.admin.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, GOES)
+    assert record["spec"]["phase"] == "active"
+    stored.admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, GOES)

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_compact, thanos_component
+from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
+from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
+from ansible_collections.scs.observability.plugins.module_utils._registration import erasure
+from ansible_collections.scs.observability.plugins.module_utils._registration.erasure import Erasure, Looks
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+from tests.hardening import of_container
+from tests.unit.module_utils._objstore.block_store import A, B, Bucket, C, meta
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "follows"),
+    [
+        # None was under way: the next one counts.
+        (Looks(5, 5, 0), Looks(5, 5, 0), False),
+        (Looks(5, 5, 0), Looks(6, 5, 0), False),
+        (Looks(5, 5, 0), Looks(6, 6, 0), True),
+        # One was, and may have passed the mark already: the one after it counts.
+        (Looks(6, 5, 0), Looks(6, 6, 0), False),
+        (Looks(6, 5, 0), Looks(7, 7, 0), True),
+        # One that failed has shown nothing.
+        (Looks(5, 5, 2), Looks(6, 6, 3), False),
+        (Looks(5, 5, 2), Looks(7, 7, 3), True),
+        # Blocks that it no longer saw are still being dropped.
+        (Looks(5, 5, 0), Looks(6, 6, 0, settled=False), False),
+        # It was started anew, or there was none.
+        (Looks(500, 500, 0), Looks(1, 0, 0), False),
+        (Looks(500, 500, 0), Looks(1, 1, 0), True),
+        (None, Looks(1, 1, 1), False),
+        (None, Looks(1, 1, 0), True),
+    ],
+)
+def test_when_a_store_gateway_has_looked_again(before: Looks | None, now: Looks, follows: bool) -> None:
+    assert now.follows(before) is follows
+
+
+def test_looks_are_read_from_a_store_gateways_metrics() -> None:
+    text = b"""
+thanos_blocks_meta_sync_duration_seconds_count 9
+thanos_blocks_meta_sync_failures_total 1
+thanos_blocks_meta_synced{state="loaded"} 3
+thanos_blocks_meta_synced{state="marked-for-deletion"} 40
+thanos_blocks_meta_syncs_total 10
+thanos_bucket_store_blocks_loaded 4
+"""
+    assert Looks.of(parse(text, Looks.METRICS)) == Looks(10, 9, 1, settled=False)
+
+
+def compactor(**given: Any) -> dict[str, Any]:
+    settings = Settings("thanos-compact", "observer", objstore=True, **given)
+    [item] = [
+        item for item in thanos_component.objects(thanos_compact.COMPONENT, settings) if item["kind"] == "StatefulSet"
+    ]
+    return item
+
+
+def test_retention_is_that_of_the_compactor() -> None:
+    found = compactor(retention_raw="2d", retention_5m="10d", retention_1h="15d", delete_delay="1h")
+    days = 86400.0
+    assert erasure.retention_of([found]) == ({0: 2 * days, 300_000: 10 * days, 3_600_000: 15 * days}, 3600.0)
+
+
+def test_without_one_blocks_are_kept_for_ever() -> None:
+    for found in ([compactor()], []):
+        kept, delay = erasure.retention_of(found)
+        assert set(kept.values()) == {0.0}
+        assert delay == 48 * 3600.0
+
+
+@dataclass
+class Compactor:
+    """What the API server tells of an observer that has just a compactor: ``runs`` are what its pod tells one after the
+    other (begun, completed, failed), ``compacts`` what it does at that moment.
+    """
+
+    runs: list[tuple[int, int, int]]
+    compacts: dict[int, Callable[[], None]] = field(default_factory=dict)
+    asked: int = 0
+
+    def list(
+        self, _api_version: str, kind: str, _namespace: str = "", selector: str = "", *_more: str
+    ) -> Sequence[Any]:
+        metadata = {"name": "thanos-compact-0", "namespace": "observer", "uid": "one"}
+        if kind == "Pod":
+            return [{"metadata": metadata, "spec": {"containers": []}}]
+        return [compactor()] if selector.endswith("component=compact") else []
+
+    def pod_get(self, *_request: object) -> bytes:
+        self.compacts.get(self.asked, lambda: None)()
+        begun, completed, failed = self.runs[min(self.asked, len(self.runs) - 1)]
+        self.asked += 1
+        return f"""
+thanos_compact_group_compaction_runs_started_total {begun}
+thanos_compact_group_compaction_runs_completed_total{{resolution="0"}} {completed}
+thanos_compact_group_compactions_failures_total {failed}
+""".encode()
+
+
+def clear(store: Bucket, observer: Compactor, monkeypatch: pytest.MonkeyPatch, *, wait: bool = True) -> Erasure:
+    monkeypatch.setattr(erasure, "_POLL_SECONDS", 0.0)
+    result = Erasure()
+    client: Any = observer
+    erasure.BlocksOfCluster(client, "observer", "shop", store, "", wait=wait, timeout=5).clear(result)
+    return result
+
+
+def test_a_block_that_a_compaction_made_meanwhile_goes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop"), f"{B}/meta.json": meta(cluster="other")})
+    # It had read A before A was marked, and is done at the third look.
+    made = {2: lambda: store.content.update({f"{C}/meta.json": meta(cluster="shop")})}
+    result = clear(store, Compactor([(7, 6, 0), (7, 6, 0), (7, 6, 0), (7, 7, 0)], made), monkeypatch)
+    assert (result.blocks_removed, result.reasons) == (2, [])
+    assert list(store.content) == [f"{B}/meta.json"]
+
+
+def test_a_compaction_that_failed_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
+    result = clear(store, Compactor([(7, 6, 0), (7, 6, 1)]), monkeypatch)
+    assert (result.blocks_removed, result.reasons) == (1, [])
+
+
+def test_one_that_goes_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
+    result = clear(store, Compactor([(7, 6, 0)]), monkeypatch, wait=False)
+    assert result.blocks_removed == 1
+    assert "compaction" in result.reasons[0]
+    assert result.result()["state"] == "pending"
+
+
+def run_eraser(folder: Path, name: str, now: float) -> None:
+    """Run the init container's script as if the folder were receive's volume."""
+    command = [
+        part.replace("/var/thanos/receive", str(folder)) for part in erasure.eraser(name, "image", now)["command"]
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert not done.stderr
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    for name in ("shop", "shop-prod", "shop-prod-2", "_unassigned"):
+        (tmp_path / name / "wal").mkdir(parents=True)
+        (tmp_path / name / "wal" / "00000000").write_text("samples")
+    return tmp_path
+
+
+def test_the_database_of_one_cluster_goes(volume: Path) -> None:
+    for _again in range(2):
+        run_eraser(volume, "shop-prod", 4e9)
+        assert {path.name for path in volume.iterdir()} == {"shop", "shop-prod-2", "_unassigned"}
+
+
+def test_an_init_container_that_was_left_there_removes_nothing_later(volume: Path) -> None:
+    run_eraser(volume, "shop-prod", 1.7e9)
+    assert (volume / "shop-prod" / "wal" / "00000000").is_file()
+
+
+def test_init_containers_of_several_runs_do_not_meet() -> None:
+    names = [erasure.eraser(name, "image", NOW)["name"] for name in ("a" * 63, "a" * 62 + "b", "shop")]
+    assert len(set(names)) == 3
+    assert all(len(name) <= 63 for name in names)
+
+
+def test_the_init_container_may_nothing() -> None:
+    assert not list(of_container(erasure.eraser("shop", "image", NOW), {"runAsUser": thanos_component.USER}))
+
+
+def test_erase_is_for_a_cluster_that_leaves() -> None:
+    with pytest.raises(InputError) as raised:
+        register({"name": "shop", "erase": True}, False)
+    assert raised.value.parameter == "erase"
