@@ -10,6 +10,7 @@ fail there.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import secrets
 import ssl
@@ -19,15 +20,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openstack
 import pytest
-from openstack.connection import Connection
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import create_authority, issue
+from lab.python_environments import environment
+from lab.state import CHECKOUT, lab_from_environment
 from tests.integration.processes import answers, free_port, wait_until
 
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
+# As long as ten of them on a quiet machine.
+START_TIMEOUT = 180.0
 PROJECT, OTHER_PROJECT, MEMBER, READER = "observer", "somebody-else", "operator", "onlooker"
 ADMIN_PASSWORD, MEMBER_PASSWORD, SWIFT_PASSWORD = (secrets.token_hex(16) for _number in range(3))
 HASH_SECRET = secrets.token_hex(16)
@@ -46,6 +52,8 @@ key_repository = {folder}/fernet-keys
 key_repository = {folder}/receipt-keys
 [credential]
 key_repository = {folder}/credential-keys
+[identity]
+password_hash_rounds = 4
 [cache]
 enabled = true
 backend = oslo_cache.dict
@@ -140,6 +148,22 @@ pipeline = {name}-server
 use = egg:swift#{name}
 """
 
+# Importing takes these programs longer than what they do.
+_COMMANDS = """\
+import importlib, json, os, sys
+module, commands = sys.argv[1], json.loads(sys.argv[2])
+main = importlib.import_module(module).main
+for command in commands:
+    child = os.fork()
+    if not child:
+        sys.argv[:] = command
+        sys.exit(main())
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    # The ring builder warns with 1.
+    if status > int("rings" in command[0]):
+        sys.exit(f"{command} exits with {status}")
+"""
+
 
 @dataclass
 class OpenStack:
@@ -148,7 +172,7 @@ class OpenStack:
     keystone: str
     swift: str
     ca: Path
-    environment: Path = field(repr=False)
+    programs: Path = field(repr=False)
 
     def auth(self, user: str = MEMBER, password: str = MEMBER_PASSWORD, project: str = PROJECT) -> dict[str, Any]:
         """As the parameter ``auth`` takes it."""
@@ -161,9 +185,10 @@ class OpenStack:
             "project_domain_id": "default",
         }
 
-
     def connection(self, **auth: str) -> Connection:
         """An independent witness."""
+        import openstack  # noqa: PLC0415 - takes a second, which tests without it need not spend
+
         return openstack.connect(
             load_yaml_config=False,
             load_envvars=False,
@@ -176,22 +201,28 @@ class OpenStack:
         return self.connection(username="admin", password=ADMIN_PASSWORD, project_name="admin")
 
 
+def programs() -> Path:
+    """Where the servers' programs are, in an environment of the lab's cache that is made once."""
+    cache = lab_from_environment(os.environ).cache
+    return environment(cache / "python", CHECKOUT / "requirements" / "openstack.txt", 11) / "bin"
+
+
 @contextmanager
-def running(folder: Path, environment: Path) -> Iterator[OpenStack]:
+def running_openstack(folder: Path) -> Iterator[OpenStack]:
     """Keystone and Swift, with two projects and two users of the first, until the end of the block."""
     keystone, swift = (f"https://127.0.0.1:{free_port()}" for _number in range(2))
     authority = create_authority("openstack", datetime.now(UTC))
-    served = issue(
-        authority, "127.0.0.1", datetime.now(UTC), ip_addresses=["127.0.0.1"], server=True, client=False
-    )
-    found = OpenStack(keystone, swift, folder / "ca.crt", environment)
+    served = issue(authority, "127.0.0.1", datetime.now(UTC), ip_addresses=["127.0.0.1"], server=True, client=False)
+    found = OpenStack(keystone, swift, folder / "ca.crt", programs())
     found.ca.write_text(authority.certificate)
     (folder / "tls.crt").write_text(served.certificate)
     (folder / "tls.key").write_text(served.key)
     with ExitStack() as processes:
+        # Swift asks Keystone only when it is asked itself, so it can start meanwhile.
+        swift_answers = _start_swift(found, folder, processes)
         _start_keystone(found, folder, processes)
         _seed(found)
-        _start_swift(found, folder, processes)
+        swift_answers()
         yield found
 
 
@@ -202,27 +233,29 @@ def _start_keystone(found: OpenStack, folder: Path, processes: ExitStack) -> Non
     (configuration / "gunicorn.conf.py").write_text(
         _GUNICORN.format(port=_port(found.keystone), certificate=folder / "tls.crt", key=folder / "tls.key")
     )
-    manage = [found.environment / "bin" / "keystone-manage", "--config-dir", configuration]
     me = ["--keystone-user", getpass.getuser(), "--keystone-group", getpass.getuser()]
-    for command in (
-        ["db_sync"],
-        ["fernet_setup", *me],
-        ["receipt_setup", *me],
-        ["credential_setup", *me],
-        [
-            *("bootstrap", "--bootstrap-password", ADMIN_PASSWORD, "--bootstrap-region-id", CATALOG_REGION),
-            *("--bootstrap-public-url", f"{found.keystone}/v3"),
-        ],
-    ):
-        _run([*manage, *command], configuration)
-    processes.enter_context(
-        _process(
-            [found.environment / "bin" / "gunicorn"],
-            configuration,
-            lambda: answers(f"{found.keystone}/v3", ssl.create_default_context(cafile=found.ca)),
-            OS_KEYSTONE_CONFIG_DIR=str(configuration),
-        )
+    _run(
+        found,
+        configuration,
+        "keystone.cmd.manage",
+        *(
+            ["keystone-manage", "--config-dir", str(configuration), *command]
+            for command in (
+                ["db_sync"],
+                ["fernet_setup", *me],
+                ["receipt_setup", *me],
+                ["credential_setup", *me],
+                [
+                    *("bootstrap", "--bootstrap-password", ADMIN_PASSWORD),
+                    *("--bootstrap-region-id", CATALOG_REGION, "--bootstrap-public-url", f"{found.keystone}/v3"),
+                ],
+            )
+        ),
     )
+    running = processes.enter_context(
+        _process([found.programs / "gunicorn"], configuration, OS_KEYSTONE_CONFIG_DIR=str(configuration))
+    )
+    running(f"{found.keystone}/v3", found)
 
 
 def _seed(found: OpenStack) -> None:
@@ -242,22 +275,26 @@ def _seed(found: OpenStack) -> None:
         )
 
 
-def _start_swift(found: OpenStack, folder: Path, processes: ExitStack) -> None:
+def _start_swift(found: OpenStack, folder: Path, processes: ExitStack) -> Callable[[], None]:
+    """Start it, and return what waits until it answers."""
     place = folder / "swift"
     (place / "devices" / "d1").mkdir(parents=True)
     (place / "swift.conf").write_text(f"[swift-hash]\nswift_hash_path_suffix = {secrets.token_hex(8)}\n")
     given = {"folder": place, "user": getpass.getuser()}
-    programs = found.environment / "bin"
-    for name in ("account", "container", "object"):
-        port = free_port()
-        for command in (
-            ["create", "4", "1", "0"],
-            ["add", f"r1z1-127.0.0.1:{port}/d1", "1"],
-            ["rebalance"],
-        ):
-            _run([programs / "swift-ring-builder", f"{name}.builder", *command], place)
+    ports = {name: free_port() for name in ("account", "container", "object")}
+    _run(
+        found,
+        place,
+        "swift.cli.ringbuilder",
+        *(
+            ["rings", f"{name}.builder", *command]
+            for name, port in ports.items()
+            for command in (["create", "4", "1", "0"], ["add", f"r1z1-127.0.0.1:{port}/d1", "1"], ["rebalance"])
+        ),
+    )
+    for name, port in ports.items():
         (place / f"{name}.conf").write_text(_STORAGE.format(name=name, port=port, **given))
-        processes.enter_context(_process([programs / f"swift-{name}-server", f"{name}.conf"], place))
+        processes.enter_context(_process([found.programs / f"swift-{name}-server", f"{name}.conf"], place))
     (place / "proxy.conf").write_text(
         _PROXY.format(
             port=_port(found.swift),
@@ -269,40 +306,42 @@ def _start_swift(found: OpenStack, folder: Path, processes: ExitStack) -> None:
             **given,
         )
     )
-    processes.enter_context(
-        _process(
-            [programs / "swift-proxy-server", "proxy.conf"],
-            place,
-            lambda: answers(f"{found.swift}/healthcheck", ssl.create_default_context(cafile=found.ca)),
-            # s3token has no option for what its service token is fetched with.
-            REQUESTS_CA_BUNDLE=str(found.ca),
-        )
+    running = processes.enter_context(
+        # s3token has no option for what its service token is fetched with.
+        _process([found.programs / "swift-proxy-server", "proxy.conf"], place, REQUESTS_CA_BUNDLE=str(found.ca))
     )
+    return lambda: running(f"{found.swift}/healthcheck", found)
 
 
 def _port(url: str) -> str:
     return url.rsplit(":", 1)[1]
 
 
-def _run(command: list[str | Path], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    # The ring builder warns with 1.
-    if done.returncode > int("ring-builder" in str(command[0])):
-        pytest.fail(f"{command[0]} {command[1]} exits with {done.returncode}:\n{done.stdout[-3000:]}")
+def _run(found: OpenStack, folder: Path, module: str, *commands: list[str]) -> None:
+    done = subprocess.run(
+        [found.programs / "python", "-c", _COMMANDS, module, json.dumps(commands)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(f"{module}:\n{done.stdout[-3000:]}")
 
 
 @contextmanager
-def _process(
-    command: list[str | Path], folder: Path, ready: Callable[[], bool] = lambda: True, **environment: str
-) -> Iterator[None]:
+def _process(command: list[str | Path], folder: Path, **environment: str) -> Iterator[Callable[[str, OpenStack], None]]:
+    """Have a program run; what is yielded waits until it answers at a URL."""
     log = folder / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:
         started = subprocess.Popen(
             command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
         )
     try:
-        wait_until(ready, started, log)
-        yield
+        yield lambda url, found: wait_until(
+            lambda: answers(url, ssl.create_default_context(cafile=found.ca)), started, log, START_TIMEOUT
+        )
     finally:
         started.terminate()
         try:
