@@ -73,8 +73,8 @@ def unreachable(keystone: str, wanted: str, error: BaseException) -> CloudError:
         return next((cause for cause in found if isinstance(cause, kind)), None)
 
     certificate = caused_by(ssl.SSLCertVerificationError)
-    if isinstance(certificate, ssl.SSLCertVerificationError):
-        reason = (certificate.verify_message or "certificate verify failed").rstrip(".")
+    if certificate:
+        reason = str(getattr(certificate, "verify_message", "") or "certificate verify failed").rstrip(".")
         finding = Finding(
             f"Keystone's certificate is refused ({reason})",
             "Give the certificate (PEM) of the authority that signed it, and a name that is in it in auth_url",
