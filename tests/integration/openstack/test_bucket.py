@@ -131,6 +131,10 @@ class TestCredentials:
         ]
         again = site.module()
         assert (again["changed"], again["access_key"]) == (False, created["access_key"])
+        # What the bucket remembers is nothing that would have to be forced.
+        removed = site.module(state="absent", remove_credentials=True)
+        assert len(removed["changes"]) == 2
+        assert site.secrets() == {}
 
     def test_one_that_is_there_is_used_and_stays_the_one(self, site: Site) -> None:
         with site.cloud.connection(username=site.user) as user:
