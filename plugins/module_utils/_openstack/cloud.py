@@ -121,7 +121,7 @@ class Cloud:
         # It says on standard error what it raises, too.
         logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
         login = self._login
-        given = {
+        given: dict[str, Any] = {
             "cloud": login.cloud,
             "auth": dict(login.auth) or None,
             "auth_type": login.auth_type,
@@ -150,7 +150,6 @@ class Cloud:
             missing = incomplete(auth, str(config.config.get("auth_type")))
             if missing:
                 raise InputError(f"lacks {missing}", parameter=self._parameter, advice=_ADVICE)
-            self._verify = config.get_requests_verify_args()[0]
             self._keystone = str(auth["auth_url"])
             self._application_credential = any(name.startswith("application_credential") for name in auth)
             self._interface = str(config.config.get("interface") or "public")
@@ -160,8 +159,10 @@ class Cloud:
             except (sdk.ConfigException, exceptions.AuthPluginException) as error:
                 raise self._unusable(error) from None
             with self._explained(errors.LOG_IN):
-                self._access = self._session.auth.get_access(self._session)
-        if not self.project:
+                # Some ways of logging in are none at Keystone.
+                get_access = getattr(self._session.auth, "get_access", None)
+                self._access: Any = get_access(self._session) if get_access else None
+        if not self._access or not self.project:
             raise InputError(
                 "the login is not for a project",
                 parameter="auth",
