@@ -71,7 +71,9 @@ class LookupModule(LookupBase):
 
     def run(self, terms: Sequence[str], variables: Mapping[str, Any] | None = None, **kwargs: Any) -> list[str]:
         """Return the secret keys, see RETURN."""
-        self.set_options(var_options=variables, direct=kwargs)
+        # Empty is not given. Ansible would take an empty path for the working directory.
+        given = {name: value for name, value in kwargs.items() if value not in ("", None)}
+        self.set_options(var_options=variables, direct=given)
         try:
             return secrets(terms, self.get_options())
         except ObservabilityError as error:

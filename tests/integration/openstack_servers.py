@@ -82,6 +82,9 @@ pipeline = catch_errors gatekeeper healthcheck proxy-logging s3api authtoken s3t
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+conn_timeout = 60
+node_timeout = 60
+error_suppression_limit = 1000
 [filter:catch_errors]
 use = egg:swift#catch_errors
 [filter:gatekeeper]
@@ -146,6 +149,8 @@ fallocate_reserve = 0
 pipeline = {name}-server
 [app:{name}-server]
 use = egg:swift#{name}
+conn_timeout = 60
+node_timeout = 60
 """
 
 # Importing takes these programs longer than what they do.

@@ -61,6 +61,7 @@ _WITH_MD5 = ("DeleteObjects", "PutBucketTagging", "PutBucketVersioning")
 CREDENTIALS_RECORD = ".scs-observability/credentials.json"
 RECORDS = (CREDENTIALS_RECORD,)
 
+_BUSY = frozenset({"InternalError", "ServiceUnavailable", "SlowDown"})
 _WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _REDIRECTS = (301, 302, 307)
 
@@ -391,8 +392,12 @@ class BucketClient:
                 return False
             raise
         for failed in answer.get("Errors", ()):
-            if failed.get("Code") not in ("NoSuchKey", "NoSuchVersion"):
-                raise errors.refused(self.request("DeleteObjects"), str(failed.get("Code")), 200)
+            code = failed.get("Code")
+            if code in _BUSY:
+                # The request as a whole went well, so nobody has tried this one again.
+                self.delete(str(failed["Key"]), failed.get("VersionId"))
+            elif code not in ("NoSuchKey", "NoSuchVersion"):
+                raise errors.refused(self.request("DeleteObjects"), str(code), 200)
         return True
 
     def _pages(

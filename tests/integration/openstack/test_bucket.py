@@ -37,8 +37,8 @@ from tests.integration.processes import answers, binary, free_port, process, wai
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::Warning:openstack")
 
 _NUMBERS = count(1)
-HOURS, STEP = 12, 60
-# Four hours into a day: a compactor joins the eight hours before, when it sees two later blocks.
+HOURS, STEP = 8, 60
+# Four hours into a day: a compactor joins the two blocks before midnight, when it sees two later ones.
 END = int(time.time()) // 86400 * 86400 - 5 * 86400 + 4 * 3600
 START = END - HOURS * 3600
 SAMPLES = HOURS * 3600 // STEP
@@ -280,19 +280,20 @@ class Thanos:
     def serve(self, access_key: str, stack: ExitStack) -> str:
         """Have a store and a query over it; return the URL of query."""
         ports = {name: f"127.0.0.1:{free_port()}" for name in ("store", "store-http", "query", "query-http")}
-        folder = self._folder / f"store-{access_key}"
+        number = next(_NUMBERS)
+        folder = self._folder / f"store-{number}"
         for name, arguments in (
             (
                 "store",
                 [
-                    *(f"--data-dir={folder}", self.configuration(access_key), "--sync-block-duration=1s"),
+                    *(f"--data-dir={folder}", self.configuration(access_key), "--sync-block-duration=1h"),
                     "--ignore-deletion-marks-delay=0s",
                 ],
             ),
             ("query", [f"--endpoint={ports['store']}"]),
         ):
             url = f"http://{ports[f'{name}-http']}"
-            log = self._folder / f"{name}-{access_key}.log"
+            log = self._folder / f"{name}-{number}.log"
             addresses = [f"--http-address={ports[f'{name}-http']}", f"--grpc-address={ports[name]}"]
             running = stack.enter_context(process("thanos", [name, *addresses, *arguments], log))
             wait_until(lambda url=url: answers(f"{url}/-/ready"), running, log)  # type: ignore[misc]
@@ -376,7 +377,7 @@ def test_thanos_loses_no_block_while_its_credentials_are_rotated(
     )
     compacted = thanos.blocks(new)
     assert 0 < len(compacted) < len(uploaded)
-    assert thanos.samples(after) == SAMPLES
+    assert thanos.samples(thanos.serve(new, stack)) == SAMPLES
 
     refused = site.module(state="absent", remove_credentials=True, fails=True)
     assert refused["parameter"] == "force"
