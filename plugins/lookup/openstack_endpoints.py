@@ -85,10 +85,10 @@ XX
 RETURN = r"""
 _raw:
   description:
-    - Entries of the catalogue, by name, with C(name), C(url), C(module), C(criticality), C(owner), C(labels), and
-      C(region) and C(interval) where there is one.
+    - One list of all entries, by name, each with C(name), C(url), C(module), C(criticality), C(owner), C(labels), and
+      C(region) and C(interval) where there is one. C(lookup) returns it as it is, C(query) in a list.
   type: list
-  elements: dict
+  elements: list
 """
 
 from collections.abc import Callable, Mapping, Sequence
