@@ -30,9 +30,9 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator
 from ansible_collections.scs.observability.plugins.module_utils._manifests.network_policies import api_server_networks
-from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
 from ansible_collections.scs.observability.plugins.module_utils._observer import capacity, parameters
 from ansible_collections.scs.observability.plugins.module_utils._observer.capacity import Room, WantedPod
+from ansible_collections.scs.observability.plugins.module_utils._openstack import bucket
 
 T = TypeVar("T")
 Manifest = Mapping[str, Any]
