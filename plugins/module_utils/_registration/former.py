@@ -119,54 +119,61 @@ def forgetting(namespace: str, name: str, former: Former | None) -> Plan:
 
 
 def refuse(
-    observer: KubernetesClient, namespace: str, name: str, *, cluster_uid: str, customer: str, known: bool = False
+    observer: KubernetesClient,
+    namespace: str,
+    name: str,
+    *,
+    cluster_uid: str,
+    customer: str,
+    known: bool | None = None,
 ) -> None:
-    """Refuse a new cluster under a name under which there are data of another one.
+    """Refuse a new cluster under the name of a former one whose data are still there.
 
-    A registration may have gone without being noted here, by hand or with a backup: then whose they are is not known,
-    and they must be this cluster's because it is ``known`` under the name, or there must be none.
-    Raises InputError that says what is left, also when that cannot be seen; ApiError.
+    A registration may have gone without being noted here, by hand or with a backup. Then whose the data are is not
+    known: they are this cluster's when it is ``known`` to have had the name (None when nobody could tell).
+    Raises InputError that says what is left, also when that cannot be seen; QueryError, ApiError.
     """
     former = find(observer, namespace, name)
     if former is None:
-        if known or not _has_query(observer, namespace):
-            return
-        # What an agent says of itself, all of them alike. What the observer knows of clusters that are still to come
-        # bears their names, too.
-        selector = selector_of({"cluster": name, "job": AGENT})
-        whose, details = "a cluster that nothing else is known of", {}
-        advice = "If they are this cluster's, whose registration was lost, force: true has it go on with them"
-    else:
-        stranger = former.obstacle(cluster_uid, customer)
-        if stranger is None:
-            return
-        selector = selector_of({"cluster": name})
-        of_whom = stranger.customer or "unknown"
-        whose = f"another cluster (UID {stranger.cluster_uid}, customer {of_whom}) until {stranger.until}"
-        details = {"former_uid": stranger.cluster_uid, "former_customer": stranger.customer}
-        advice = "A new cluster of the same customer may have it, if customer says so"
+        if not known:
+            _refuse_unknown(observer, namespace, name, may_be_its_own=known is not None)
+        return
+    stranger = former.obstacle(cluster_uid, customer)
+    if stranger is None:
+        return
     try:
-        left = series(observer, namespace, selector, limit=1)
+        left = series(observer, namespace, selector_of({"cluster": name}), limit=1)
     except QueryError as error:
         left, what = [{}], f"whether metrics of it are left cannot be seen: {error.message}"
     else:
         what = "its metrics are still there"
     if left:
         raise InputError(
-            f"the name {name!r} was that of {whose}, and {what}",
+            f"the name {name!r} was that of another cluster (UID {stranger.cluster_uid}, customer "
+            f"{stranger.customer or 'unknown'}) until {stranger.until}, and {what}",
             parameter="name",
-            advice=f"Choose another name, or erase what is left (state: absent with erase: true). {advice}",
-            details=details,
+            advice="Choose another name, or erase what is left (state: absent with erase: true); "
+            "a new cluster of the same customer may have it, if customer says so",
+            details={"former_uid": stranger.cluster_uid, "former_customer": stranger.customer},
         )
 
 
-def _has_query(observer: KubernetesClient, namespace: str) -> bool:
-    """Without one nothing was ever read of any cluster, and nothing can be."""
+def _refuse_unknown(observer: KubernetesClient, namespace: str, name: str, *, may_be_its_own: bool) -> None:
     try:
         query_service(observer, namespace)
     except QueryError:
-        return False
-    return True
+        # An observer that is being built up: nothing was ever read of any cluster.
+        return
+    # What an agent says of itself, each of them. The observer itself may know a cluster before it is registered.
+    if not series(observer, namespace, selector_of({"cluster": name, "job": AGENT}), limit=1):
+        return
+    its_own = ". If they are this cluster's, whose registration was lost, force: true has it go on with them"
+    raise InputError(
+        f"there are metrics of a cluster {name!r} of which nothing else is known",
+        parameter="name",
+        advice="Choose another name, or erase what is left (state: absent with erase: true)"
+        + (its_own if may_be_its_own else ""),
+    )
 
 
 def _write(observer: KubernetesClient, namespace: str, name: str, text: str | None) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
 
@@ -83,17 +84,17 @@ SHOP = Former(UID, "Shop", "2026-02-01T10:00:00Z")
     ("entry", "series", "query", "known", "refused"),
     [
         (None, [], "there", False, ""),
-        (None, LEFT, "there", False, "nothing else is known of, and its metrics are still there"),
+        (None, LEFT, "there", False, "of which nothing else is known"),
         # The cluster has what only one that was registered under the name can have, or the operator says so.
         (None, LEFT, "there", True, ""),
-        (None, LEFT, "away", False, "cannot be seen"),
+        (None, LEFT, "away", True, ""),
         # An observer that is being built up
         (None, LEFT, "absent", False, ""),
         (SHOP, [], "there", False, ""),
         (SHOP, LEFT, "there", False, "customer Shop"),
         # Whose the data are is known better.
         (SHOP, LEFT, "there", True, "customer Shop"),
-        (SHOP, LEFT, "absent", False, "cannot be seen"),
+        *((SHOP, LEFT, query, False, "cannot be seen") for query in ("away", "absent")),
         (replace(SHOP, customer="Bank").after(SHOP), LEFT, "there", False, "customer Shop"),
     ],
 )
@@ -112,6 +113,20 @@ def test_a_name_with_data_is_not_given_away(
         take()
     assert raised.value.parameter == "name"
     assert "erase: true" in str(raised.value)
+
+
+def test_without_an_answer_nobody_knows() -> None:
+    observer: Any = Observer(None, LEFT, "away")
+    with pytest.raises(QueryError, match="no endpoints"):
+        former.refuse(observer, "observer", "alpha", cluster_uid=UID, customer="")
+
+
+@pytest.mark.parametrize("known", [False, None])
+def test_who_cannot_have_had_the_name_is_not_told_to_insist(known: bool | None) -> None:
+    observer: Any = Observer(None, LEFT)
+    with pytest.raises(InputError) as raised:
+        former.refuse(observer, "observer", "alpha", cluster_uid=UID, customer="", known=known)
+    assert ("force: true" in str(raised.value)) is (known is False)
 
 
 def test_what_the_observer_says_of_a_cluster_that_is_to_come_is_none_of_its_data() -> None:

@@ -730,7 +730,7 @@ def test_a_name_under_which_there_are_data_of_nobody_knows_whom_is_not_given_awa
     del lab.observer.objects[RECORD], lab.kaas.objects[SECRET]
     lab.forget()
     for check_mode in (True, False):
-        with pytest.raises(InputError, match="nothing else is known of") as raised:
+        with pytest.raises(InputError, match="of which nothing else is known") as raised:
             register(lab.params(), check_mode)
         assert raised.value.parameter == "name"
     assert lab.observer.written == lab.kaas.written == []
