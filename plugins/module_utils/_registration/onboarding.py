@@ -93,6 +93,10 @@ NOT_DECLARED = "field not declared in schema"
 SERVED_TIMEOUT = 30.0
 
 
+class OvertakenError(ObservabilityError):
+    """Another run for the same cluster was faster: what this one was about to write is not what is wanted any more."""
+
+
 @dataclass(frozen=True, eq=False)
 class ObserverSide:
     """What an observer has for every cluster: looked at once, however many come on board in a run.
@@ -207,13 +211,13 @@ def register(
 ) -> dict[str, Any]:
     """Bring a cluster on board of one observer as the module's parameters say, and return the module's result.
 
-    A registration remembers that a run failed, unless it was refused what it asked for. ``company`` are other observers
-    that the agent belongs to (observers.register goes through all of them). The foundation of an observer that several
-    clusters have ``shared`` is not in the result.
+    A registration remembers that a run failed, unless it was refused what it asked for, or another one was faster.
+    ``company`` are other observers that the agent belongs to (observers.register goes through all of them). The
+    foundation of an observer that several clusters have ``shared`` is not in the result.
     """
     try:
         return _register(params, check_mode, company or parts.Company(), shared, kaas)
-    except InputError:
+    except (InputError, OvertakenError):
         raise
     except ObservabilityError as error:
         # With an observer that does not answer it would only take longer.
@@ -624,7 +628,7 @@ def carry_out(
     """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet.
 
     The agent gets a certificate only while it is the registered one: other runs may be at it, too. ``now`` is when it
-    was issued. Return the registration as it is left. Raises ObservabilityError when another run was faster.
+    was issued. Return the registration as it is left. Raises OvertakenError.
     """
     before, registration = observed.registration, intended.registration
     preliminary = registration
@@ -663,7 +667,12 @@ def carry_out(
     if intended.clients.changed and (intended.certificate_is_given or datetime.now(UTC) - now > PATIENCE):
         time.sleep(ADMITTED_SECONDS)
     plan = _resting_on(secret, intended.kaas)
-    apply_and_reload(kaas, plan, registration.name, registration.namespace, force=force, wait=wait)
+    try:
+        apply_and_reload(kaas, plan, registration.name, registration.namespace, force=force, wait=wait)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+        raise _overtaken(registration.name) from error
     return left
 
 
@@ -693,15 +702,15 @@ def _resting_on(secret: Manifest | None, plan: Plan) -> Plan:
     return Plan(tuple(conditional(change) for change in plan.changes))
 
 
-def _overtaken(name: str) -> ObservabilityError:
-    return ObservabilityError(
-        f"another run gave the cluster {name!r} another certificate while this one was at it",
+def _overtaken(name: str) -> OvertakenError:
+    return OvertakenError(
+        f"another run changed the certificate of {name!r}, or what else its agent has, while this one was at it",
         advice="Run again when it has ended",
     )
 
 
-def _removed(name: str) -> ObservabilityError:
-    return ObservabilityError(
+def _removed(name: str) -> OvertakenError:
+    return OvertakenError(
         f"the registration {name!r} was removed by another run while this one waited",
         advice="If the cluster is to be on board, run again when the removal has ended",
     )
@@ -760,9 +769,10 @@ def conclude(observer: KubernetesClient, phase: str, left: Registration, proven:
 
 
 def announce_leaving(observer: KubernetesClient, registration: Registration) -> bool:
-    """Whoever set the phase before: from here on the silence of this cluster is wanted. Raises ApiError.
+    """Whoever set the phase before: from here on the silence of this cluster is wanted.
 
-    Tell whether it is still registered. One that another run has removed is not made anew.
+    Tell whether it is still registered: one that another run has removed is not made anew. Raises ApiError, and
+    OvertakenError when the name is another registration's by now.
     """
     live = registration
     for rounds_left in reversed(range(ROUNDS)):
@@ -776,7 +786,7 @@ def announce_leaving(observer: KubernetesClient, registration: Registration) -> 
         if found is None:
             return False
         if found.uid != registration.uid:
-            raise ObservabilityError(
+            raise OvertakenError(
                 f"another run removed {registration.name!r}, and the name was registered anew meanwhile",
                 advice="If that is to go, too, run again",
             )
@@ -815,7 +825,7 @@ def activate(observer: KubernetesClient, left: Registration, *, force: bool) -> 
     """Bring a registration from the phase in which it was ``left`` to active, and return it.
 
     The proof took its time, in which others may have written: what they wrote stays, a phase above all. Raises
-    ObservabilityError when the registration is removed meanwhile.
+    OvertakenError when the registration is removed meanwhile.
     """
     live = left
     for rounds_left in reversed(range(ROUNDS)):
