@@ -164,8 +164,9 @@ def _refuse_unknown(observer: KubernetesClient, namespace: str, name: str, *, ma
     except QueryError:
         # An observer that is being built up: nothing was ever read of any cluster.
         return
-    # What an agent says of itself, each of them. The observer itself may know a cluster before it is registered.
-    if not series(observer, namespace, selector_of({"cluster": name, "job": AGENT}), limit=1):
+    # What an agent says of itself, each of them. The observer itself may know a cluster before it is registered. That
+    # one of many stores is away must not keep new clusters out.
+    if not series(observer, namespace, selector_of({"cluster": name, "job": AGENT}), limit=1, partial=True):
         return
     its_own = ". If they are this cluster's, whose registration was lost, force: true has it go on with them"
     raise InputError(
