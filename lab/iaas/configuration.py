@@ -34,6 +34,7 @@ def globals_of(address: str, overlays: str, open_files: int) -> dict[str, Any]:
                 "enable_keepalived",
                 "enable_proxysql",
                 "enable_mariadb",
+                "enable_memcached",
                 "enable_rabbitmq",
                 "enable_fluentd",
                 "enable_cron",
@@ -44,8 +45,7 @@ def globals_of(address: str, overlays: str, open_files: int) -> dict[str, Any]:
             False,
         ),
         "enable_prometheus": True,
-        # The host's own
-        "enable_memcached": True,
+        # The host's own HAProxy
         "enable_prometheus_haproxy_exporter": True,
         "prometheus_blackbox_exporter_endpoints": [f"prometheus:tcp_connect:{address}:{PROMETHEUS_PORT}"],
         "prometheus_scrape_interval": "15s",

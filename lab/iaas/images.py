@@ -27,9 +27,7 @@ BASE_UPSTREAM = "docker.io/library/debian:trixie-slim"
 EXPORTERS = {
     "prometheus-node-exporter": "node_exporter",
     "prometheus-blackbox-exporter": "blackbox_exporter",
-    "prometheus-memcached-exporter": "memcached_exporter",
 }
-_PACKAGED = ("memcached_exporter",)  # comes from Debian
 
 
 def ensure_host(docker: Docker, progress: Progress, cache: Path, *, pull: bool) -> str:
@@ -97,9 +95,8 @@ def _sources(docker: Docker, kolla: Kolla, binaries: Path, place: Path) -> dict[
         for program in builds.TOOLS["prometheus"].packages:
             shutil.copy2((binaries / program).resolve(), place / "prometheus" / program)
     for program in EXPORTERS.values():
-        if program not in _PACKAGED:
-            (place / program).mkdir()
-            shutil.copy2((binaries / program).resolve(), place / program / program)
+        (place / program).mkdir()
+        shutil.copy2((binaries / program).resolve(), place / program / program)
     folders = {name: place / program for name, program in EXPORTERS.items()}
     return {kolla.release.server_image: place / "prometheus", **folders}
 
