@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from lab import containers, engine
+from lab import builds, containers, engine
 from lab.containers import Container
 from lab.iaas.configuration import PROMETHEUS_PORT, configuration_of, globals_of, inventory, kolla_inventory, region_of
 from lab.iaas.kolla import RELEASES, TAG, Kolla, Release
@@ -28,7 +28,7 @@ from plugins.module_utils._manifests.images import THANOS
 if TYPE_CHECKING:
     from lab.engine import Docker
 
-# Written into a host as the last step of its making: without it the host is half-made
+# Written into a host as the last step of its making
 MARKER = "/etc/scs-observability-lab.json"
 _ENGINE_SECONDS = 120.0
 _READY_SECONDS = 120.0
@@ -52,9 +52,7 @@ class Marker:
 
 def rebuild_reason(name: str, container: Container, marker: Marker | None, network: Network) -> str:
     """Why a host must be made anew; empty when it can stay."""
-    if marker is None:
-        return "it was left half-made"
-    if marker.release != name:
+    if marker and marker.release != name:
         return f"it was upgraded to {RELEASES[marker.release].version}"
     if container.running and container.addresses.get(network.name) != address_of(name, network):
         return "its address changed"
@@ -90,11 +88,12 @@ class Hosts:
             self.say(f"{host} is made anew: {reason}")
             self.remove(name)
             container = None
+            marker = None
         if container is None:
             self._create(name, image)
-        elif not container.running:
-            self.docker.run("start", host)
-        if container and marker:
+        if container is None or not container.running:
+            self._start(host)
+        if marker:
             self._write_configuration(kolla, marker.secrets, log)
         else:
             self._wait_for_engine(host)
@@ -102,7 +101,7 @@ class Hosts:
             self._write_configuration(kolla, None, log)
             kolla_ansible(kolla, self.lab, "deploy", name, log)
         self.wait_until_ready(name)
-        if marker is None or container is None:
+        if marker is None:
             self.mark(kolla.release, name)
 
     def remove(self, name: str) -> None:
@@ -136,6 +135,8 @@ class Hosts:
             *("--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp"),
             *("--volume", f"{host}:/var/lib/docker", image),
         )
+
+    def _start(self, host: str) -> None:
         shim = engine.shim_needed()
         configuration = json.dumps(engine.daemon_configuration(shim), indent=2) + "\n"
         containers.write_files(self.docker, host, {str(engine.CONFIGURATION): configuration})
@@ -145,8 +146,8 @@ class Hosts:
         self.docker.run("start", host)
 
     def _wait_for_engine(self, host: str) -> None:
-        command = ("exec", host, "docker", "version", "--format", "=[{{.Server.Version}}]")
-        if not containers.wait_for(lambda: "=[" in self.docker.run(*command, check=False), _ENGINE_SECONDS):
+        command = ("exec", host, "docker", "info", "--format", "{{.ServerVersion}}")
+        if not containers.wait_for(lambda: self.docker.run(*command, check=False).strip(), _ENGINE_SECONDS):
             raise LabError(f"the engine of {host} does not answer; see `docker exec {host} journalctl -u docker`")
 
     def _load(self, host: str, images: Sequence[str], log: Path) -> None:
@@ -187,8 +188,7 @@ class Hosts:
             names = kolla.share / "kolla-ansible" / "etc_examples" / "kolla" / "passwords.yml"
             write_atomically(place, names.read_text(), 0o600)
             kolla.run(log, "kolla-genpwd", "--passwords", str(place))
-        if not (self.lab.iaas_directory(name) / "kolla" / "globals.yml").exists():
-            self._write_globals(kolla, name)
+        self._write_globals(kolla, name)
 
     def _write_globals(self, kolla: Kolla, name: str) -> None:
         host = self.lab.iaas_host(name)
@@ -198,6 +198,8 @@ class Hosts:
         values = globals_of(address_of(name, self.network), overlays, open_files)
         place = self.lab.iaas_directory(name) / "kolla"
         write_atomically(place / "globals.yml", _yaml(values))
+        # It reads them from there whatever it is told
+        builds.link(place / "passwords.yml", self.lab.iaas_secrets(name))
         all_in_one = kolla.share / "kolla-ansible" / "ansible" / "inventory" / "all-in-one"
         write_atomically(place / "inventory", kolla_inventory(all_in_one.read_text(), host))
 
@@ -219,7 +221,7 @@ def kolla_ansible(kolla: Kolla, lab: Lab, action: str, name: str, log: Path) -> 
         log,
         "kolla-ansible",
         action,
-        *("--inventory", str(place / "inventory"), "--configdir", str(place), "--passwords", str(secrets)),
+        *("--inventory", str(place / "inventory"), "--configdir", str(place)),
         *("--tags", TAG, "--extra-vars", f"@{secrets.with_name('configuration.yml')}"),
     )
 

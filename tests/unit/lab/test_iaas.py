@@ -33,7 +33,7 @@ def container(*, running: bool = True, address: str = "172.30.0.20") -> Containe
 @pytest.mark.parametrize(
     ("found", "marker", "reason"),
     [
-        (container(), None, "half-made"),
+        (container(), None, ""),
         (container(), Marker("2024-2", ""), ""),
         (container(running=False), Marker("2024-2", ""), ""),
         (container(), Marker("2025-1", ""), "upgraded to 2025.1"),
