@@ -39,8 +39,8 @@ options:
     type: bool
     default: true
 notes:
-  - For clusters the module needs the verb C(list) on C(kaasclusters.observability.scs.community), and in O(namespace)
-    C(get) on C(services/proxy).
+  - For clusters the module needs the verb C(list) on C(kaasclusters.observability.scs.community) and
+    C(iaasprometheuses.observability.scs.community), and in O(namespace) C(get) on C(services/proxy).
   - For components it needs, in O(namespace), C(list) on C(deployments.apps), C(statefulsets.apps), C(daemonsets.apps),
     C(services) and C(pods), and C(get) on C(pods/proxy) and C(services/proxy).
   - To tell why a component is not ready, C(get) on C(deployments.apps), C(statefulsets.apps), C(daemonsets.apps) and

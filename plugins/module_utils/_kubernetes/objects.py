@@ -78,6 +78,7 @@ KINDS: dict[tuple[str, str], Resource] = {
     ("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig"): Resource("alertmanagerconfigs", True),
     ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"): Resource("scrapeconfigs", True),
     ("observability.scs.community/v1alpha1", "KaaSCluster"): Resource("kaasclusters", False),
+    ("observability.scs.community/v1alpha1", "IaaSPrometheus"): Resource("iaasprometheuses", False),
 }
 
 # Kept by the API server or by controllers; never part of what somebody wants.

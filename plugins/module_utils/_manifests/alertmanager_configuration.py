@@ -223,7 +223,7 @@ def _inhibit_rules() -> list[Manifest]:
         {
             "source_matchers": [*critical, 'cluster=""'],
             "target_matchers": [*less, 'cluster=""'],
-            "equal": ["alertname", "observer", "region", "namespace", "instance"],
+            "equal": ["alertname", "observer", "region", "namespace", "instance", "iaas"],
         },
     ]
 

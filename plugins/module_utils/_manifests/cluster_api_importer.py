@@ -154,25 +154,27 @@ def _named(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]
 
 
 CONFIGURATION = custom_resource_state.configuration(
-    GROUP,
-    # v1beta1, v1beta2, or whichever are served
-    "*",
-    "Cluster",
-    prefix=PREFIX,
-    labels={
-        "cluster": ["metadata", "name"],
-        "namespace": ["metadata", "namespace"],
-        "registered_as": ["metadata", "labels", REGISTERED_AS],
-    },
-    metrics=[
-        # Without a label of its own that is always there, there would be no series.
-        custom_resource_state.info("info", "A cluster of Cluster API.", {"uid": ["metadata", "uid"]}),
-        custom_resource_state.phase(
-            ("Pending", "Provisioning", "Provisioned", "Deleting", "Failed", "Unknown"), "status", "phase"
-        ),
-        custom_resource_state.gauge("created", "When it was made.", "metadata", "creationTimestamp"),
-        custom_resource_state.gauge(
-            "deletion_timestamp_seconds", "When its deletion was asked for.", "metadata", "deletionTimestamp"
-        ),
-    ],
+    custom_resource_state.resource(
+        GROUP,
+        # v1beta1, v1beta2, or whichever are served
+        "*",
+        "Cluster",
+        prefix=PREFIX,
+        labels={
+            "cluster": ["metadata", "name"],
+            "namespace": ["metadata", "namespace"],
+            "registered_as": ["metadata", "labels", REGISTERED_AS],
+        },
+        metrics=[
+            # Without a label of its own that is always there, there would be no series.
+            custom_resource_state.info("info", "A cluster of Cluster API.", {"uid": ["metadata", "uid"]}),
+            custom_resource_state.phase(
+                ("Pending", "Provisioning", "Provisioned", "Deleting", "Failed", "Unknown"), "status", "phase"
+            ),
+            custom_resource_state.gauge("created", "When it was made.", "metadata", "creationTimestamp"),
+            custom_resource_state.gauge(
+                "deletion_timestamp_seconds", "When its deletion was asked for.", "metadata", "deletionTimestamp"
+            ),
+        ],
+    )
 )

@@ -45,7 +45,7 @@ def phase(phases: Sequence[str], *path: str) -> dict[str, Any]:
     }
 
 
-def configuration(
+def resource(
     group: str,
     version: str,
     kind: str,
@@ -54,8 +54,8 @@ def configuration(
     labels: Mapping[str, list[str]],
     metrics: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The file for one kind, of whose objects each series has the ``labels``."""
-    resource = {
+    """What is made of one kind, of whose objects each series has the ``labels``."""
+    return {
         "groupVersionKind": {"group": group, "version": version, "kind": kind},
         "metricNamePrefix": prefix,
         "labelsFromPath": dict(labels),
@@ -63,4 +63,8 @@ def configuration(
         "errorLogV": 5,
         "metrics": list(metrics),
     }
-    return {"kind": "CustomResourceStateMetrics", "spec": {"resources": [resource]}}
+
+
+def configuration(*resources: dict[str, Any]) -> dict[str, Any]:
+    """The file."""
+    return {"kind": "CustomResourceStateMetrics", "spec": {"resources": list(resources)}}

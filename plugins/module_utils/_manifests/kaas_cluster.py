@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.scs.observability.plugins.module_utils._manifests import custom_resource
 from ansible_collections.scs.observability.plugins.module_utils._manifests.agent import RESERVED_LABELS
+from ansible_collections.scs.observability.plugins.module_utils._manifests.custom_resource import (
+    certificate,
+    column,
+    moment,
+    previous_certificate,
+    text,
+)
 
 Manifest = dict[str, Any]
 
-GROUP = "observability.scs.community"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
+GROUP = custom_resource.GROUP
+VERSION = custom_resource.VERSION
+API_VERSION = custom_resource.API_VERSION
 KIND = "KaaSCluster"
-# Observers may share a cluster, but not registrations: the namespace of the one that a cluster writes to
-OBSERVER_LABEL = "observability.scs.community/observer-namespace"
+OBSERVER_LABEL = custom_resource.OBSERVER_LABEL
 PLURAL = "kaasclusters"
 DEFINITION_NAME = f"{PLURAL}.{GROUP}"
 
@@ -32,7 +39,7 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
     "deleting": (),
 }
 
-DNS_LABEL_PATTERN = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+DNS_LABEL_PATTERN = custom_resource.DNS_LABEL_PATTERN
 SLA_PATTERN = "^[a-zA-Z0-9]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"
 UID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 # Labels that an operator gives a cluster: names as Prometheus has them, "__" is its own.
@@ -59,84 +66,27 @@ def phase_rule() -> dict[str, Any]:
 
 def definition() -> Manifest:
     """The CustomResourceDefinition: cluster-scoped, validated by the API server, with a status subresource."""
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": DEFINITION_NAME,
-            # No instance label: every registration shares the definition, so none may prune it.
-            "labels": {
-                "app.kubernetes.io/managed-by": "scs.observability",
-                "app.kubernetes.io/part-of": "scs-observability",
-                "app.kubernetes.io/component": "registration",
-            },
-        },
-        "spec": {
-            "group": GROUP,
-            "scope": "Cluster",
-            "names": {
-                "kind": KIND,
-                "listKind": f"{KIND}List",
-                "plural": PLURAL,
-                "singular": "kaascluster",
-                "shortNames": ["kc"],
-                "categories": ["observability"],
-            },
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": [
-                        _column("Phase", ".spec.phase", "Where the cluster is in its life"),
-                        _column("Customer", ".spec.customer", "Whose cluster it is"),
-                        _column("SLA", ".spec.sla", "Class of the service level agreement"),
-                        {
-                            **_column("Suspended", ".spec.suspended", "Whether the gateway turns its agent away"),
-                            "type": "boolean",
-                        },
-                        # Not of type date: that prints an age, and "<invalid>" for a moment to come.
-                        _column("Expires", ".status.certificate.expires", "When the agent's certificate expires"),
-                        {**_column("Proof", ".status.proof.time", "When its metrics were last proven"), "type": "date"},
-                        {
-                            **_column("Age", ".metadata.creationTimestamp", "Since when it is registered"),
-                            "type": "date",
-                        },
-                    ],
-                    "schema": {"openAPIV3Schema": _schema()},
-                }
-            ],
-        },
-    }
-
-
-def _column(name: str, json_path: str, description: str) -> dict[str, Any]:
-    return {"name": name, "type": "string", "jsonPath": json_path, "description": description}
-
-
-def _text(description: str, *, limit: int, pattern: str = "") -> dict[str, Any]:
-    result: dict[str, Any] = {"type": "string", "description": description, "minLength": 1, "maxLength": limit}
-    if pattern:
-        result["pattern"] = pattern
-    return result
-
-
-def _schema() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": "A Kubernetes cluster of a customer whose metrics the observer holds. Its name is the tenant: "
-        "the common name of the agent's certificate and the value of the label cluster.",
-        "required": ["spec"],
-        "x-kubernetes-validations": [
+    return custom_resource.definition(
+        KIND,
+        PLURAL,
+        "kc",
+        columns=[
+            column("Phase", ".spec.phase", "Where the cluster is in its life"),
+            column("Customer", ".spec.customer", "Whose cluster it is"),
+            column("SLA", ".spec.sla", "Class of the service level agreement"),
             {
-                "rule": f"self.metadata.name.matches('{DNS_LABEL_PATTERN}')",
-                "message": "the name must be a DNS label: 1 to 63 characters of a-z, 0-9 and '-'",
-                "reason": "FieldValueInvalid",
-            }
+                **column("Suspended", ".spec.suspended", "Whether the gateway turns its agent away"),
+                "type": "boolean",
+            },
+            # Not of type date: that prints an age, and "<invalid>" for a moment to come.
+            column("Expires", ".status.certificate.expires", "When the agent's certificate expires"),
+            {**column("Proof", ".status.proof.time", "When its metrics were last proven"), "type": "date"},
         ],
-        "properties": {"spec": _spec_schema(), "status": _status_schema()},
-    }
+        description="A Kubernetes cluster of a customer whose metrics the observer holds. Its name is the tenant: "
+        "the common name of the agent's certificate and the value of the label cluster.",
+        spec=_spec_schema(),
+        status=_status_schema(),
+    )
 
 
 def _spec_schema() -> dict[str, Any]:
@@ -151,7 +101,7 @@ def _spec_schema() -> dict[str, Any]:
                 "x-kubernetes-validations": [phase_rule()],
             },
             "clusterUID": {
-                **_text(
+                **text(
                     "UID of the cluster's namespace kube-system: which cluster this name belongs to.",
                     limit=36,
                     pattern=UID_PATTERN,
@@ -165,7 +115,7 @@ def _spec_schema() -> dict[str, Any]:
                 ],
             },
             "namespace": {
-                **_text("Where in the cluster its agent is.", limit=63, pattern=DNS_LABEL_PATTERN),
+                **text("Where in the cluster its agent is.", limit=63, pattern=DNS_LABEL_PATTERN),
                 "x-kubernetes-validations": [
                     {
                         "rule": "self == oldSelf",
@@ -174,9 +124,9 @@ def _spec_schema() -> dict[str, Any]:
                     }
                 ],
             },
-            "customer": _text("Whose cluster it is.", limit=253),
-            "sla": _text("Class of the service level agreement.", limit=63, pattern=SLA_PATTERN),
-            "contact": _text("Whom to reach about it.", limit=253),
+            "customer": text("Whose cluster it is.", limit=253),
+            "sla": text("Class of the service level agreement.", limit=63, pattern=SLA_PATTERN),
+            "contact": text("Whom to reach about it.", limit=253),
             "labels": {
                 "type": "object",
                 "description": "What else the operator wants to tell it by.",
@@ -222,7 +172,7 @@ def _profile() -> dict[str, Any]:
 
 
 def _scrape_interval() -> dict[str, Any]:
-    return _text("How often it scrapes.", limit=20, pattern=DURATION_PATTERN)
+    return text("How often it scrapes.", limit=20, pattern=DURATION_PATTERN)
 
 
 def _overrides_schema() -> dict[str, Any]:
@@ -277,30 +227,14 @@ def _overrides_schema() -> dict[str, Any]:
 
 
 def _status_schema() -> dict[str, Any]:
-    moment = {"type": "string", "format": "date-time"}
-    digest = _text("SHA-256 of its DER form, in hexadecimal.", limit=64, pattern="^[0-9a-f]{64}$")
     return {
         "type": "object",
         "properties": {
-            "certificate": {
-                "type": "object",
-                "description": "The agent's client certificate.",
-                "required": ["fingerprint", "expires"],
-                "properties": {
-                    "fingerprint": digest,
-                    "expires": {**moment, "description": "When it expires."},
-                },
-            },
-            "previousCertificate": {
-                "type": "object",
-                "description": "The one before, which gets in until a run has seen the agent use the new one.",
-                "required": ["fingerprint", "replaced"],
-                "properties": {
-                    "fingerprint": digest,
-                    "replaced": {**moment, "description": "When it was replaced."},
-                },
-            },
-            "phaseSince": {**moment, "description": "When the phase changed last."},
+            "certificate": certificate("The agent's client certificate."),
+            "previousCertificate": previous_certificate(
+                "The one before, which gets in until a run has seen the agent use the new one."
+            ),
+            "phaseSince": moment("When the phase changed last."),
             "controlPlane": {
                 "type": "string",
                 "enum": list(CONTROL_PLANES),
@@ -311,9 +245,9 @@ def _status_schema() -> dict[str, Any]:
                 "description": "The last run, when it failed.",
                 "required": ["time", "link", "message"],
                 "properties": {
-                    "time": {**moment, "description": "When."},
-                    "link": _text("What of the way from the agent to the query failed.", limit=63),
-                    "message": _text("What was said of it.", limit=LONGEST_MESSAGE),
+                    "time": moment("When."),
+                    "link": text("What of the way from the agent to the query failed.", limit=63),
+                    "message": text("What was said of it.", limit=LONGEST_MESSAGE),
                 },
             },
             "proof": {
@@ -321,7 +255,7 @@ def _status_schema() -> dict[str, Any]:
                 "description": "The last time samples of this cluster were read back from the observer.",
                 "required": ["time"],
                 "properties": {
-                    "time": {**moment, "description": "When."},
+                    "time": moment("When."),
                     "seconds": {
                         "type": "number",
                         "minimum": 0,

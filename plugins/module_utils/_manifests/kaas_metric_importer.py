@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kaas-metric-importer: the registrations of KaaS clusters as metrics, so that rules tell failure from intention.
+"""kaas-metric-importer: registrations as metrics, so that rules tell failure from intention.
 
 It is kube-state-metrics with a configuration for the custom resource. It needs no definition of that to start: the
 first registration brings it along, and its metrics appear within seconds. It tells when the observer was last
@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     custom_resource_state,
+    iaas_prometheus,
     images,
     kaas_cluster,
     kube_state_metrics,
@@ -31,6 +32,7 @@ NAME = "kaas-metric-importer"
 CONFIGURATION_PATH = "/etc/kaas-metric-importer"
 CONFIGURATION_FILE = "registrations.json"
 PREFIX = "kaas_cluster"
+IAAS_PREFIX = "iaas_prometheus"
 # Of every series, until it is scraped: a cluster may host several observers.
 OBSERVER = "observer_namespace"
 
@@ -75,11 +77,15 @@ def objects(wanted: KaasMetricImporter) -> list[Manifest]:
 
 ARGUMENTS = (
     f"--resources={reconcile_record.RESOURCES}",
-    f"--metric-allowlist={reconcile_record.ALLOWED},^{PREFIX}_.+$",
+    f"--metric-allowlist={reconcile_record.ALLOWED},^(?:{PREFIX}|{IAAS_PREFIX})_.+$",
     f"--custom-resource-state-config-file={CONFIGURATION_PATH}/{CONFIGURATION_FILE}",
 )
 RULES = [
-    {"apiGroups": [kaas_cluster.GROUP], "resources": [kaas_cluster.PLURAL], "verbs": ["list", "watch"]},
+    {
+        "apiGroups": [kaas_cluster.GROUP],
+        "resources": [kaas_cluster.PLURAL, iaas_prometheus.PLURAL],
+        "verbs": ["list", "watch"],
+    },
     custom_resource_state.DEFINITIONS_RULE,
     reconcile_record.RULE,
 ]
@@ -107,7 +113,7 @@ def scrape_job(namespace: str) -> dict[str, Any]:
     }
 
 
-CONFIGURATION = custom_resource_state.configuration(
+_CLUSTERS = custom_resource_state.resource(
     kaas_cluster.GROUP,
     kaas_cluster.VERSION,
     kaas_cluster.KIND,
@@ -189,3 +195,43 @@ CONFIGURATION = custom_resource_state.configuration(
         custom_resource_state.gauge("failure_timestamp_seconds", "When that was.", "status", "failure", "time"),
     ],
 )
+_IAAS = custom_resource_state.resource(
+    iaas_prometheus.GROUP,
+    kaas_cluster.VERSION,
+    iaas_prometheus.KIND,
+    prefix=IAAS_PREFIX,
+    # No label cluster: none of this is about one.
+    labels={
+        "iaas": ["metadata", "name"],
+        "region": ["spec", "region"],
+        OBSERVER: ["metadata", "labels", iaas_prometheus.OBSERVER_LABEL],
+    },
+    metrics=[
+        custom_resource_state.info(
+            "info",
+            "A registered Prometheus of the IaaS layer, and by which paths its metrics come.",
+            {
+                "pull_address": ["spec", "pull", "address"],
+                "upload": ["spec", "upload"],
+                "remote_write": ["spec", "remoteWrite"],
+            },
+        ),
+        *(
+            custom_resource_state.gauge(
+                f"{name}_certificate_expiry_timestamp_seconds", text, "status", "certificates", field, "expires"
+            )
+            for name, text, field in (
+                ("sidecar", "When the certificate of its sidecar expires.", "sidecar"),
+                ("remote_write", "When the certificate that it writes with expires.", "remoteWrite"),
+            )
+        ),
+        custom_resource_state.gauge(
+            "proof_timestamp_seconds",
+            "When its samples were last read back from the observer by a registration.",
+            "status",
+            "proof",
+            "time",
+        ),
+    ],
+)
+CONFIGURATION = custom_resource_state.configuration(_CLUSTERS, _IAAS)

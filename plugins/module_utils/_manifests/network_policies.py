@@ -79,7 +79,8 @@ PARTS: dict[str, Part] = {
     "thanos-store": _thanos("store", storage=True),
     "thanos-compact": _thanos("compact", storage=True),
     "thanos-bucket-web": _thanos("bucket-web", storage=True),
-    "thanos-query": _thanos("query"),
+    # Sidecars of the IaaS layer, at the port that Thanos has for it
+    "thanos-query": _thanos("query", outside=(10901,)),
     "thanos-query-frontend": _thanos("query-frontend"),
     # Alertmanagers may be anywhere.
     "thanos-rule": _thanos("rule", storage=True, anywhere=True),

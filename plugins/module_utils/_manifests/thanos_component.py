@@ -36,7 +36,6 @@ OBJSTORE_PATH = "/etc/thanos/objstore"
 TLS_PATH = "/etc/thanos/tls"
 CONFIGURATION_PATH = "/etc/thanos/configuration"
 SECRETS_PATH = "/etc/thanos/secrets"
-OBJSTORE_CA_FILE = f"{OBJSTORE_PATH}/ca.crt"
 
 # How long a start may take: receive replays its write-ahead log before it is ready, and must not be killed meanwhile.
 START_SECONDS = 3600
@@ -92,6 +91,7 @@ class Settings:
     """A component as it is wanted; empty means the component's default.
 
     ``objstore`` tells whether there is an object store, ``checksums`` are those of the Secrets that are not made here.
+    ``registered_endpoints`` are those of registrations: they come and go without this component being deployed anew.
     ``cache`` and ``bucket_cache`` are configurations in Thanos' format (YAML, may hold passwords), ``rules`` maps names
     of files to their texts, ``placement`` has arguments of workload.pod_template.
     """
@@ -105,6 +105,7 @@ class Settings:
     storage_class: str = ""
     endpoints: tuple[str, ...] = ()
     external_endpoints: tuple[ExternalEndpoint, ...] = ()
+    registered_endpoints: tuple[ExternalEndpoint, ...] = ()
     objstore: bool = False
     tls: bool = True
     tenant_header: str = "THANOS-TENANT"

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import shared_server_name
+from ansible_collections.scs.observability.plugins.module_utils._manifests.iaas_prometheus import server_suffix
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import (
     CONFIGURATION_PATH,
     REPLICA_LABELS,
@@ -26,6 +28,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 ENDPOINTS_FILE = "endpoints.json"
 
 _OWN = {"ca_file": f"{TLS_PATH}/ca.crt", "cert_file": f"{TLS_PATH}/tls.crt", "key_file": f"{TLS_PATH}/tls.key"}
+_OWN_CLIENT: dict[str, Any] = {"tls_config": {"enabled": True, "min_version": "1.3", **_OWN}}
 
 _HOST = r"(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?|\[[0-9a-fA-F:.]+\])"
 _ENDPOINT = re.compile(rf"(?P<lookup>dns\+|dnssrv\+|dnssrvnoa\+)?{_HOST}(?::(?P<port>[0-9]{{1,5}}))?")
@@ -59,14 +62,20 @@ def _has_port(match: re.Match[str]) -> bool:
     return 1 <= int(match["port"] or 0) <= 65535
 
 
-def _check_external(endpoint: ExternalEndpoint, settings: Settings) -> None:
-    match = _ENDPOINT.fullmatch(endpoint.address)
+def host_and_port(address: str, parameter: str) -> str:
+    """Return an address that can be asked with certificates of its own. Raises InputError for all others."""
+    match = _ENDPOINT.fullmatch(address)
     if match is None or match["lookup"] or not _has_port(match):
         raise InputError(
-            f"{endpoint.address!r} is not host:port",
-            parameter="external_endpoints",
+            f"{address!r} is not host:port",
+            parameter=parameter,
             advice="Thanos looks names up for endpoints with our own certificates only; give one entry for each host",
         )
+    return address
+
+
+def _check_external(endpoint: ExternalEndpoint, settings: Settings) -> None:
+    host_and_port(endpoint.address, "external_endpoints")
     if bool(endpoint.certificate) != bool(endpoint.key):
         missing = "key" if endpoint.certificate else "certificate"
         raise InputError(
@@ -100,11 +109,64 @@ def _files(settings: Settings) -> dict[str, str]:
     }
     if settings.tls:
         content["default_client_config"] = {
-            "tls_config": {"enabled": True, "min_version": "1.3", **_OWN},
+            **_OWN_CLIENT,
             # Endpoints are addresses of pods by then: all components share a name to be verified by.
             "server_name": shared_server_name(settings.namespace),
         }
-    return {ENDPOINTS_FILE: json.dumps(content, indent=2) + "\n"}
+        # Nowhere would it be let in without a certificate.
+        content["endpoints"] += _registered(settings.registered_endpoints)
+    return {ENDPOINTS_FILE: _text(content)}
+
+
+def with_registered(file: str, endpoints: Sequence[ExternalEndpoint], namespace: str) -> str:
+    """Return the file of endpoints with just these registered ones in it; all others stay. The same as deploying would
+    write.
+
+    Raises InputError for a query without certificates, for a file that is not ours, and for an address that is in it
+    as well without being registered.
+    """
+    try:
+        content = json.loads(file)
+        others = [item for item in content["endpoints"] if not _is_registered(item, namespace)]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            "the file of endpoints of query cannot be read", parameter="namespace", advice="Deploy query anew"
+        ) from None
+    if endpoints and "default_client_config" not in content:
+        raise InputError(
+            "query was deployed without tls, so no sidecar would let it in",
+            parameter="pull_address",
+            advice="Deploy it with tls, or take another path than pull",
+        )
+    refuse_twice([item["address"] for item in others], endpoints, "pull_address")
+    return _text({**content, "endpoints": [*others, *_registered(endpoints)]})
+
+
+def refuse_twice(addresses: Sequence[str], registered: Sequence[ExternalEndpoint], parameter: str) -> None:
+    """Refuse addresses that query is given otherwise, too: one of the two would be asked with wrong certificates."""
+    twice = sorted({endpoint.address for endpoint in registered} & set(addresses))
+    if twice:
+        raise InputError(
+            f"{', '.join(twice)} is registered, and given to query as one of its other endpoints, too",
+            parameter=parameter,
+            advice="Take it out of endpoints and external_endpoints of query",
+        )
+
+
+def _registered(endpoints: Sequence[ExternalEndpoint]) -> list[dict[str, Any]]:
+    """Known by a name of their own each; with our certificates."""
+    return [
+        {"address": endpoint.address, "client_config": {**_OWN_CLIENT, "server_name": endpoint.server_name}}
+        for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.address)
+    ]
+
+
+def _is_registered(item: dict[str, Any], namespace: str) -> bool:
+    return str((item.get("client_config") or {}).get("server_name", "")).endswith(server_suffix(namespace))
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _external_client(endpoint: ExternalEndpoint, settings: Settings) -> dict[str, Any]:

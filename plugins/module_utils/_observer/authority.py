@@ -138,15 +138,17 @@ def refuse_loss(name: str, observed: Observed, certificate: str | None, now: dat
     if certificate is not None and is_same_authority(live, certificate):
         return
     clusters = sorted(item["metadata"]["name"] for item in observed.registrations if _is_written_as(item, now))
+    # Of components, and of what writes without an agent
+    secrets = sorted(
+        item["metadata"]["name"]
+        for item in observed.secrets
+        if _is_good(item, now) and has_signed(live, secret_text(item, "tls.crt") or "")
+    )
     if name == TENANTS:
-        signed = clusters
+        signed = clusters + secrets
         loss = "would not be let in any more, until it has been registered again (onboard)"
     else:
-        signed = sorted(
-            item["metadata"]["name"]
-            for item in observed.secrets
-            if _is_good(item, now) and has_signed(live, secret_text(item, "tls.crt") or "")
-        )
+        signed = secrets
         loss = (
             "would not be known to the others any more, until the observer has been deployed again, and the gateway "
             f"not to the agents of {len(clusters)} clusters, until these have been registered again (onboard)"

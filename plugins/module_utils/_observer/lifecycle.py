@@ -40,7 +40,11 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reco
     plan_objects,
     plan_removal,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    custom_resource,
+    iaas_prometheus,
+    kaas_cluster,
+)
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters
 
 # What a module of the observer makes and prunes. Volumes come from StatefulSets and are removed by purge alone.
@@ -89,6 +93,10 @@ _WITH_PODS = frozenset(kind for _api_version, kind in _WORKLOADS)
 _EXTENSIONS = frozenset({"cert-manager.io", "gateway.networking.k8s.io", "monitoring.coreos.com"})
 _OPERATOR = "prometheus-operator"
 _AUTHORITY = {"app.kubernetes.io/name": "authority"}
+_REGISTRATIONS = (
+    (kaas_cluster.API_VERSION, kaas_cluster.KIND),
+    (iaas_prometheus.API_VERSION, iaas_prometheus.KIND),
+)
 # Whose names have data, for as long as there are data
 _FORMER_CLUSTERS = {"app.kubernetes.io/name": kaas_cluster.FORMER_CLUSTERS}
 
@@ -276,7 +284,7 @@ def _grace(manifest: Mapping[str, Any]) -> float:
 
 
 def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Plan) -> Plan:
-    """Authorities, namespace and the definition of registrations, unless anything but ``removal`` needs them."""
+    """Authorities, namespace and the definitions of registrations, unless anything but ``removal`` needs them."""
     removed = set(_keys(removal))
     ours = client.parallel(
         [
@@ -288,7 +296,7 @@ def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Pl
         return Plan()
     # As long as a cluster is registered, its certificate is worth something.
     registered_here = f"{kaas_cluster.OBSERVER_LABEL}={namespace}"
-    if client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=registered_here):
+    if any(client.list(*kind, label_selector=registered_here) for kind in _REGISTRATIONS):
         return Plan()
     last = plan_removal(client, _AUTHORITY, namespace, [("v1", "Secret")])
     last += plan_removal(client, _FORMER_CLUSTERS, namespace, [("v1", "ConfigMap")])
@@ -297,17 +305,18 @@ def _plan_last_of_observer(client: KubernetesClient, namespace: str, removal: Pl
 
 
 def _plan_definition_removal(client: KubernetesClient, namespace: str) -> Plan:
-    """The definition of registrations, when this was the only observer in the cluster and nobody is registered.
+    """The definitions of registrations, when this was the only observer in the cluster and nobody is registered.
 
     With a definition go all objects of its kind, so where we may not look whether there is another, it stays.
     """
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
-    labels = kaas_cluster.definition()["metadata"]["labels"]
     try:
         namespaces = {item["metadata"]["name"] for item in client.list("v1", "Namespace", label_selector=ours)}
-        if namespaces - {namespace} or client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
+        if namespaces - {namespace} or any(client.list(*kind) for kind in _REGISTRATIONS):
             return Plan()
-        return plan_removal(client, labels, "", [("apiextensions.k8s.io/v1", "CustomResourceDefinition")])
+        return plan_removal(
+            client, custom_resource.LABELS, "", [("apiextensions.k8s.io/v1", "CustomResourceDefinition")]
+        )
     except ApiError as error:
         if error.status == 403:
             return Plan()

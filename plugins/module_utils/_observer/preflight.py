@@ -59,6 +59,7 @@ RIGHTS_IN_CLUSTER: dict[str, tuple[str, ...]] = {
     "clusterrolebindings.rbac.authorization.k8s.io": _CHANGE,
     "customresourcedefinitions.apiextensions.k8s.io": ("get", "create", "patch"),
     "kaasclusters.observability.scs.community": _READ,
+    "iaasprometheuses.observability.scs.community": _READ,
 }
 RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("secrets", "configmaps", "services", "serviceaccounts", "persistentvolumeclaims"), _CHANGE),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     duration,
     volume_size,
 )
+from ansible_collections.scs.observability.plugins.module_utils._iaas.record import endpoints_of
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
     INTERNAL_GATEWAY,
@@ -54,7 +55,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
     reads,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_wiring import circle, services_of
-from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml, with_credentials
+from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import to_yaml
+from ansible_collections.scs.observability.plugins.module_utils._objstore.given import ObjectStore, object_store
 from ansible_collections.scs.observability.plugins.module_utils._observer import parameters, rule_expressions
 from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import (
     KINDS,
@@ -94,19 +96,12 @@ _CACHES = {"IN-MEMORY": "", "MEMCACHED": "addresses", "REDIS": "addr"}
 
 
 @dataclass(frozen=True)
-class ObjectStore:
-    """The content of a component's objstore Secret."""
-
-    configuration: str = field(repr=False)
-    ca: str
-
-
-@dataclass(frozen=True)
 class Observed:
     """What is there and cannot be made anew: key pairs. ``missing`` are the Secrets of authorities to create.
 
     ``workloads`` are those of all Thanos components of the namespace, ``has_operator`` tells whether there are
-    ServiceMonitors, ``faults`` are what is wrong with expressions in rules.
+    ServiceMonitors, ``faults`` are what is wrong with expressions in rules, ``registered`` are endpoints of
+    registrations.
     """
 
     authorities: Mapping[str, KeyPair]
@@ -115,6 +110,7 @@ class Observed:
     workloads: tuple[Manifest, ...] = ()
     has_operator: bool = False
     faults: tuple[str, ...] = ()
+    registered: tuple[ExternalEndpoint, ...] = ()
 
 
 def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -205,7 +201,7 @@ def settings_of(
     """Read the module's parameters; InputError names the one that cannot work. ``now`` is for certificates."""
     now = now or datetime.now(UTC)
     service_type, node_port = parameters.service(params)
-    store = _object_store(params, now)
+    store = object_store(params, now)
     log_level = params.get("log_level") or "info"
     if log_level not in _LOG_LEVELS:
         raise InputError(f"{log_level!r} is none of {', '.join(_LOG_LEVELS)}", parameter="log_level")
@@ -253,6 +249,7 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
     workloads: list[Manifest] = []
     has_operator: list[bool] = []
     faults: list[str] = []
+    registered: list[ExternalEndpoint] = []
     secret_name, namespace = thanos_component.tls_secret_name(settings), settings.namespace
     ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos"
     client.parallel(
@@ -262,9 +259,18 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
             lambda: workloads.extend(client.list("apps/v1", "StatefulSet", namespace, ours)),
             lambda: has_operator.append(client.serves(*SERVICE_MONITOR)),
             lambda: faults.extend(rule_expressions.faults(client, settings) if settings.rules else ()),
+            lambda: registered.extend(endpoints_of(client, namespace) if component is thanos_query.COMPONENT else ()),
         ]
     )
-    return Observed(authorities, tuple(missing), certificate[0], tuple(workloads), has_operator[0], tuple(faults))
+    return Observed(
+        authorities,
+        tuple(missing),
+        certificate[0],
+        tuple(workloads),
+        has_operator[0],
+        tuple(faults),
+        tuple(registered),
+    )
 
 
 def refuse(component: Component, settings: Settings, observed: Observed, params: Mapping[str, Any]) -> None:
@@ -279,6 +285,7 @@ def refuse(component: Component, settings: Settings, observed: Observed, params:
         raise InputError(
             "; ".join(observed.faults), parameter="rules", advice="A ruler would not start, and evaluate no rule at all"
         )
+    thanos_query.refuse_twice(reads(settings), observed.registered, "external_endpoints")
     live = {item["metadata"]["name"]: item for item in observed.workloads}
     if settings.name in live and not params.get("allow_downgrade"):
         _refuse_downgrade(live[settings.name], settings.image)
@@ -327,7 +334,10 @@ def objects(
         trusted = {key: value for key, value in secret["data"].items() if not key.startswith("tls.")}
         checksums["authorities"] = workload.checksum(trusted)
     complete = replace(
-        settings, checksums=checksums, service_monitor=settings.service_monitor and observed.has_operator
+        settings,
+        checksums=checksums,
+        service_monitor=settings.service_monitor and observed.has_operator,
+        registered_endpoints=observed.registered,
     )
     return [*thanos_component.objects(component, complete), *secrets]
 
@@ -349,49 +359,6 @@ def _certificate(component: Component, settings: Settings, observed: Observed, n
         gateway = workload.encoded(observed.authorities[INTERNAL_GATEWAY].certificate)
         secret["data"][thanos_receive.GATEWAY_CA_FILE] = gateway
     return secret
-
-
-def _object_store(params: Mapping[str, Any], now: datetime) -> ObjectStore | None:
-    configuration = params.get("objstore")
-    access_key, secret_key = params.get("objstore_access_key"), params.get("objstore_secret_key")
-    ca = params.get("objstore_ca") or ""
-    if not configuration:
-        for parameter, value in (("objstore_access_key", access_key), ("objstore_secret_key", secret_key)):
-            if value:
-                raise InputError("is of no use without objstore", parameter=parameter)
-        return None
-    config = configuration.get("config")
-    if not configuration.get("type") or not isinstance(config, Mapping):
-        raise InputError(
-            "must have type and config", parameter="objstore", advice="Give what the module bucket returns as objstore"
-        )
-    if "access_key" in config or "secret_key" in config:
-        raise InputError(
-            "must not contain credentials",
-            parameter="objstore",
-            advice="Use objstore_access_key and objstore_secret_key, which no log shows",
-        )
-    if bool(access_key) != bool(secret_key):
-        missing = "objstore_secret_key" if access_key else "objstore_access_key"
-        raise InputError("is required with the other one of the pair", parameter=missing)
-    if ca:
-        trusted(ca, now, "objstore_ca")
-    ca_file = ((config.get("http_config") or {}).get("tls_config") or {}).get("ca_file")
-    if ca_file == thanos_component.OBJSTORE_CA_FILE and not ca:
-        raise InputError("is required: objstore refers to it", parameter="objstore_ca")
-    if ca:
-        configuration = _trusting(configuration)
-    if access_key and secret_key:
-        configuration = with_credentials(configuration, access_key, secret_key)
-    return ObjectStore(to_yaml(configuration), ca)
-
-
-def _trusting(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the mounted authority as the one to trust."""
-    config = configuration["config"]
-    http = config.get("http_config") or {}
-    tls = {**(http.get("tls_config") or {}), "ca_file": thanos_component.OBJSTORE_CA_FILE}
-    return {**configuration, "config": {**config, "http_config": {**http, "tls_config": tls}}}
 
 
 def _external_endpoint(item: Mapping[str, Any], now: datetime) -> ExternalEndpoint:

@@ -58,17 +58,19 @@ def series(
     query |= {name: f"{value:.3f}" for name, value in (("start", start), ("end", end)) if value is not None}
     if limit:
         query["limit"] = str(limit)
-    return [dict(item) for item in _data(client, namespace, "/api/v1/series", query) or []]
+    return [dict(item) for item in query_data(client, namespace, "/api/v1/series", query) or []]
 
 
-def selector_of(labels: Mapping[str, str], *, having: str = "") -> str:
+def selector_of(labels: Mapping[str, str], *, having: str = "", any_name: bool = True) -> str:
     """A selector of series with these values, and with a label of whatever value."""
     wanted = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items()]
     # Stores refuse what matches nothing but their external labels.
-    return "{" + ",".join(['__name__!=""', *wanted, *([f'{having}!=""'] if having else [])]) + "}"
+    name = ['__name__!=""'] if any_name else []
+    return "{" + ",".join([*name, *wanted, *([f'{having}!=""'] if having else [])]) + "}"
 
 
-def _data(client: Client, namespace: str, path: str, query: Mapping[str, str]) -> Any:
+def query_data(client: Client, namespace: str, path: str, query: Mapping[str, str]) -> Any:
+    """The data of an answer of query itself, not of its frontend. Raises QueryError."""
     service = query_service(client, namespace)
     try:
         document = json.loads(client.service_get(namespace, service, PORT, path, query))

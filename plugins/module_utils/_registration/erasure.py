@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -73,10 +73,13 @@ _IGNORED_AFTER = ("--ignore-deletion-marks-delay", "24h")
 _DELETED_AFTER = ("--delete-delay", "48h")
 # Beyond the delay: clocks differ.
 _MARGIN = 600.0
-# An init container that is left there after an interruption must not remove what comes later.
+# An init container that is left there after an interruption must not remove what comes later, on new volumes neither.
 _VALID_SECONDS = 3600
 _POLL_SECONDS = 1.0
-_SCRIPT = '[ "$(date +%s)" -lt "$1" ] || exit 0; rm -rf -- "$2"'
+# How long the metrics of a pod that runs are asked for, also where nothing else is waited for
+_ANSWER_SECONDS = 10.0
+# Once on each volume: what comes after that is another database, even of a cluster by the same name.
+_SCRIPT = '[ "$(date +%s)" -lt "$1" ] && [ ! -e "$3.$1" ] || exit 0; rm -rf -- "$2" && rm -f "$3".* && : > "$3.$1"'
 _RESOURCES = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}}
 
 Connect = Callable[[Any], AbstractContextManager[blocks.Store]]
@@ -85,11 +88,13 @@ Connect = Callable[[Any], AbstractContextManager[blocks.Store]]
 @dataclass(frozen=True)
 class Holdings:
     """What there is of a cluster before anything is done: ``receives`` are the StatefulSets whose pods have a database
-    of it, ``where`` the bucket (None without one that can be worked on, and then ``obstacle`` says why).
+    of it, ``erasers`` those that have been left with the init container that removes it, ``where`` the bucket (None
+    without one that can be worked on, and then ``obstacle`` says why).
     """
 
     name: str
     receives: tuple[Manifest, ...] = ()
+    erasers: tuple[Manifest, ...] = ()
     where: Place | None = None
     obstacle: str = ""
     survey: Survey = field(default_factory=Survey)
@@ -101,6 +106,15 @@ class Holdings:
         changes = [
             Change("delete", "TSDB", self.name, f"{item['metadata']['namespace']}/{item['metadata']['name']}")
             for item in self.receives
+        ]
+        changes += [
+            Change(
+                "delete",
+                "InitContainer",
+                _eraser_name(self.name),
+                f"{item['metadata']['namespace']}/{item['metadata']['name']}",
+            )
+            for item in self.erasers
         ]
         for ulid in self.survey.of(self.name):
             block = self.survey.blocks.get(ulid)
@@ -135,13 +149,14 @@ class Erasure:
 def look(observer: KubernetesClient, namespace: str, name: str, connect: Connect = BucketClient) -> Holdings:
     """Look at what there is of a cluster. Raises ApiError, InputError, StorageError: then nothing was touched."""
     where, obstacle = bucket_of(observer, namespace)
-    found = Survey()
+    found, receives = Survey(), workloads(observer, namespace, "receive")
     if where is not None:
         with _opened(where, connect) as store:
             found = blocks.survey(store, _prefix(where))
     return Holdings(
         name,
-        receives=tuple(item for item in workloads(observer, namespace, "receive") if holds(observer, item, name)),
+        receives=tuple(item for item in receives if holds(observer, item, name)),
+        erasers=tuple(item for item in receives if _has_eraser(item, name)),
         where=where,
         obstacle=obstacle,
         survey=found,
@@ -182,9 +197,12 @@ def erase(
         erasure.receive = "removed"
         for item in holdings.receives:
             remove_from_receive(observer, item, name, image_of_gateway(observer, namespace), wait=wait, timeout=timeout)
-        if not wait:
-            erasure.receive = "pending"
-            erasure.reasons.append("receive restarts, which was not waited for")
+    for item in holdings.erasers:
+        if item not in holdings.receives:
+            _take_eraser_away(observer, item, name, timeout if wait else None)
+    if holdings.receives and not wait:
+        erasure.receive = "pending"
+        erasure.reasons.append("receive restarts, which was not waited for")
     survey = holdings.survey
     if holdings.where is None:
         if holdings.obstacle:
@@ -291,37 +309,54 @@ def remove_from_receive(
 
     Several runs may do that at once: each has an init container of its own. Raises NotReadyError, ApiError.
     """
-    key, container = identity(item), eraser(name, image, time.time())
-    deadline = (
-        time.monotonic() + timeout + float(item["spec"]["template"]["spec"].get("terminationGracePeriodSeconds") or 30)
-    )
-
-    def patch(element: Mapping[str, Any]) -> None:
-        manifest = {
-            "apiVersion": key.api_version,
-            "kind": key.kind,
-            "metadata": {"name": key.name, "namespace": key.namespace},
-            "spec": {"template": {"spec": {"initContainers": [element]}}},
-        }
-        observer.merge(manifest, strategic=True)
-
-    patch(container)
+    ends = float(item["spec"]["template"]["spec"].get("terminationGracePeriodSeconds") or 30)
+    deadline = time.monotonic() + timeout + ends
+    _patch_init_container(observer, item, eraser(name, image, time.time()))
     if wait:
-        wait_ready(observer, [key], max(deadline - time.monotonic(), 1.0))
-        patch({"name": container["name"], "$patch": "delete"})
-        wait_ready(observer, [key], max(deadline - time.monotonic(), 1.0))
+        wait_ready(observer, [identity(item)], max(deadline - time.monotonic(), 1.0))
+        _take_eraser_away(observer, item, name, max(deadline - time.monotonic(), 1.0))
+
+
+def _take_eraser_away(observer: KubernetesClient, item: Manifest, name: str, timeout: float | None) -> None:
+    """Receive restarts once more; without ``timeout`` that is not waited for."""
+    _patch_init_container(observer, item, {"name": _eraser_name(name), "$patch": "delete"})
+    if timeout is not None:
+        wait_ready(observer, [identity(item)], timeout)
+
+
+def _patch_init_container(observer: KubernetesClient, item: Manifest, element: Mapping[str, Any]) -> None:
+    key = identity(item)
+    manifest = {
+        "apiVersion": key.api_version,
+        "kind": key.kind,
+        "metadata": {"name": key.name, "namespace": key.namespace},
+        "spec": {"template": {"spec": {"initContainers": [element]}}},
+    }
+    observer.merge(manifest, strategic=True)
 
 
 def eraser(name: str, image: str, now: float) -> Manifest:
     """The init container that removes the database of a cluster. Pure."""
+    container, folder = _eraser_name(name), thanos_receive.DATA_PATH
+    until = str(int(now) + _VALID_SECONDS)
     return workload.container(
-        # A cluster's name may be as long as a container's.
-        f"erase-{hashlib.sha256(name.encode()).hexdigest()[:16]}",
+        container,
         image,
-        command=["sh", "-c", _SCRIPT, "erase", str(int(now) + _VALID_SECONDS), f"{thanos_receive.DATA_PATH}/{name}"],
+        command=["sh", "-c", _SCRIPT, "erase", until, f"{folder}/{name}", f"{folder}/.{container}"],
         mounts=[workload.mount("data", thanos_receive.DATA_PATH, read_only=False)],
         resources=_RESOURCES,
     )
+
+
+def _eraser_name(name: str) -> str:
+    # A cluster's name may be as long as a container's.
+    return f"erase-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def _has_eraser(item: Manifest, name: str) -> bool:
+    """Tell whether one is left there by a run that was interrupted, or did not wait. Pure."""
+    containers = item["spec"]["template"]["spec"].get("initContainers") or []
+    return any(container["name"] == _eraser_name(name) for container in containers)
 
 
 def image_of_gateway(observer: KubernetesClient, namespace: str) -> str:
@@ -420,7 +455,7 @@ class BlocksOfCluster:
         began: float | None = None
         while True:
             # What was under way when the last look began may bring another block.
-            ended = began is None or self._compactions()[1] >= began
+            ended = began is None or self._compactions(deadline)[1] >= began
             found = blocks.survey(self.store, self.prefix)
             own = found.of(self.name)
             if not own and ended:
@@ -434,7 +469,7 @@ class BlocksOfCluster:
                     return found
                 blocks.remove(self.store, {ulid: found.keys[ulid] for ulid in own}, self.prefix)
                 erasure.blocks_removed += len(own)
-                began = self._compactions()[0]
+                began = self._compactions(deadline)[0]
             elif not self.wait or time.monotonic() >= deadline:
                 erasure.reasons.append("a compaction is under way that began before its blocks were deleted")
                 return found
@@ -446,33 +481,59 @@ class BlocksOfCluster:
         stores = workloads(self.observer, self.namespace, "store")
         ignored = _seconds(argument(stores, *_IGNORED_AFTER))
         blocks.mark_all(self.store, own, self.name, time.time() - ignored - _MARGIN, self.prefix)
-        before = self._looks(stores)
-        while not all(look.follows(before.get(pod)) for pod, look in self._looks(stores).items()):
+        before = self._looks(stores, deadline)
+        while not all(look.follows(before.get(pod)) for pod, look in self._looks(stores, deadline).items()):
             if not self.wait or time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
 
-    def _looks(self, stores: Sequence[Manifest]) -> dict[str, Looks]:
+    def _looks(self, stores: Sequence[Manifest], deadline: float) -> dict[str, Looks]:
         """How often each pod of the store gateways has looked at the bucket; one that does not run serves nothing."""
-        found = {}
-        for item in stores:
-            for pod in pods(self.observer, item):
-                with suppress(ApiError):
-                    found[pod["metadata"]["uid"]] = Looks.of(parse(metrics_of(self.observer, pod), Looks.METRICS))
-        return found
+        return {pod: Looks.of(parse(text, Looks.METRICS)) for pod, text in self._metrics(stores, deadline)}
 
-    def _compactions(self) -> tuple[float, float]:
-        """How many runs of the compactor have begun, and how many have ended; both 0 where none runs."""
+    def _compactions(self, deadline: float) -> tuple[float, float]:
+        """How many runs of the compactor have begun, and how many have ended; both 0 where none runs.
+
+        One that does not run compacts nothing, and begins with a look at the bucket.
+        """
         totals = dict.fromkeys(_RUNS, 0.0)
-        for item in workloads(self.observer, self.namespace, "compact"):
-            for pod in pods(self.observer, item):
-                # One that does not run compacts nothing, and begins with a look at the bucket.
-                with suppress(ApiError):
-                    for metric, found in parse(metrics_of(self.observer, pod), _RUNS).items():
-                        totals[metric] += sum(sample.value for sample in found)
+        for _pod, text in self._metrics(workloads(self.observer, self.namespace, "compact"), deadline):
+            for metric, found in parse(text, _RUNS).items():
+                totals[metric] += sum(sample.value for sample in found)
         began, completed, failed = (totals[metric] for metric in _RUNS)
         return began, completed + failed
+
+    def _metrics(self, found: Sequence[Manifest], deadline: float) -> Iterator[tuple[str, bytes]]:
+        """The metrics of each pod that runs, by its uid. Raises ApiError when one that runs does not give them."""
+        patience = max(deadline if self.wait else 0.0, time.monotonic() + _ANSWER_SECONDS)
+        for item in found:
+            for pod in pods(self.observer, item):
+                text = self._metrics_of(pod, patience)
+                if text is not None:
+                    yield pod["metadata"]["uid"], text
+
+    def _metrics_of(self, pod: Manifest, patience: float) -> bytes | None:
+        while runs(pod):
+            try:
+                return metrics_of(self.observer, pod)
+            except ApiError:
+                # That nothing was heard of it says nothing of what it serves.
+                if time.monotonic() >= patience:
+                    raise
+            time.sleep(_POLL_SECONDS)
+            metadata = pod["metadata"]
+            now = self.observer.get("v1", "Pod", metadata["name"], metadata["namespace"])
+            if now is None or now["metadata"]["uid"] != metadata["uid"]:
+                return None
+            pod = now
+        return None
+
+
+def runs(pod: Manifest) -> bool:
+    """Tell whether a container of a pod runs, as the kubelet told last. Pure."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return any("running" in (status.get("state") or {}) for status in statuses)
 
 
 def workloads(observer: KubernetesClient, namespace: str, component: str) -> list[Manifest]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
@@ -85,8 +85,17 @@ def certificate_of(secret: Mapping[str, Any]) -> Certificate:
     )
 
 
+class Certified(Protocol):
+    """What of a registration tells its certificates."""
+
+    @property
+    def certificate(self) -> Certificate | None: ...
+    @property
+    def previous_certificate(self) -> PreviousCertificate | None: ...
+
+
 def previous_of(
-    before: Registration | None, current: Certificate, live: str, now: datetime
+    before: Certified | None, current: Certificate, live: str, now: datetime, overlap: timedelta | None = None
 ) -> PreviousCertificate | None:
     """Return the certificate that is let in beside the ``current`` one, if any; ``live`` is the agent's fingerprint.
 
@@ -96,7 +105,7 @@ def previous_of(
         return None
     registered, previous = before.certificate, before.previous_certificate
     if registered.fingerprint == current.fingerprint:
-        is_over = previous is not None and now - datetime.fromisoformat(previous.replaced) >= OVERLAP
+        is_over = previous is not None and now - datetime.fromisoformat(previous.replaced) >= (overlap or OVERLAP)
         return None if is_over else previous
     if previous is not None and previous.fingerprint == live:
         return previous

@@ -47,6 +47,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.on
     DEFAULT_WAIT_TIMEOUT,
     announce_leaving,
     look_at_agent,
+    refuse_iaas_name,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Registration,
@@ -104,6 +105,8 @@ def deregister(
     record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
     registration = Registration.of(record) if record else None
     refuse_other_observer(registration, observer_namespace)
+    if registration is None:
+        refuse_iaas_name(observer, name)
     if erase and registration is None:
         leaving = Leaving()
     else:

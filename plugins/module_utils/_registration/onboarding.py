@@ -34,6 +34,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.read
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
+    iaas_prometheus,
     kaas_cluster,
     node_exporter,
     workload,
@@ -66,6 +67,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.reload import apply_and_reload
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
+    PROOF_TIMEOUT,
     Settings,
     agent_namespace,
     client_of_cluster,
@@ -76,7 +78,6 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.se
 
 Manifest = dict[str, Any]
 
-DEFAULT_PROOF_TIMEOUT = 120
 DEFAULT_WAIT_TIMEOUT = 300
 # Of looking again at a registration that others write at the same moment
 ROUNDS = 5
@@ -233,7 +234,7 @@ def _register(
     problems.of(refuse_erasing, params)
     settings = problems.of(Settings.of, params)
     wait_timeout = problems.of(seconds, params, "wait_timeout", DEFAULT_WAIT_TIMEOUT)
-    proof_timeout = problems.of(seconds, params, "proof_timeout", DEFAULT_PROOF_TIMEOUT)
+    proof_timeout = problems.of(seconds, params, "proof_timeout", PROOF_TIMEOUT)
     observer = shared.client if shared else problems.of(KubernetesClient.from_parameters, params, "observer_")
     kaas = kaas or problems.of(client_of_cluster, params)
     problems.refuse()
@@ -347,6 +348,7 @@ def observe(
         settings, side.registered, installed, company, cluster_uid=cluster_uid, observer_uid=side.uid, force=force
     )
     if registration is None:
+        refuse_iaas_name(side.client, settings.name)
         former.refuse(
             side.client,
             settings.observer_namespace,
@@ -409,6 +411,14 @@ def settle(
         settings = replace(problems.of(settings.settled, registration) or settings, namespace=place)
     problems.refuse()
     return registration, settings
+
+
+def refuse_iaas_name(observer: KubernetesClient, name: str) -> None:
+    """Tenants are of one kind or the other. Raises InputError for a name that an IaaS Prometheus has, ApiError."""
+    if observer.get(iaas_prometheus.API_VERSION, iaas_prometheus.KIND, name) is not None:
+        raise InputError(
+            f"{name!r} is the name of a registered IaaS Prometheus", parameter="name", advice="Choose another name"
+        )
 
 
 def look_at_agent(kaas: KubernetesClient) -> tuple[str, parts.Installed | None]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._iaas.record import registered_with
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_receive import DEFAULT_TENANT
@@ -43,7 +44,7 @@ NO_CLUSTERS = frozenset({DEFAULT_TENANT})
 def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Return the result of observer_info.
 
-    For clusters five requests, six when one is silent, however many there are; for components see their observe().
+    For clusters six requests, seven when one is silent, however many there are; for components see their observe().
     A query API that does not answer is a problem among others: what is registered and deployed is told all the same.
     """
     observer = KubernetesClient.from_parameters(params)
@@ -51,6 +52,7 @@ def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     ours = f"{kaas_cluster.OBSERVER_LABEL}={api.namespace}"
     found = observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=ours)
     registered = [Registration.of(item) for item in found]
+    writing = {item.name for item in registered_with(observer, api.namespace) if item.remote_write}
     problems: list[str] = []
     warnings: list[str] = []
     deployed: list[dict[str, Any]] = []
@@ -75,7 +77,7 @@ def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
         "changed": False,
         "components": deployed,
         "registrations": rows,
-        "orphans": orphans(registered, now) if now else [],
+        "orphans": orphans(registered, now, writing) if now else [],
         "healthy": not problems,
         "problems": problems,
         "warnings": [*warnings, *(now.warnings if now else ())],
@@ -164,9 +166,9 @@ def assess(
     return Health("ok", True, "fresh samples of every job")
 
 
-def orphans(registered: Iterable[Registration], now: Freshness) -> list[dict[str, Any]]:
-    """Clusters that write (within five minutes) and are not registered."""
-    known = {registration.name for registration in registered} | NO_CLUSTERS
+def orphans(registered: Iterable[Registration], now: Freshness, others: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Clusters that write (within five minutes) and are not registered; ``others`` are tenants that are no clusters."""
+    known = {registration.name for registration in registered} | NO_CLUSTERS | set(others)
     return [
         {
             "name": name,

@@ -70,14 +70,14 @@ def apply_and_reload(
     ):
         running = _running(kaas, instance, namespace)
     readers = [
-        Reader(kaas, pod["metadata"]["name"], namespace, partial(_touch, kaas, pod))
+        Reader(kaas, pod["metadata"]["name"], namespace, partial(touch, kaas, pod))
         for pod in running
         if configured and (wait or last)
     ]
     for reader in readers:
         reader.start()
     apply_plan(kaas, Plan(tuple(change for change in plan.changes if change not in last)), force=force)
-    kaas.parallel([partial(_touch, kaas, pod) for pod in running])
+    kaas.parallel([partial(touch, kaas, pod) for pod in running])
     for reader in readers:
         reader.wait()
     apply_plan(kaas, Plan(last))
@@ -93,13 +93,13 @@ def _running(kaas: KubernetesClient, instance: str, namespace: str) -> list[Mani
     return [pod for pod in kaas.list("v1", "Pod", namespace, selector) if not is_terminating(pod)]
 
 
-def _touch(kaas: KubernetesClient, pod: Mapping[str, Any]) -> None:
+def touch(client: KubernetesClient, pod: Mapping[str, Any]) -> None:
     """Let the kubelet look at the pod now. It does so anyway, later: who may not write pods waits a minute longer."""
     metadata = {name: pod["metadata"][name] for name in ("name", "namespace", "uid") if name in pod["metadata"]}
     now = datetime.now(UTC).isoformat()
     # Gone meanwhile, or no right to it.
     with suppress(ApiError):
-        kaas.apply(
+        client.apply(
             {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "annotations": {ANNOTATION: now}}}, force=True
         )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._iaas.record import registered_with
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
@@ -19,7 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
 NAME = remote_write_clients.NAME
 
 
-def admission(observer: KubernetesClient, namespace: str, registration: Registration) -> Plan:
+def admission(observer: KubernetesClient, namespace: str, registration: remote_write_clients.Registered) -> Plan:
     """What has to change for a cluster to be let in, or suspended, as its registration says. Raises ApiError."""
     live = _live(observer, namespace)
     text = remote_write_clients.entry(registration)
@@ -43,10 +44,13 @@ def drift(observer: KubernetesClient, namespace: str) -> Plan:
     return _plan(namespace, live, remote_write_clients.drift(live, registered(observer, namespace)))
 
 
-def registered(observer: KubernetesClient, namespace: str) -> list[Registration]:
-    """The registrations of an observer. Raises ApiError."""
+def registered(observer: KubernetesClient, namespace: str) -> list[remote_write_clients.Registered]:
+    """The registrations of an observer that may write. Raises ApiError."""
     every = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
-    return [registration for registration in every if registration.observer in ("", namespace)]
+    return [
+        *(registration for registration in every if registration.observer in ("", namespace)),
+        *(registration for registration in registered_with(observer, namespace) if registration.remote_write),
+    ]
 
 
 def carry_out(observer: KubernetesClient, plan: Plan) -> None:
@@ -55,7 +59,7 @@ def carry_out(observer: KubernetesClient, plan: Plan) -> None:
         observer.merge(change.manifest or {})
 
 
-def admit(observer: KubernetesClient, namespace: str, registration: Registration) -> None:
+def admit(observer: KubernetesClient, namespace: str, registration: remote_write_clients.Registered) -> None:
     """Let a cluster in, or suspend it, as its registration says. Raises ApiError."""
     carry_out(observer, admission(observer, namespace, registration))
 

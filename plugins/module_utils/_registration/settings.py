@@ -38,6 +38,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
 Resources = Mapping[str, Mapping[str, Any]]
 
 DEFAULT_NAMESPACE = "scs-observability"
+PROOF_TIMEOUT = 120
 LONGEST_TEXT = 253
 CLIENT_CERTIFICATE = "client_certificate"
 CLIENT_KEY = "client_key"
@@ -96,12 +97,12 @@ class Settings:
             name=name,
             namespace=problems.of(namespace, params, "namespace", ""),
             observer_namespace=problems.of(namespace, params, "observer_namespace"),
-            remote_write_url=problems.of(_url, given("remote_write_url"), "remote_write_url"),
+            remote_write_url=problems.of(url, given("remote_write_url"), "remote_write_url"),
             phase=problems.of(_phase, given("phase"), "phase"),
             customer=problems.of(_text, params, "customer"),
             sla=problems.of(_sla, given("sla"), given("sla_classes") or ()),
             contact=problems.of(_text, params, "contact"),
-            remote_write_ca=problems.of(_certificates, given("remote_write_ca"), "remote_write_ca"),
+            remote_write_ca=problems.of(certificates, given("remote_write_ca"), "remote_write_ca"),
             scrape_interval=problems.of(overrides.interval, given("scrape_interval") or "30s", "scrape_interval"),
             profile=problems.of(overrides.profile, given("profile") or "minimal", "profile"),
             kubelet_insecure_skip_verify=given("kubelet_insecure_skip_verify") is not False,
@@ -196,26 +197,27 @@ def seconds(params: Mapping[str, Any], parameter: str, default: int) -> float:
     return float(value)
 
 
-def _url(value: object, parameter: str) -> str:
+def url(value: object, parameter: str) -> str:
+    """The address of a gateway to write to."""
     text = value if isinstance(value, str) else ""
     if not text:
         raise InputError("is required and must not be empty", parameter=parameter)
     advice = "Give the gateway's address, like https://observer.example.org/api/v1/receive"
     try:
-        url = urlsplit(text)
-        port_is_fine = url.port is None or url.port > 0
+        parts = urlsplit(text)
+        port_is_fine = parts.port is None or parts.port > 0
     except ValueError as error:
         raise InputError(f"{text!r} is not a URL: {error}", parameter=parameter, advice=advice) from None
-    if "@" in url.netloc:
+    if "@" in parts.netloc:
         # Not repeated in the message: it may hold a password.
         raise InputError("must not contain credentials: the certificate identifies", parameter=parameter)
-    if url.scheme != "https":
+    if parts.scheme != "https":
         raise InputError(
             f"{text!r} does not begin with https://: without TLS there is no certificate to tell who writes",
             parameter=parameter,
             advice=advice,
         )
-    if not url.hostname or not port_is_fine or url.fragment or re.search(r"\s", text):
+    if not parts.hostname or not port_is_fine or parts.fragment or re.search(r"\s", text):
         raise InputError(f"{text!r} is not a URL to write to", parameter=parameter, advice=advice)
     return text
 
@@ -312,7 +314,8 @@ def _client_certificate(params: Mapping[str, Any], name: str | None) -> KeyPair 
     return client_of(source, datetime.now(UTC), name) if name else None
 
 
-def _certificates(value: object, parameter: str) -> str | None:
+def certificates(value: object, parameter: str) -> str | None:
+    """Certificates (PEM) to trust, None when none are given."""
     return None if value is None else trusted(str(value), datetime.now(UTC), parameter)
 
 

@@ -175,8 +175,7 @@ def deploy(kubeconfig: str) -> None:
 def deployed(api_server: ApiServer) -> str:
     """A kubeconfig, after the observer's objects are there.
 
-    Before the observer runs: the gateway ends who may write without being registered, and the clusters of other tests are
-    not.
+    Before the observer runs: the gateway ends who may write without being registered, as other tests' clusters do.
     """
     kubeconfig = str(api_server.kubeconfig())
     deploy(kubeconfig)

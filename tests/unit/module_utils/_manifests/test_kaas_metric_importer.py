@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, kaas_metric_importer
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    iaas_prometheus,
+    kaas_cluster,
+    kaas_metric_importer,
+)
 
-SCHEMA = kaas_cluster.definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-(RESOURCE,) = kaas_metric_importer.CONFIGURATION["spec"]["resources"]
+SCHEMA, IAAS_SCHEMA = (
+    kind.definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for kind in (kaas_cluster, iaas_prometheus)
+)
+RESOURCE, IAAS = kaas_metric_importer.CONFIGURATION["spec"]["resources"]
 
 
 def paths(metric: dict[str, Any]) -> list[tuple[list[str], bool]]:
@@ -25,13 +31,18 @@ def paths(metric: dict[str, Any]) -> list[tuple[list[str], bool]]:
 
 
 @pytest.mark.parametrize(
-    ("path", "is_list"), [case for metric in RESOURCE["metrics"] for case in paths(metric)], ids=str
+    ("schema", "path", "is_list"),
+    [
+        pytest.param(schema, *case, id=f"{resource['groupVersionKind']['kind']}-{case}")
+        for resource, schema in ((RESOURCE, SCHEMA), (IAAS, IAAS_SCHEMA))
+        for metric in resource["metrics"]
+        for case in paths(metric)
+    ],
 )
-def test_every_path_is_a_field_of_registrations(path: list[str], is_list: bool) -> None:
+def test_every_path_is_a_field_of_registrations(schema: dict[str, Any], path: list[str], is_list: bool) -> None:
     """kube-state-metrics says nothing of a field that is never there."""
     if path[0] == "metadata":
         return
-    schema = SCHEMA
     for name in path:
         schema = schema["properties"][name]
     assert (schema["type"] == "array") is is_list
@@ -66,6 +77,8 @@ def test_every_field_of_registrations_that_rules_may_want_has_a_metric() -> None
         ({"__name__": "kaas_cluster_info", "observer_namespace": "observer-a"}, True),
         ({"__name__": "kaas_cluster_info", "observer_namespace": "observer-ab"}, False),
         ({"__name__": "kaas_cluster_info"}, False),
+        ({"__name__": "iaas_prometheus_info", "observer_namespace": "observer-a"}, True),
+        ({"__name__": "iaas_prometheus_info", "observer_namespace": "other"}, False),
         ({"__name__": "kube_state_metrics_list_total"}, True),
         ({"__name__": "go_goroutines"}, False),
     ],
@@ -75,5 +88,5 @@ def test_registrations_of_other_observers_are_not_kept(series: dict[str, str], k
     assert keep["action"] == "keep"
     joined = ";".join(series.get(label, "") for label in keep["source_labels"])
     assert bool(re.fullmatch(keep["regex"], joined)) is kept
-    assert "observer_namespace" in RESOURCE["labelsFromPath"]
+    assert all("observer_namespace" in resource["labelsFromPath"] for resource in (RESOURCE, IAAS))
     assert drop["action"] == "labeldrop"

@@ -303,8 +303,10 @@ def test_addresses_are_found_in_texts() -> None:
         ({"observer_web_oidc_issuer": "https://sso.example.org"}, "web-gateway", 8443, False),
         ({"observer_web_oidc_issuer": "https://sso.example.org:8443"}, "web-gateway", 8443, True),
         ({"observer_query_frontend_cache": {"type": "MEMCACHED"}}, "thanos-query-frontend", 11211, True),
-        ({"observer_query_endpoints": ["other.example.org:10901"]}, "thanos-query", 10901, True),
-        ({}, "thanos-query", 10901, False),
+        ({"observer_query_endpoints": ["other.example.org:10902"]}, "thanos-query", 10902, True),
+        ({}, "thanos-query", 10902, False),
+        # Sidecars that are registered
+        ({}, "thanos-query", 10901, True),
         ({"observer_bucket_endpoint": "http://s3.example.org:7070"}, "thanos-compact", 7070, True),
     ],
 )

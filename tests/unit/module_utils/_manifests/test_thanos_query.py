@@ -229,3 +229,73 @@ def test_the_frontend_splits_by_half_days_and_keeps_answers() -> None:
     assert cache["type"] == "IN-MEMORY"
     given = replace(settings, cache="type: MEMCACHED\n")
     assert thanos_query_frontend.COMPONENT.secret_files(given) == {name: "type: MEMCACHED\n"}
+
+
+REGISTERED = (
+    ExternalEndpoint("192.0.2.11:10901", "north-2.iaas.observer.svc"),
+    ExternalEndpoint("192.0.2.10:10901", "north-1.iaas.observer.svc"),
+)
+
+
+def file_of(settings: Settings) -> str:
+    text: str = manifests(settings)["ConfigMap"]["data"][thanos_query.ENDPOINTS_FILE]
+    return text
+
+
+def test_registered_endpoints_are_known_by_their_own_names_with_our_certificates() -> None:
+    *others, first, second = read(replace(QUERY, endpoints=("a:1",), registered_endpoints=REGISTERED))
+    assert others == [{"address": "a:1"}]
+    assert [item["address"] for item in (first, second)] == ["192.0.2.10:10901", "192.0.2.11:10901"]
+    tls = first["client_config"].pop("tls_config")
+    assert first["client_config"] == {"server_name": "north-1.iaas.observer.svc"}
+    assert tls == {
+        "enabled": True,
+        "min_version": "1.3",
+        **{name: f"{thanos_component.TLS_PATH}/{file}" for name, file in OWN_FILES.items()},
+    }
+
+
+OWN_FILES = {"ca_file": "ca.crt", "cert_file": "tls.crt", "key_file": "tls.key"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        QUERY,
+        replace(QUERY, endpoints=("a:1", "dnssrv+b")),
+        replace(QUERY, endpoints=("a:1",), external_endpoints=(replace(SIDECAR, server_name="x", ca="CA"),)),
+    ],
+    ids=["none", "own", "external"],
+)
+def test_what_is_written_while_query_runs_is_what_deploying_it_writes(settings: Settings) -> None:
+    """Otherwise one would take back what the other did."""
+    deployed = file_of(replace(settings, registered_endpoints=REGISTERED))
+    assert thanos_query.with_registered(file_of(settings), REGISTERED, "observer") == deployed
+    assert thanos_query.with_registered(deployed, REGISTERED, "observer") == deployed
+    one = file_of(replace(settings, registered_endpoints=REGISTERED[:1]))
+    assert thanos_query.with_registered(deployed, REGISTERED[:1], "observer") == one
+    assert thanos_query.with_registered(deployed, (), "observer") == file_of(settings)
+
+
+def test_a_registration_does_not_show_on_the_workload() -> None:
+    registered = replace(QUERY, registered_endpoints=REGISTERED)
+    assert manifests(registered)["Deployment"] == manifests(QUERY)["Deployment"]
+
+
+@pytest.mark.parametrize(
+    ("file", "parameter", "text"),
+    [
+        ("{", "namespace", "cannot be read"),
+        ('{"endpoints": 1}', "namespace", "cannot be read"),
+        ('{"endpoints": [{"address": "a:1"}]}', "pull_address", "without tls"),
+        (
+            file_of(replace(QUERY, external_endpoints=(ExternalEndpoint("192.0.2.10:10901"),))),
+            "pull_address",
+            "192.0.2.10:10901 is registered, and given",
+        ),
+    ],
+)
+def test_a_file_that_registrations_cannot_be_written_into_is_refused(file: str, parameter: str, text: str) -> None:
+    with pytest.raises(InputError, match=text) as caught:
+        thanos_query.with_registered(file, REGISTERED, "observer")
+    assert caught.value.parameter == parameter

@@ -19,7 +19,7 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.thanos
 from tests.pki import authority, make
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-OBJSTORE: dict[str, Any] = {"objstore": {"type": "S3", "config": {"bucket": "metrics"}}}
+OBJSTORE: dict[str, Any] = {"objstore": {"type": "S3", "config": {"bucket": "metrics", "endpoint": "s3.example.org"}}}
 QUERY_URL = "http://thanos-query.scs-observability.svc:10902"
 
 GIVEN: dict[str, dict[str, Any]] = {

@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
-from ansible_collections.scs.observability.plugins.module_utils._manifests import thanos_compact, thanos_component
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    thanos_compact,
+    thanos_component,
+    thanos_store,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
 from ansible_collections.scs.observability.plugins.module_utils._registration import erasure
@@ -83,28 +87,101 @@ def test_without_one_blocks_are_kept_for_ever() -> None:
         assert delay == 48 * 3600.0
 
 
+RUNNING = {"status": {"containerStatuses": [{"state": {"running": {}}}]}}
+
+
+@dataclass
+class StoreGateway:
+    """What the API server tells of an observer that has just a store gateway: ``answers`` are what its pod tells one
+    after the other, times that it looked at the bucket, or None for an error of the API server's proxy.
+    """
+
+    answers: list[int | None]
+    runs: bool = True
+
+    def pod(self) -> dict[str, Any]:
+        metadata = {"name": "thanos-store-0", "namespace": "observer", "uid": "one"}
+        return {"metadata": metadata, "spec": {"containers": []}, **(RUNNING if self.runs else {})}
+
+    def list(
+        self, _api_version: str, kind: str, _namespace: str = "", selector: str = "", *_more: str
+    ) -> Sequence[Any]:
+        if kind == "Pod":
+            return [self.pod()]
+        settings = Settings("thanos-store", "observer", objstore=True)
+        found = thanos_component.objects(thanos_store.COMPONENT, settings)
+        stores = [item for item in found if item["kind"] == "StatefulSet"]
+        return stores if selector.endswith("component=store") else []
+
+    def get(self, *_what: str) -> dict[str, Any]:
+        return self.pod()
+
+    def pod_get(self, *_request: object) -> bytes:
+        looks = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if looks is None:
+            raise ApiError("https://example.org", "get", "pods/proxy", 503, "error trying to reach service")
+        return f"""
+thanos_blocks_meta_syncs_total {looks}
+thanos_blocks_meta_sync_duration_seconds_count {looks}
+thanos_bucket_store_blocks_loaded 1
+thanos_blocks_meta_synced{{state="loaded"}} 1
+""".encode()
+
+
+# It is asked once before the first look that counts.
+@pytest.mark.parametrize("answers", [[5, None, 5, 6], [None, 5, 5, 6], [5, 5, None, None, 6]])
+def test_a_store_gateway_that_is_not_heard_of_once_serves_blocks_still(
+    answers: list[int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
+    observer: Any = StoreGateway(answers)
+    assert clear(store, observer, monkeypatch).blocks_removed == 1
+    assert observer.answers == [6]
+
+
+def test_nothing_is_deleted_while_it_is_not_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure, "_ANSWER_SECONDS", 0.0)
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
+    observer: Any = StoreGateway([None])
+    with pytest.raises(ApiError, match="error trying to reach service"):
+        clear(store, observer, monkeypatch, wait=False)
+    assert f"{A}/meta.json" in store.content
+
+
+def test_one_that_does_not_run_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
+    observer: Any = StoreGateway([None], runs=False)
+    assert clear(store, observer, monkeypatch).blocks_removed == 1
+
+
 @dataclass
 class Compactor:
     """What the API server tells of an observer that has just a compactor: ``runs`` are what its pod tells one after the
     other (begun, completed, failed), ``compacts`` what it does at that moment.
     """
 
-    runs: list[tuple[int, int, int]]
+    runs: list[tuple[int, int, int] | None]
     compacts: dict[int, Callable[[], None]] = field(default_factory=dict)
     asked: int = 0
+
+    def get(self, *_what: str) -> Any:
+        return self.list("v1", "Pod")[0]
 
     def list(
         self, _api_version: str, kind: str, _namespace: str = "", selector: str = "", *_more: str
     ) -> Sequence[Any]:
         metadata = {"name": "thanos-compact-0", "namespace": "observer", "uid": "one"}
         if kind == "Pod":
-            return [{"metadata": metadata, "spec": {"containers": []}}]
+            return [{"metadata": metadata, "spec": {"containers": []}, **RUNNING}]
         return [compactor()] if selector.endswith("component=compact") else []
 
     def pod_get(self, *_request: object) -> bytes:
         self.compacts.get(self.asked, lambda: None)()
-        begun, completed, failed = self.runs[min(self.asked, len(self.runs) - 1)]
         self.asked += 1
+        told = self.runs[min(self.asked - 1, len(self.runs) - 1)]
+        if told is None:
+            raise ApiError("https://example.org", "get", "pods/proxy", 503, "error trying to reach service")
+        begun, completed, failed = told
         return f"""
 thanos_compact_group_compaction_runs_started_total {begun}
 thanos_compact_group_compaction_runs_completed_total{{resolution="0"}} {completed}
@@ -135,6 +212,13 @@ def test_a_compaction_that_failed_is_over(monkeypatch: pytest.MonkeyPatch) -> No
     assert (result.blocks_removed, result.reasons) == (1, [])
 
 
+def test_one_that_is_not_heard_of_once_is_not_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
+    observer = Compactor([(7, 6, 0), None, (7, 6, 0), (7, 7, 0)])
+    assert clear(store, observer, monkeypatch).reasons == []
+    assert observer.asked == 4
+
+
 def test_one_that_goes_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Bucket({f"{A}/meta.json": meta(cluster="shop")})
     result = clear(store, Compactor([(7, 6, 0)]), monkeypatch, wait=False)
@@ -163,12 +247,27 @@ def volume(tmp_path: Path) -> Path:
 def test_the_database_of_one_cluster_goes(volume: Path) -> None:
     for _again in range(2):
         run_eraser(volume, "shop-prod", 4e9)
-        assert {path.name for path in volume.iterdir()} == {"shop", "shop-prod-2", "_unassigned"}
+        assert names_on(volume) == {"shop", "shop-prod-2", "_unassigned"}
+
+
+def names_on(volume: Path) -> set[str]:
+    return {path.name for path in volume.iterdir() if not path.name.startswith(".")}
 
 
 def test_an_init_container_that_was_left_there_removes_nothing_later(volume: Path) -> None:
     run_eraser(volume, "shop-prod", 1.7e9)
     assert (volume / "shop-prod" / "wal" / "00000000").is_file()
+
+
+def test_nor_what_a_cluster_by_the_same_name_has_written_since(volume: Path) -> None:
+    run_eraser(volume, "shop-prod", 4e9)
+    (volume / "shop-prod" / "wal").mkdir(parents=True)
+    run_eraser(volume, "shop-prod", 4e9)
+    assert "shop-prod" in names_on(volume)
+    # When it leaves, too
+    run_eraser(volume, "shop-prod", 4e9 + 60)
+    assert "shop-prod" not in names_on(volume)
+    assert len(list(volume.glob(".*"))) == 1
 
 
 def test_init_containers_of_several_runs_do_not_meet() -> None:

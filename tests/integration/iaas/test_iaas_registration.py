@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Prometheus of the IaaS layer is registered with an observer that runs, by each path, and read back."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError, ProofError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    iaas_prometheus,
+    kaas_cluster,
+    remote_write_clients,
+)
+from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
+from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import refuse_iaas_name
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
+from tests.integration.iaas.conftest import Host, Iaas
+from tests.integration.processes import binary
+from tests.integration.thanos.conftest import NAMESPACE
+from tests.integration.thanos.pods import wait_for
+
+NAME = "north-1"
+
+
+def test_first_certificates_then_everything_by_which_it_is_reached(iaas: Iaas) -> None:
+    host = iaas.host()
+    would = iaas.register(NAME, check=True, pull_address=host.address, remote_write=True, issue=True)
+    assert iaas.record(NAME) is None
+    done = iaas.register(NAME, pull_address=host.address, remote_write=True, issue=True)
+    assert would["changes"] == done["changes"]
+    assert iaas.endpoints() == {host.address: f"{NAME}.iaas.{NAMESPACE}.svc"}
+    assert done["server_name"] == f"{NAME}.iaas.{NAMESPACE}.svc"
+    clients = iaas.site.admin.get("v1", "ConfigMap", remote_write_clients.NAME, NAMESPACE)
+    assert clients is not None
+    assert clients["data"][NAME] == f"active {done['certificates']['remote_write']['fingerprint']}"
+    pod = iaas.site.admin.get("v1", "Pod", "thanos-query-0", NAMESPACE)
+    assert pod is not None
+    assert "observability.scs.community/refreshed" in pod["metadata"]["annotations"]
+
+    again = iaas.register(NAME, pull_address=host.address, remote_write=True, issue=True)
+    assert (again["changed"], again["sidecar"], again["remote_write"]) == (False, done["sidecar"], done["remote_write"])
+    # Who deploys the observer meanwhile finds nothing to do because of it.
+    common = {"kubeconfig": iaas.kubeconfig, "namespace": NAMESPACE, "wait": False}
+    endpoints = [
+        "dnssrv+_grpc._tcp.thanos-receive-headless.scs-observability.svc",
+        "dnssrv+_grpc._tcp.thanos-store-headless.scs-observability.svc",
+    ]
+    query = thanos.ensure({**common, "component": "query", "endpoints": endpoints}, False)
+    assert query["changes"] == []
+    url = "https://thanos-receive.scs-observability.svc:19291/api/v1/receive"
+    assert gateway.ensure({**common, "receive_url": url, "replicas": 1}, False)["changes"] == []
+
+
+@pytest.fixture
+def running(iaas: Iaas) -> Iterator[tuple[Host, dict[str, Any]]]:
+    """A host with all that was issued for it."""
+    host = iaas.host()
+    issued = iaas.register(NAME, pull_address=host.address, remote_write=True, issue=True)
+    with ExitStack() as stack:
+        stack.enter_context(host.prometheus(issued["remote_write"], iaas.remote_write_url))
+        stack.enter_context(host.sidecar(issued["sidecar"]))
+        yield host, issued
+
+
+def test_what_it_has_is_read_back_by_pull_and_by_remote_write(iaas: Iaas, running: tuple[Host, Any]) -> None:
+    host, _issued = running
+    wanted = {"pull_address": host.address, "remote_write": True}
+    done = iaas.register(NAME, **wanted, proof=True)
+    assert not done["changed"]
+    assert {path: found["state"] for path, found in done["proof"].items()} == {
+        "pull": "proven",
+        "remote_write": "proven",
+    }
+    series = iaas.series('up{layer="iaas"}')
+    assert {(item["region"], item["job"], item.get("cluster", "")) for item in series} == {
+        ("north", job, cluster) for job in ("prometheus", "mysqld") for cluster in ("", NAME)
+    }
+    # Replicas are one to who asks.
+    assert not any("replica" in item for item in series)
+    record = iaas.record(NAME)
+    assert record is not None
+    assert record["status"]["proof"]["pull"] == {"state": "proven"}
+
+    # Who has a certificate of a cluster gets nothing of it.
+    for authority, is_let_in in (("tenants", False), ("internal", True)):
+        context = iaas.site.running.identities.client(authority, "kaas-spy")
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.set_alpn_protocols(["h2"])
+        assert answers_to(context, host.grpc, done["server_name"]) == is_let_in
+
+
+def answers_to(context: ssl.SSLContext, port: int, name: str) -> bool:
+    """Whether a server goes on with a client: by TLS 1.3 it refuses a certificate after the handshake."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=name) as client,
+    ):
+        try:
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+            return bool(client.recv(1))
+        except (ssl.SSLError, ConnectionError):
+            return False
+
+
+def test_blocks_are_read_back_when_there_are_some(iaas: Iaas) -> None:
+    host = iaas.host("control-2")
+    name = "north-2"
+    issued = iaas.register(name, pull_address=host.address, upload=True, issue=True)
+    with host.prometheus(), ExitStack() as stack:
+        stack.enter_context(host.sidecar(issued["sidecar"], objstore(iaas)))
+        done = iaas.register(name, pull_address=host.address, upload=True, proof=True)
+        assert (done["proof"]["pull"]["state"], done["proof"]["upload"]["state"]) == ("proven", "pending")
+        assert "no block" in done["proof"]["upload"]["message"]
+        add_block(host)
+        wait_for(
+            lambda: (
+                iaas.register(name, pull_address=host.address, upload=True, proof=True)["proof"]["upload"]["state"]
+                == "proven"
+            ),
+            60,
+            "the block is served",
+        )
+    # Without the host, blocks are what is left, and they prove nothing of another path.
+    done = iaas.register(name, upload=True, proof=True)
+    assert done["proof"]["upload"]["state"] == "proven"
+    assert host.address not in iaas.endpoints()
+
+
+def objstore(iaas: Iaas) -> dict[str, Any]:
+    s3, ca = iaas.site.running.s3, iaas.folder / "s3.crt"
+    ca.write_text(s3.ca.read_text())
+    return {
+        "type": "S3",
+        "config": {
+            "bucket": iaas.site.running.bucket,
+            "endpoint": s3.url.removeprefix("https://"),
+            "access_key": s3.owner.access_key,
+            "secret_key": s3.owner.secret_key,
+            "http_config": {"tls_config": {"ca_file": str(ca)}},
+        },
+    }
+
+
+def add_block(host: Host) -> None:
+    """A block as Prometheus would have written it by now, had it run for some hours."""
+    end = int(time.time()) // 7200 * 7200 - 60
+    lines = [f'up{{job="node",instance="192.0.2.10:9100"}} 1 {end - 60 * number}' for number in range(60, 0, -1)]
+    samples = host.folder / "samples"
+    samples.write_text("\n".join(["# TYPE up gauge", *lines, "# EOF", ""]))
+    command = [binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(samples), str(host.data)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_the_link_that_is_broken_is_named(iaas: Iaas, running: tuple[Host, dict[str, Any]]) -> None:
+    host, issued = running
+    other, strange = iaas.host("control-3"), iaas.host("control-4", region="south")
+    # Of another registration, so for another name
+    wrong = iaas.register("north-3", pull_address=other.address, issue=True)["sidecar"]
+    labelled = iaas.register("north-4", pull_address=strange.address, issue=True)["sidecar"]
+    quick = {"proof": True, "proof_timeout": 20}
+
+    with pytest.raises(ProofError) as caught:
+        iaas.register("north-3", pull_address=other.address, **{**quick, "proof_timeout": 8})
+    assert caught.value.link in ("configuration", "tcp"), caught.value
+
+    with strange.prometheus(), strange.sidecar(labelled), pytest.raises(ProofError) as caught:
+        iaas.register("north-4", pull_address=strange.address, **quick)
+    assert caught.value.link == "labels"
+    assert 'region="south"' in str(caught.value)
+
+    with other.prometheus(), other.sidecar(issued["sidecar"]), pytest.raises(ProofError) as caught:
+        iaas.register("north-3", pull_address=other.address, **quick)
+    assert caught.value.link == "tls", caught.value
+    assert wrong["key"] not in str(caught.value)
+
+    # What it writes is refused once it is registered no more for that.
+    iaas.register(NAME, pull_address=host.address)
+    with pytest.raises(ProofError) as caught:
+        iaas.register(NAME, pull_address=host.address, remote_write=True, **{**quick, "proof_timeout": 3})
+    assert caught.value.link == "remote_write"
+    assert caught.value.details["proof"]["pull"]["state"] == "proven"
+
+
+def test_what_is_removed_is_exactly_what_was_made(iaas: Iaas) -> None:
+    name, address = "south-1", "192.0.2.20:10901"
+
+    def secrets() -> set[str]:
+        return {item["metadata"]["name"] for item in iaas.site.admin.list("v1", "Secret", NAMESPACE)}
+
+    def clients() -> dict[str, str]:
+        live = iaas.site.admin.get("v1", "ConfigMap", remote_write_clients.NAME, NAMESPACE)
+        return dict(live["data"]) if live else {}
+
+    before = secrets(), clients(), iaas.endpoints()
+    iaas.register(name, region="south", pull_address=address, remote_write=True)
+    assert secrets() - before[0] == {f"iaas-{name}-sidecar", f"iaas-{name}-remote-write"}
+    # A path that is no longer wanted takes what belongs to it along.
+    less = iaas.register(name, region="south", pull_address=address)
+    assert f"delete v1 Secret {NAMESPACE}/iaas-{name}-remote-write" in less["changes"]
+    assert (secrets() - before[0], clients()) == ({f"iaas-{name}-sidecar"}, before[1])
+
+    would = iaas.register(name, check=True, state="absent")
+    gone = iaas.register(name, state="absent")
+    assert would["changes"] == gone["changes"]
+    assert (secrets(), clients(), iaas.endpoints()) == before
+    assert iaas.record(name) is None
+    assert iaas.register(name, state="absent")["changed"] is False
+
+
+def test_a_name_is_of_one_kind_of_tenant(iaas: Iaas) -> None:
+    admin = iaas.site.admin
+    cluster = Registration("taken", "00000000-0000-0000-0000-000000000000", "active", observer=NAMESPACE)
+    admin.apply(cluster.manifest())
+    try:
+        with pytest.raises(InputError, match="KaaS cluster") as caught:
+            iaas.register("taken", upload=True)
+        assert caught.value.parameter == "name"
+        # The entry of the cluster is not what is removed.
+        remote_write_clients_of(iaas, "taken", f"active {'a' * 64}")
+        assert iaas.register("taken", state="absent")["changed"] is False
+    finally:
+        admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, "taken")
+        remote_write_clients_of(iaas, "taken", None)
+    iaas.register("free", upload=True)
+    with pytest.raises(InputError, match="IaaS Prometheus"):
+        refuse_iaas_name(admin, "free")
+
+
+def remote_write_clients_of(iaas: Iaas, name: str, entry: str | None) -> None:
+    metadata = {"name": remote_write_clients.NAME, "namespace": NAMESPACE}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {name: entry}}
+    iaas.site.admin.merge(manifest)
+
+
+def test_another_certificate_is_let_in_beside_the_one_before(iaas: Iaas) -> None:
+    wanted = {"region": "west", "remote_write": True, "issue": True}
+    first = iaas.register("west-1", **wanted)
+    second = iaas.register("west-1", **wanted, renew=True)
+    prints = [done["certificates"]["remote_write"]["fingerprint"] for done in (second, first)]
+    assert prints[0] != prints[1]
+    live = iaas.site.admin.get("v1", "ConfigMap", remote_write_clients.NAME, NAMESPACE)
+    assert live is not None
+    assert live["data"]["west-1"] == " ".join(["active", *prints])
+    assert iaas.register("west-1", **wanted)["changed"] is False
+
+
+def test_a_definition_refuses_what_has_no_path(iaas: Iaas) -> None:
+    record = {**iaas.site.admin.list(iaas_prometheus.API_VERSION, iaas_prometheus.KIND)[0]}
+    bad = {"apiVersion": record["apiVersion"], "kind": record["kind"], "metadata": {"name": "bad"}}
+    with pytest.raises(ApiError, match="there must be a path"):
+        iaas.site.admin.create({**bad, "spec": {"region": "north"}})
+    with pytest.raises(ApiError, match="DNS label"):
+        iaas.site.admin.create({**bad, "metadata": {"name": "a.b"}, "spec": {"region": "north", "upload": True}})

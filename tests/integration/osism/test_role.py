@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, SCS Observability contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""osism_sidecar.yml as an operator runs it: a host with kolla's Prometheus, a bucket, an observer's API server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import IMPORT_ROOT
+from tests.integration.api_server import ApiServer
+from tests.integration.osism.kolla import PASSWORD, USER, build_image, docker, kolla_prometheus, needs_engine
+from tests.integration.processes import free_port
+from tests.integration.s3_server import S3Server
+
+Run = Callable[..., str]
+
+
+def changed(output: str) -> int:
+    found = re.search(r"changed=(\d+) .*failed=(\d+)", output)
+    assert found, output
+    return int(found[1])
+
+
+def test_a_host_is_put_under_observation_stays_and_leaves(api_server: ApiServer, s3: S3Server, tmp_path: Path) -> None:
+    needs_engine()
+    (tmp_path / "image").mkdir()
+    build_image(tmp_path / "image")
+    port = free_port()
+    with kolla_prometheus(tmp_path) as prometheus:
+        name = f"{prometheus.name}-sidecar"
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "osism_thanos_sidecar_become": False,
+            "osism_thanos_sidecar_container": prometheus.name,
+            "osism_thanos_sidecar_name": name,
+            "osism_thanos_sidecar_directory": str(tmp_path / "etc"),
+            "osism_thanos_sidecar_grpc_address": "127.0.0.1",
+            "osism_thanos_sidecar_grpc_port": port,
+            "osism_thanos_sidecar_http_port": free_port(),
+            "osism_thanos_sidecar_prometheus_user": USER,
+            "osism_thanos_sidecar_prometheus_password": PASSWORD,
+            "osism_thanos_sidecar_region": "RegionOne",
+            # Nobody asks it, so nobody has to reach it; and it has a certificate all the same.
+            "osism_thanos_sidecar_pull": False,
+            "osism_thanos_sidecar_upload": True,
+            "osism_thanos_sidecar_bucket_name": "role",
+            "osism_thanos_sidecar_bucket_endpoint": s3.url,
+            "osism_thanos_sidecar_bucket_access_key": s3.owner.access_key,
+            "osism_thanos_sidecar_bucket_secret_key": s3.owner.secret_key,
+            "osism_thanos_sidecar_bucket_ca": s3.ca.read_text(),
+            "osism_thanos_sidecar_observer_kubeconfig": str(api_server.kubeconfig()),
+            "osism_thanos_sidecar_observer_namespace": "role",
+            # There is no query that it could be read back from.
+            "osism_thanos_sidecar_proof": False,
+        }
+        inventory = tmp_path / "hosts.yml"
+        inventory.write_text(yaml.safe_dump({"iaas": {"hosts": {"control-1": variables}}}))
+
+        def play(*options: str, fails: bool = False, **changes: Any) -> str:
+            command = [
+                *(str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", str(inventory)),
+                *("--extra-vars", json.dumps(changes), *options, "scs.observability.osism_sidecar"),
+            ]
+            environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(IMPORT_ROOT), "ANSIBLE_NOCOLOR": "1"}
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert (done.returncode != 0) is fails, done.stdout + done.stderr
+            return done.stdout + done.stderr
+
+        try:
+            refused = play(
+                fails=True,
+                osism_thanos_sidecar_prometheus_password="wrong",
+                osism_thanos_sidecar_http_address="192.0.2.1",
+            )
+            assert "refuses these credentials" in refused
+            assert "192.0.2.1 is not an address of this host" in refused
+            assert api_server.client().get("v1", "Namespace", "role") is None
+            assert not (tmp_path / "etc").exists()
+
+            first = play("-vvv", "--diff")
+            assert changed(first) >= 2
+            key = (tmp_path / "etc" / name / "thanos" / "tls" / "tls.key").read_text()
+            secrets = [PASSWORD, s3.owner.secret_key, *key.splitlines()[1:-1]]
+            assert [text for text in secrets if text in first] == []
+            assert changed(play()) == 0
+
+            play(osism_thanos_sidecar_state="absent")
+            assert docker("ps", "--all", "--quiet", f"--filter=name={name}") == ""
+            assert not (tmp_path / "etc").exists()
+        finally:
+            docker("rm", "--force", name, check=False)
