@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.progress import Progress
+from lab.python_environments import environment
 from lab.state import CHECKOUT, LabError
 
 TAG = "prometheus"  # of kolla's role: only its monitoring is deployed
+_OLDEST_PYTHON = 11  # the locks are for 3.11 and newer
 ACTIONS = ("deploy", "reconfigure", "upgrade")
 
 
@@ -89,19 +88,6 @@ class Kolla:
 
 def ensure(progress: Progress, cache: Path, release: Release) -> Kolla:
     """The release's virtual environment is there; shared by all labs of the machine."""
-    key = hashlib.sha256(f"{sys.version} {release.lock.read_text()}".encode()).hexdigest()[:16]
-    place = cache / "kolla" / f"{release.version}-{key}"
-    made = place / ".made"
-    if not made.exists():
-        progress.expect(1)
-        with progress.step(f"installing kolla {release.version}") as log, log.open("w") as file:
-            shutil.rmtree(place, ignore_errors=True)
-            uv = Path(sys.executable).with_name("uv")
-            for command in (
-                [uv, "venv", "--quiet", "--no-python-downloads", "--python", sys.executable, place],
-                [uv, "pip", "sync", "--require-hashes", "--python", place / "bin" / "python", release.lock],
-            ):
-                if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode != 0:
-                    raise LabError(f"kolla {release.version} could not be installed; see {log}")
-            made.touch()
-    return Kolla(release, place)
+    progress.expect(1)
+    with progress.step(f"kolla {release.version}"):
+        return Kolla(release, environment(cache / "kolla", release.lock, _OLDEST_PYTHON))
