@@ -55,10 +55,10 @@ def globals_of(address: str, overlays: str, open_files: int) -> dict[str, Any]:
     return values
 
 
-def configuration_of(host: str, region: str) -> dict[str, Any]:
+def configuration_of(region: str) -> dict[str, Any]:
     """`environments/kolla/configuration.yml` as an operator of OSISM has it: what the sidecar needs to work."""
     return {
-        "prometheus_external_labels": {"layer": "iaas", "region": region, "replica": host},
+        "prometheus_external_labels": {"layer": "iaas", "region": region, "replica": "{{ inventory_hostname }}"},
         "prometheus_cmdline_extras": "--storage.tsdb.min-block-duration=2h --storage.tsdb.max-block-duration=2h",
     }
 

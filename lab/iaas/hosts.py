@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Written into a host as the last step of its making
 MARKER = "/etc/scs-observability-lab.json"
+# Beside `environments/`, where an operator has encrypted something there
+VAULT_PASSWORD = "vault-password"
 _ENGINE_SECONDS = 120.0
 _READY_SECONDS = 120.0
 
@@ -176,12 +178,11 @@ class Hosts:
     def _write_configuration(self, kolla: Kolla, secrets: str | None, log: Path) -> None:
         """What kolla-ansible reads; the operator's files are left alone when they are there."""
         name = kolla.release.name
-        host = self.lab.iaas_host(name)
         place = self.lab.iaas_secrets(name)
         self.lab.iaas_overlays(name).mkdir(parents=True, exist_ok=True)
         configuration = place.with_name("configuration.yml")
         if not configuration.exists():
-            write_atomically(configuration, _yaml(configuration_of(host, region_of(kolla.release))))
+            write_atomically(configuration, _yaml(configuration_of(region_of(kolla.release))))
         if secrets is not None:
             write_atomically(place, secrets, 0o600)
         elif not place.exists():
@@ -214,15 +215,23 @@ class Hosts:
 
 
 def kolla_ansible(kolla: Kolla, lab: Lab, action: str, name: str, log: Path) -> None:
-    """One run of it, with the variables that OSISM would give it."""
-    place = lab.iaas_directory(name) / "kolla"
-    secrets = lab.iaas_secrets(name)
+    """One run of it, with the variables that OSISM would give it, and the password of its vault if there is one."""
+    repository = lab.iaas_directory(name)
+    place = repository / "kolla"
+    variables = [
+        path
+        for folder in ("environments", "environments/kolla")
+        for path in (repository / folder / "configuration.yml", repository / folder / "secrets.yml")
+        if path.exists()
+    ]
+    vault = repository / VAULT_PASSWORD
     kolla.run(
         log,
         "kolla-ansible",
         action,
         *("--inventory", str(place / "inventory"), "--configdir", str(place)),
-        *("--tags", TAG, "--extra-vars", f"@{secrets.with_name('configuration.yml')}"),
+        *("--tags", TAG, *(f"--extra-vars=@{path}" for path in variables)),
+        *(["--vault-password-file", str(vault)] if vault.exists() else []),
     )
 
 

@@ -78,8 +78,12 @@ def test_open_files_are_not_asked_for_where_the_kernel_would_refuse(limit: int, 
 
 
 def test_an_operator_has_what_a_sidecar_wants_of_prometheus() -> None:
-    values = configuration_of("host-1", "region-1")
-    assert values["prometheus_external_labels"] == {"layer": "iaas", "region": "region-1", "replica": "host-1"}
+    values = configuration_of("region-1")
+    assert values["prometheus_external_labels"] == {
+        "layer": "iaas",
+        "region": "region-1",
+        "replica": "{{ inventory_hostname }}",
+    }
     durations = re.findall(r"--storage\.tsdb\.(?:min|max)-block-duration=(\S+)", values["prometheus_cmdline_extras"])
     assert durations == ["2h", "2h"]
 
