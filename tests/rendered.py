@@ -33,7 +33,10 @@ GIVEN: dict[str, Any] = {
     "observer_bucket_access_key": "key",
     "observer_bucket_secret_key": "swordfish",
     "observer_preflight": {"facts": {"api_server_networks": ["192.0.2.10/32"]}, "problems": []},
-    "observer_bucket": {"name": "metrics", "objstore": {"type": "S3", "config": {"bucket": "metrics", "endpoint": "s3.example.org"}}},
+    "observer_bucket": {
+        "name": "metrics",
+        "objstore": {"type": "S3", "config": {"bucket": "metrics", "endpoint": "s3.example.org"}},
+    },
     **{
         f"observer_{name}": {
             "endpoints": {

@@ -27,7 +27,7 @@ extends_documentation_fragment:
   - scs.observability.attributes
 requirements:
   - the container engine Docker, and root on the host
-  - Python 3.11 or newer and PyYAML (python3-yaml on Debian and Ubuntu)
+  - Python 3.11 or newer, and nothing beside it
 options:
   state:
     description:

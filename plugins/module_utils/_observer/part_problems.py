@@ -158,7 +158,9 @@ def _typed(name: str, value: Any) -> Any:
 
 
 def _thanos(component: Component, now: datetime, given: Mapping[str, Any]) -> None:
-    wired: dict[str, Any] = {"objstore": {"type": "S3", "config": {}}} if component.needs_objstore else {}
+    # The bucket's own variables are looked at with the bucket.
+    store = {"type": "S3", "config": {"bucket": "metrics", "endpoint": "s3.example.org"}}
+    wired: dict[str, Any] = {"objstore": store} if component.needs_objstore else {}
     if component.name in ("rule", "query_frontend"):
         wired["endpoints"] = ["http://thanos-query:10902"]
     # Without a volume there is nothing to have a class, and not every component has one.

@@ -228,11 +228,11 @@ def files(settings: Settings, values: Mapping[str, Any], observed: Observed) -> 
         f"{TLS_PATH}/tls.key": File(settings.tls_key, mine, 0o400, read_again=True),
         # Whom it trusts is read once.
         f"{TLS_PATH}/ca.crt": File(settings.tls_client_ca, mine, 0o400, secret=False),
-        # JSON is YAML, too.
+        # JSON is YAML, too, and a host need not have a writer of that.
         _PROMETHEUS_CLIENT: File(json.dumps(client) + "\n", mine, 0o400),
     }
     if settings.store:
-        wanted[_OBJSTORE] = File(settings.store.configuration, mine, 0o400)
+        wanted[_OBJSTORE] = File(json.dumps(settings.store.configuration, sort_keys=True) + "\n", mine, 0o400)
         if settings.store.ca:
             wanted[f"{OBJSTORE_PATH}/ca.crt"] = File(settings.store.ca, mine, 0o400, secret=False)
     record = json.dumps(dict(values), indent=1, sort_keys=True) + "\n"

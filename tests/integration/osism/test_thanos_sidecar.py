@@ -303,7 +303,7 @@ def test_what_differs_is_repaired(sidecar: Sidecar) -> None:
         repaired = sidecar.run(**settings)
         assert [line.rpartition(" ")[0] for line in repaired["changes"]] == expected
         assert repaired["diff"] == foreseen["diff"]
-        assert sidecar.run(**settings)["changed"] is False
+    assert sidecar.run(**settings)["changed"] is False
     assert not stray.exists()
     assert sidecar.lets_in(sidecar.authority)
 
@@ -335,8 +335,10 @@ def test_blocks_are_uploaded_and_a_volume_moves_while_it_is_suspended(
 ) -> None:
     """kolla's upgrade to 2025.1 moves the volume, which fails while a container refers to it."""
     (tmp_path / "s3").mkdir()
+    # In every form that Prometheus writes texts in
+    odd = {"zone": "1", "quoted": "it's: #1", "both": 'a "b" \\ \t ü', "long": "many words " * 20 + "end"}
     with (
-        kolla_prometheus(tmp_path) as prometheus,
+        kolla_prometheus(tmp_path, labels={"layer": "iaas", "region": "RegionOne", **odd}) as prometheus,
         running_s3_server(tmp_path / "s3") as s3,
         second(Sidecar(prometheus, tmp_path, authority)) as sidecar,
     ):
@@ -346,6 +348,7 @@ def test_blocks_are_uploaded_and_a_volume_moves_while_it_is_suspended(
         s3.stop()
         made = sidecar.run(**sidecar.settings(), **store)
         assert made["volume"] == prometheus.volume
+        assert made["external_labels"] == prometheus.labels
         assert sidecar.lets_in(authority)
         s3.start()
         # As when the engine is restarted
