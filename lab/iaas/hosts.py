@@ -118,6 +118,7 @@ class Hosts:
         kolla: may be of another release than the host
         """
         self._load(self.lab.iaas_host(name), images, log)
+        make_passwords(kolla, self.lab.iaas_secrets(name), log)
         self._write_globals(kolla, name)
         kolla_ansible(kolla, self.lab, action, name, log)
         self.wait_until_ready(name)
@@ -185,10 +186,7 @@ class Hosts:
             write_atomically(configuration, _yaml(configuration_of(region_of(kolla.release))))
         if secrets is not None:
             write_atomically(place, secrets, 0o600)
-        elif not place.exists():
-            names = kolla.share / "kolla-ansible" / "etc_examples" / "kolla" / "passwords.yml"
-            write_atomically(place, names.read_text(), 0o600)
-            kolla.run(log, "kolla-genpwd", "--passwords", str(place))
+        make_passwords(kolla, place, log)
         self._write_globals(kolla, name)
 
     def _write_globals(self, kolla: Kolla, name: str) -> None:
@@ -212,6 +210,21 @@ class Hosts:
                 f"kolla's Prometheus on {host} is not ready after {_READY_SECONDS:.0f} s; "
                 f"see `docker exec {host} docker logs prometheus_server`"
             )
+
+
+def make_passwords(kolla: Kolla, place: Path, log: Path) -> None:
+    """Every password that this release wants is in the file; those that are there stay."""
+    names = (kolla.share / "kolla-ansible" / "etc_examples" / "kolla" / "passwords.yml").read_text()
+    known = yaml.safe_load(place.read_text()) if place.exists() else {}
+    if set(yaml.safe_load(names)) <= set(known):
+        return
+    fresh = place.with_name(".passwords.yml")
+    write_atomically(fresh, names, 0o600)
+    kolla.run(log, "kolla-genpwd", "--passwords", str(fresh))
+    if known:
+        kolla.run(log, "kolla-mergepwd", "--old", str(place), "--new", str(fresh), "--final", str(fresh))
+    fresh.chmod(0o600)
+    fresh.replace(place)
 
 
 def kolla_ansible(kolla: Kolla, lab: Lab, action: str, name: str, log: Path) -> None:

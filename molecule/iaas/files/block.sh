@@ -4,7 +4,7 @@ set -eu
 end=$(($(date +%s) / 7200 * 7200 - 7200))
 {
   echo '# TYPE lab_before gauge'
-  for minute in 10 40 70 100; do
+  for minute in 100 70 40 10; do
     echo "lab_before{job=\"node\"} $minute $((end - minute * 60))"
   done
   echo '# EOF'
