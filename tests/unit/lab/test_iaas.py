@@ -144,3 +144,39 @@ def test_a_command_of_kollas_that_fails_names_itself_and_its_log(
     assert f"config= {program}" in log.read_text()
     with pytest.raises(LabError, match=r"kolla-ansible upgrade: exit status 1; see .*log"):
         kolla.run(log, "kolla-ansible", "upgrade")
+
+
+def passwords_of_kolla(folder: Path, names: str) -> Kolla:
+    """A release that wants these passwords, whose tools fill empty ones in, and put what was there over them."""
+    kolla = Kolla(OLD, folder)
+    place = kolla.share / "kolla-ansible" / "etc_examples" / "kolla" / "passwords.yml"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(names)
+    (folder / "bin").mkdir(exist_ok=True)
+    for name, script in {
+        "kolla-genpwd": 'sed -i "s/:$/: made/" "$2"',
+        # --old OLD --new NEW --final FINAL
+        "kolla-mergepwd": 'grep -v -f <(cut -d: -f1 "$2") "$4" >"$4.rest"; cat "$2" "$4.rest" >"$6"; rm "$4.rest"',
+    }.items():
+        program = folder / "bin" / name
+        program.write_text(f"#!/bin/bash\n{script}\n")
+        program.chmod(0o755)
+    return kolla
+
+
+def test_a_release_gets_the_passwords_that_are_new_in_it_and_others_stay(tmp_path: Path) -> None:
+    place, log = tmp_path / "environments" / "secrets.yml", tmp_path / "log"
+    place.parent.mkdir()
+    hosts.make_passwords(passwords_of_kolla(tmp_path, "prometheus_password:\n"), place, log)
+    assert place.stat().st_mode & 0o777 == 0o600
+    assert yaml.safe_load(place.read_text()) == {"prometheus_password": "made"}
+
+    place.write_text("prometheus_password: kept\n")
+    later = passwords_of_kolla(tmp_path, "prometheus_password:\nprometheus_haproxy_password:\n")
+    hosts.make_passwords(later, place, log)
+    assert yaml.safe_load(place.read_text()) == {"prometheus_password": "kept", "prometheus_haproxy_password": "made"}
+    assert [path.name for path in place.parent.iterdir()] == ["secrets.yml"]
+
+    (tmp_path / "bin" / "kolla-genpwd").unlink()
+    hosts.make_passwords(later, place, log)
+    assert "kept" in place.read_text()
