@@ -161,7 +161,7 @@ state:
   type: str
   sample: present
 server_name:
-  description: The name that the certificate of the sidecar has, by which query knows it. None without O(pull_address).
+  description: The name in the certificate of the sidecar, by which query knows it. None with O(remote_write) alone.
   returned: success
   type: str
   sample: north-1.iaas.scs-observability.svc
@@ -177,8 +177,8 @@ certificates:
       expires: "2027-02-24T09:00:00Z"
 sidecar:
   description:
-    - What the sidecar needs for its gRPC port, PEM texts. None without O(issue), and without O(pull_address) and
-      O(upload). In check mode, before there are certificates, others than those that will be made.
+    - What the sidecar needs for its gRPC port, also when it only uploads, PEM texts. None without O(issue), and with
+      O(remote_write) alone. In check mode, before there are certificates, others than those that will be made.
   returned: success
   type: dict
   contains:
@@ -224,7 +224,8 @@ proof:
 link:
   description:
     - Of the first path that failed, the link that is broken, one of V(configuration) (of query), V(dns), V(tcp),
-      V(tls), V(labels), V(prometheus), V(remote_write) and V(query).
+      V(tls), V(labels), V(prometheus), V(remote_write) and V(query), or V(unknown) where the log of query cannot be
+      read.
   returned: when the proof fails
   type: str
   sample: tls

@@ -66,9 +66,9 @@ options:
   read_user:
     description:
       - A user of Prometheus for the sidecar, which is added to C(prometheus_basic_auth_users_extra).
-      - Without it the sidecar's credentials have to be among O(sidecar) and O(sidecar_secrets).
+      - Without it the sidecar's credentials have to be among O(sidecar) and O(sidecar_references).
     type: str
-  read_password_variable:
+  read_user_variable:
     description: The variable in C(environments/secrets.yml), which you keep encrypted, that has its password.
     type: str
     default: scs_observability_prometheus_password
@@ -112,7 +112,7 @@ options:
   sidecar:
     description: Other variables of the role P(scs.observability.osism_thanos_sidecar#role), none of them a secret.
     type: dict
-  sidecar_secrets:
+  sidecar_references:
     description:
       - Variables of the role that are secrets, each with the name of the variable in C(environments/secrets.yml).
     type: dict
@@ -146,7 +146,7 @@ EXAMPLES = r"""
       osism_thanos_sidecar_bucket_name: observability-metrics
       osism_thanos_sidecar_bucket_endpoint: https://s3.example.com
       osism_thanos_sidecar_observer_kubeconfig: /share/observer.yaml
-    sidecar_secrets:
+    sidecar_references:
       osism_thanos_sidecar_bucket_access_key: scs_observability_bucket_access_key
       osism_thanos_sidecar_bucket_secret_key: scs_observability_bucket_secret_key
   register: written
@@ -234,11 +234,7 @@ def main() -> None:
             "pull": {"type": "bool", "default": True},
             "upload": {"type": "bool", "default": False},
             "read_user": {"type": "str"},
-            "read_password_variable": {
-                "type": "str",
-                "default": "scs_observability_prometheus_password",
-                "no_log": False,
-            },
+            "read_user_variable": {"type": "str", "default": "scs_observability_prometheus_password"},
             "pull_addresses": {"type": "dict"},
             "remote_write": {
                 "type": "list",
@@ -254,7 +250,7 @@ def main() -> None:
             },
             "group": {"type": "str", "default": "prometheus"},
             "sidecar": {"type": "dict"},
-            "sidecar_secrets": {"type": "dict", "no_log": False},
+            "sidecar_references": {"type": "dict"},
             "collection": {"type": "str", "default": "scs.observability"},
             "force": {"type": "bool", "default": False},
         },

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
+from ansible_collections.scs.observability.plugins.module_utils._iaas.record import endpoints_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     MANAGED_BY,
@@ -37,8 +38,16 @@ ROUNDS = 5
 
 def drift(client: KubernetesClient, namespace: str, registered: Sequence[ExternalEndpoint]) -> Plan:
     """What has to change for query to ask the ``registered`` endpoints. Raises ApiError, InputError."""
+    return _plan(_files(client, namespace), namespace, registered)
+
+
+def _files(client: KubernetesClient, namespace: str) -> list[Manifest]:
+    return client.list("v1", "ConfigMap", namespace, SELECTOR)
+
+
+def _plan(files: Sequence[Manifest], namespace: str, registered: Sequence[ExternalEndpoint]) -> Plan:
     changes = []
-    for live in client.list("v1", "ConfigMap", namespace, SELECTOR):
+    for live in files:
         file = (live.get("data") or {}).get(thanos_query.ENDPOINTS_FILE)
         if file is None:
             continue
@@ -48,13 +57,15 @@ def drift(client: KubernetesClient, namespace: str, registered: Sequence[Externa
     return Plan(tuple(changes))
 
 
-def carry_out(client: KubernetesClient, namespace: str, registered: Sequence[ExternalEndpoint]) -> None:
-    """Have query ask them within seconds. Raises ApiError, InputError.
+def carry_out(client: KubernetesClient, namespace: str) -> None:
+    """Have query ask within seconds what is registered by now. Raises ApiError, InputError.
 
     Each file is written only as it was read, so that nobody's change to it is lost.
     """
     for rounds_left in reversed(range(ROUNDS)):
-        plan = drift(client, namespace, registered)
+        # In this order: who is in a file is registered, and who is registered later writes the file himself.
+        files = _files(client, namespace)
+        plan = _plan(files, namespace, endpoints_of(client, namespace))
         if not plan.changed:
             return
         try:

@@ -12,15 +12,19 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ProofError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ObservabilityError, ProofError
+from ansible_collections.scs.observability.plugins.module_utils._iaas.endpoints import SELECTOR
 from ansible_collections.scs.observability.plugins.module_utils._iaas.record import IaasRegistration, PathProof
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
 from ansible_collections.scs.observability.plugins.module_utils._promql.series import Client, query_data, selector_of
 
+CONTAINER = "thanos"
 POLL_SECONDS = 0.5
+_UNKNOWN = "unknown"
 # kolla scrapes once a minute: the newest sample of a Prometheus that works is not older, batches and clocks included.
 MAX_AGE = 150.0
 # Blocks are two hours long, and are uploaded and looked for some minutes after that.
@@ -36,7 +40,11 @@ _LINKS = (
         re.compile(r"connection refused|no route|timeout|deadline exceeded|unreachable|reset by peer", re.IGNORECASE),
     ),
 )
+# What query's log says of a store every few seconds, in which /api/v1/stores has none that was never reached
+_UNREACHED = re.compile(r'msg="update of endpoint failed" err="(?P<error>(?:[^"\\]|\\.)*)" address=(?P<address>\S+)')
+LOG_LINES = 400
 _ADVICE = {
+    _UNKNOWN: "See whether the log of query's pods says why; reading it here needs the right to get pods/log",
     "configuration": "See whether the pods of query run with its ConfigMap, which has the endpoint",
     "dns": "See whether the host of pull_address is known in the observer's cluster",
     "tcp": "See whether the sidecar runs and listens at that address, and whether a firewall lets the observer's nodes "
@@ -66,7 +74,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Store:
-    """A store as query sees it: ``error`` is why it was not reached the last time."""
+    """A store that query has reached: ``error`` is why it was not the last time."""
 
     kind: str
     address: str
@@ -95,9 +103,26 @@ def has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(labels.get(name) == value for name, value in wanted.items())
 
 
+def reason_in(log: str, address: str) -> str:
+    """Why query did not reach a store, by the last line of its log about it; empty when there is none."""
+    for line in reversed(log.splitlines()):
+        found = _UNREACHED.search(line)
+        if found and found["address"] == address:
+            return found["error"].replace(r"\"", '"')
+    return ""
+
+
 def link_of(error: str) -> str:
     """Which link of the way to a store is broken, by what query says of it."""
     return next((link for link, sign in _LINKS if sign.search(error)), "tcp")
+
+
+class Reader(Client, Protocol):
+    """The part of the Kubernetes client that asks query, and reads its log."""
+
+    def logs(
+        self, pod: str, namespace: str, container: str = "", tail_lines: int = 20, previous: bool = False
+    ) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -107,7 +132,7 @@ class Proof:
     ``floors`` are, by path, the times after which a sample has to be (seconds since 1970, the observer's clock).
     """
 
-    client: Client
+    client: Reader
     api: QueryApi
     registration: IaasRegistration
     floors: Mapping[str, float]
@@ -134,7 +159,7 @@ class Proof:
             if not waiting:
                 return result
             if self.clock() >= deadline:
-                raise self._failed({path: found[path] for path in waiting}, result)
+                raise self._failed({path: self._explained(found[path]) for path in waiting}, result)
             self.sleep(POLL_SECONDS)
 
     def look(self, path: str) -> Finding:
@@ -149,7 +174,7 @@ class Proof:
         address, series = self.registration.pull_address, self.registration.series
         stores = [store for store in self._stores() if store.address == address]
         if not stores:
-            return Finding("missing", f"query does not ask {address} yet", "configuration")
+            return Finding("missing", f"query has not reached {address}", _UNKNOWN)
         store = stores[0]
         if store.error:
             return Finding("missing", f"{address} was not reached: {store.error}", link_of(store.error))
@@ -160,6 +185,20 @@ class Proof:
         if newest is None:
             return Finding("missing", f"{address} answers, and has no sample of the last minutes", "prometheus")
         return self._fresh("pull", newest, "prometheus")
+
+    def _explained(self, finding: Finding) -> Finding:
+        """Of a store that query has never reached only its log says why."""
+        if finding.link != _UNKNOWN:
+            return finding
+        address, where = self.registration.pull_address, self.api.namespace
+        with suppress(ObservabilityError):
+            for pod in self.client.list("v1", "Pod", where, SELECTOR):
+                log = self.client.logs(pod["metadata"]["name"], where, CONTAINER, LOG_LINES)
+                if reason := reason_in(log, address):
+                    return replace(finding, message=f"{finding.message}: {reason}", link=link_of(reason))
+            return replace(finding, message=f"{finding.message}, and does not try to", link="configuration")
+        # Who may register need not see the log.
+        return finding
 
     def _written(self) -> Finding:
         name, series = self.registration.name, self.registration.series

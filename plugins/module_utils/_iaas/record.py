@@ -108,6 +108,11 @@ class IaasRegistration:
         return ExternalEndpoint(self.pull_address, iaas_prometheus.server_name(self.name, self.observer))
 
     @property
+    def has_sidecar(self) -> bool:
+        """One that only uploads listens as well, and lets in just those who may ask."""
+        return bool(self.pull_address) or self.upload
+
+    @property
     def series(self) -> dict[str, str]:
         """External labels by which its series are known on every path."""
         return {"layer": iaas_prometheus.LAYER, "region": self.region}
@@ -156,7 +161,8 @@ class IaasRegistration:
 
     def status_manifest(self) -> Manifest:
         """The object as its status is applied: whole, because what one manager applies without, it removes."""
-        status: Manifest = {"certificates": self.certificates()}
+        certificates = self.certificates()
+        status: Manifest = {"certificates": certificates} if certificates else {}
         if self.proof:
             status["proof"] = {
                 "time": self.proof.time,

@@ -80,7 +80,6 @@ class Intended:
 
     registration: IaasRegistration
     secrets: Mapping[str, Manifest]
-    endpoints: tuple[ExternalEndpoint, ...]
     objects: Plan
     status: Plan
     clients: Plan
@@ -113,7 +112,7 @@ def _ensure_present(params: Mapping[str, Any], check_mode: bool) -> dict[str, An
         **intended.plan.result(),
         "name": wanted.name,
         "state": "present",
-        "server_name": registration.endpoint.server_name if registration.endpoint else None,
+        "server_name": iaas_prometheus.server_name(wanted.name, wanted.observer) if wanted.has_sidecar else None,
         "certificates": _certificates_result(registration),
         "sidecar": _sidecar(intended.secrets.get("sidecar")) if settings.issue else None,
         "remote_write": _remote_write(settings, intended.secrets.get("remote_write")) if settings.issue else None,
@@ -127,7 +126,7 @@ def _ensure_present(params: Mapping[str, Any], check_mode: bool) -> dict[str, An
     if observed.before is None or intended.status.changed:
         client.apply_status(registration.status_manifest(), force=True)
     remote_write_clients.carry_out(client, intended.clients)
-    endpoints.carry_out(client, wanted.observer, intended.endpoints)
+    endpoints.carry_out(client, wanted.observer)
     if prove:
         found = proof.Proof(
             client,
@@ -164,12 +163,12 @@ def _ensure_absent(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any
     clients = Plan() if is_cluster else remote_write_clients.revocation(client, where, gone)
     if not check_mode:
         remote_write_clients.carry_out(client, clients)
-        endpoints.carry_out(client, where, stay)
         if before is not None and before.remote_write:
             # Before its record goes, or nobody would know any more whose the data are.
             left = former.Former(_identity(before), "", timestamp(datetime.now(UTC)))
             former.remember(client, where, gone, left)
         apply_plan(client, objects)
+        endpoints.carry_out(client, where)
     return {
         **(objects + clients + queries).result(),
         "name": gone,
@@ -243,7 +242,6 @@ def intend(client: KubernetesClient, settings: Settings, observed: Observed, now
     return Intended(
         registration,
         secrets,
-        asked,
         objects=plan_objects(
             client,
             [iaas_prometheus.definition(), *created_only, *secrets.values(), registration.manifest()],
@@ -270,7 +268,7 @@ def certificates(settings: Settings, observed: Observed, now: datetime) -> dict[
     internal, tenants = observed.authorities[INTERNAL], observed.authorities[TENANTS]
     live: Mapping[str, Manifest] = {} if settings.renew else observed.secrets
     secrets: dict[str, Manifest] = {}
-    if wanted.pull_address or wanted.upload:
+    if wanted.has_sidecar:
         secrets["sidecar"] = leaf_secret(
             live.get("sidecar"),
             secret_name(wanted, "sidecar"),

@@ -17,6 +17,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     duration,
     volume_size,
 )
+from ansible_collections.scs.observability.plugins.module_utils._iaas import endpoints
 from ansible_collections.scs.observability.plugins.module_utils._iaas.record import endpoints_of
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
     INTERNAL,
@@ -142,6 +143,9 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         outcomes.append(compactor.claim(now))
     if not check_mode:
         carry_out(client, deployment)
+        if component is thanos_query.COMPONENT:
+            # Who was registered meanwhile is not in what was deployed.
+            endpoints.carry_out(client, namespace)
     if compactor:
         outcomes.append(compactor.give_free(left, outcomes[0].claim))
     return {

@@ -91,7 +91,7 @@ class Settings:
     pull_addresses: Mapping[str, str] = field(default_factory=dict)
     group: str = "prometheus"
     sidecar: Mapping[str, Any] = field(default_factory=dict)
-    sidecar_secrets: Mapping[str, str] = field(default_factory=dict)
+    sidecar_references: Mapping[str, str] = field(default_factory=dict)
     collection: str = "scs.observability"
 
 
@@ -124,13 +124,13 @@ def read(params: Mapping[str, Any]) -> Settings:
     defaults = Settings()
     replica = params.get("replica") or defaults.replica
     user = params.get("read_user") or ""
-    variable = params.get("read_password_variable") or PASSWORD_VARIABLE
+    variable = params.get("read_user_variable") or PASSWORD_VARIABLE
     problems.of(_label, params.get("region"), "region")
     if "{{" not in replica:
         problems.of(_label, replica, "replica")
     if user:
         problems.of(_match, user, _LABEL, "read_user", "a user name: letters, digits, '.', '_' and '-'")
-    problems.of(_match, variable, _VARIABLE, "read_password_variable", "the name of a variable")
+    problems.of(_match, variable, _VARIABLE, "read_user_variable", "the name of a variable")
     given = params.get("remote_write") or []
     remote_write = [problems.of(_remote_write, item, f"remote_write[{place}]") for place, item in enumerate(given)]
     hosts = [str(item.get("host")) for item in given]
@@ -146,7 +146,7 @@ def read(params: Mapping[str, Any]) -> Settings:
         )
     group = params.get("group") or defaults.group
     problems.of(_match, group, _GROUP, "group", "the name of a group")
-    sidecar, secrets = dict(params.get("sidecar") or {}), dict(params.get("sidecar_secrets") or {})
+    sidecar, secrets = dict(params.get("sidecar") or {}), dict(params.get("sidecar_references") or {})
     problems.of(_sidecar, sidecar, secrets)
     settings = Settings(
         region=str(params.get("region")),
@@ -159,7 +159,7 @@ def read(params: Mapping[str, Any]) -> Settings:
         pull_addresses=addresses,
         group=group,
         sidecar=sidecar,
-        sidecar_secrets=secrets,
+        sidecar_references=secrets,
         collection=params.get("collection") or defaults.collection,
     )
     if settings.pull and not addresses:
@@ -207,7 +207,7 @@ def claims(settings: Settings) -> list[Claim]:
         variables["prometheus_password"] = password
     own = {_ROLE + name: value for name, value in variables.items()}
     own.update(settings.sidecar)
-    own.update({name: reference(variable) for name, variable in settings.sidecar_secrets.items()})
+    own.update({name: reference(variable) for name, variable in settings.sidecar_references.items()})
     found += [Claim(CUSTOM, name, "value", "", value) for name, value in own.items()]
     required: dict[str, Any] = {"name": settings.collection}
     found.append(Claim(REQUIREMENTS, "collections", "element", settings.collection, required))
@@ -243,7 +243,7 @@ def secrets(settings: Settings) -> list[dict[str, str]]:
         for path in settings.remote_write:
             if path.key_variable:
                 found[path.key_variable] = f"private key (PEM) of the certificate by which {path.host} writes"
-        for name, variable in settings.sidecar_secrets.items():
+        for name, variable in settings.sidecar_references.items():
             found[variable] = name
     return [{"variable": name, "file": SECRETS, "purpose": purpose} for name, purpose in found.items()]
 
@@ -334,7 +334,7 @@ def _certificates(value: object, parameter: str) -> None:
 def _sidecar(given: Mapping[str, Any], secret_variables: Mapping[str, Any]) -> None:
     """Refuse what is no variable of the role, and secrets in clear."""
     problems = Problems()
-    for parameter, names in (("sidecar", given), ("sidecar_secrets", secret_variables)):
+    for parameter, names in (("sidecar", given), ("sidecar_references", secret_variables)):
         for name in names:
             if not str(name).startswith(_ROLE) or not _VARIABLE.fullmatch(str(name)):
                 problems.found.append(
@@ -344,16 +344,18 @@ def _sidecar(given: Mapping[str, Any], secret_variables: Mapping[str, Any]) -> N
         InputError(
             f"{name} is a secret, and would be read by whoever reads the repository",
             parameter="sidecar",
-            advice=f"Keep it in {SECRETS}, and give the name of the variable there with sidecar_secrets",
+            advice=f"Keep it in {SECRETS}, and give the name of the variable there with sidecar_references",
         )
         for name in given
         if SECRET_NAME.search(str(name))
     ]
     for name, variable in secret_variables.items():
-        problems.of(_match, str(variable), _VARIABLE, "sidecar_secrets", f"the name of a variable, for {name}")
+        problems.of(_match, str(variable), _VARIABLE, "sidecar_references", f"the name of a variable, for {name}")
         if variable == name:
             problems.found.append(
-                InputError(f"{name} would be itself", parameter="sidecar_secrets", advice="Give it another name there")
+                InputError(
+                    f"{name} would be itself", parameter="sidecar_references", advice="Give it another name there"
+                )
             )
     problems.refuse()
 

@@ -96,7 +96,7 @@ def ensure(
     if asked is not None:
         return _present(params, check_mode, place, asked, problems)
     problems.refuse()
-    plan = sidecar.plan_container(name, sidecar.describe(document, None) if document else None, None)
+    plan = sidecar.plan_container(name, sidecar.describe(document) if document else None, None)
     if state == "absent":
         plan += sidecar.plan_files(folder, files, {})
     if not check_mode:
@@ -158,8 +158,8 @@ def _present(
     problems.refuse()
 
     files = sidecar.files(settings, asked.values, observed)
-    wanted = sidecar.container(settings, observed, place.folder, files)
-    live = sidecar.describe(place.document, image) if place.document else None
+    wanted = sidecar.container(settings, observed, place.folder, files, str((image or {}).get("Id") or ""))
+    live = sidecar.describe(place.document) if place.document else None
     of_container = sidecar.plan_container(place.name, live, wanted)
     plan = sidecar.plan_files(place.folder, place.files, files) + of_container
     if pulled:

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     cluster_api_importer,
+    iaas_prometheus,
     kaas_cluster,
     kaas_metric_importer,
 )
@@ -144,6 +145,46 @@ def test_a_change_shows_and_what_is_removed_goes(importer: Importer, admin: Kube
     assert of(importer, "phase", "bare")['phase="maintenance"'] == 1
     admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, "bare")
     wait_for(lambda: of(importer, "info", "bare") == {}, PATIENCE, "the removal")
+
+
+def test_what_is_registered_of_the_iaas_layer(importer: Importer, admin: KubernetesClient) -> None:
+    """Its definition comes while the importer runs, and so do its metrics."""
+    registrations = {
+        "north-1": ({"pull": {"address": "192.0.2.10:10901", "serverName": "north-1"}, "remoteWrite": True}, True),
+        "south-1": ({"upload": True}, False),
+    }
+    admin.apply(iaas_prometheus.definition())
+    kind = {"apiVersion": iaas_prometheus.API_VERSION, "kind": iaas_prometheus.KIND}
+    wait_for(lambda: admin.serves(*kind.values()), PATIENCE, "the definition")
+    try:
+        for name, (paths, is_certified) in registrations.items():
+            metadata = {"name": name, "labels": {iaas_prometheus.OBSERVER_LABEL: "one"}}
+            admin.apply({**kind, "metadata": metadata, "spec": {"region": name[:5], **paths}})
+            if is_certified:
+                expires = {"fingerprint": FINGERPRINT, "expires": "2026-06-01T00:00:00Z"}
+                status = {"certificates": {"sidecar": expires, "remoteWrite": expires}}
+                admin.apply_status({**kind, "metadata": {"name": name}, "status": status})
+
+        def found(metric: str) -> dict[tuple[str, ...], float]:
+            """By the labels that rules look at."""
+            wanted = ("iaas", "observer_namespace", "pull_address", "region", "remote_write", "upload", "cluster")
+            return {
+                tuple(label for label in labels.split(",") if label.partition("=")[0] in wanted): value
+                for labels, value in importer.series(f"iaas_prometheus_{metric}").items()
+            }
+
+        north = ('iaas="north-1"', 'observer_namespace="one"')
+        expiry = {(*north, 'region="north"'): 1780272000.0}
+        wait_for(lambda: found("remote_write_certificate_expiry_timestamp_seconds") == expiry, PATIENCE, "its metrics")
+        assert found("sidecar_certificate_expiry_timestamp_seconds") == expiry
+        assert found("info") == {
+            (*north, 'pull_address="192.0.2.10:10901"', 'region="north"', 'remote_write="true"'): 1,
+            ('iaas="south-1"', 'observer_namespace="one"', 'region="south"', 'upload="true"'): 1,
+        }
+    finally:
+        for name in registrations:
+            admin.delete(*kind.values(), name)
+        admin.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", iaas_prometheus.DEFINITION_NAME)
 
 
 def definition_of_cluster_api() -> dict[str, Any]:

@@ -14,8 +14,10 @@ from typing import Any
 import kubernetes
 import pytest
 
+from ansible_collections.scs.observability.plugins.module_utils._iaas.record import IaasRegistration
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
+from ansible_collections.scs.observability.plugins.module_utils._manifests import iaas_prometheus, kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._observer import apply_set
 from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
@@ -135,6 +137,7 @@ def test_a_set_that_is_purged_leaves_the_cluster_as_it_was_found(
 
     params = {"kubeconfig": str(api_server.kubeconfig()), "namespace": namespace, "name": "prometheus", "wait": False}
     admin.apply(kaas_cluster.definition())
+    admin.apply(iaas_prometheus.definition())
     apply_set.ensure({**params, "objects": [lease()], "generated_secrets": {"token": ["key"]}}, False)
     ours = {**operated, kaas_cluster.OBSERVER_LABEL: namespace}
     core.create_namespaced_persistent_volume_claim(namespace, claim("prometheus-db-prometheus-observer-0", **ours))
@@ -172,6 +175,11 @@ def test_the_definition_of_registrations_stays_while_one_is_registered(
     registrations.create_cluster_custom_object(*place, elsewhere)
     assert title not in apply_set.ensure(purge, True)["changes"]
     registrations.delete_cluster_custom_object(*place, "alpha")
+    apply_plan(admin, plan_objects(admin, [iaas_prometheus.definition()]))
+    iaas = IaasRegistration("north", "north", "another", upload=True).manifest()
+    admin.apply(iaas)
+    assert title not in apply_set.ensure(purge, True)["changes"]
+    admin.delete(iaas["apiVersion"], iaas["kind"], "north")
     core = kubernetes.client.CoreV1Api(other)
     core.patch_namespace(namespace, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "scs.observability"}}})
     assert title not in apply_set.ensure({**purge, "namespace": "default"}, True)["changes"], "another observer"

@@ -70,10 +70,13 @@ class Kubelet:
 
 @dataclass
 class Host:
-    """A Prometheus with a region's external labels, and a sidecar beside it."""
+    """A Prometheus with a region's external labels, and a sidecar beside it. It scrapes itself, or what is at another
+    port.
+    """
 
     folder: Path
     labels: Mapping[str, str]
+    target: int = 0
     grpc: int = field(default_factory=free_port)
     http: int = field(default_factory=free_port)
     own: int = field(default_factory=free_port)
@@ -92,7 +95,7 @@ class Host:
         configuration: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "external_labels": dict(self.labels)},
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{self.own}"]}]}
+                {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{self.target or self.own}"]}]}
                 for job in ("prometheus", "mysqld")
             ],
         }
@@ -167,10 +170,10 @@ class Iaas:
         }
         return registration.ensure(params, check)
 
-    def host(self, replica: str = "control-1", **labels: str) -> Host:
+    def host(self, replica: str = "control-1", target: int = 0, **labels: str) -> Host:
         folder = self.folder / f"host-{next(self.numbers)}"
         folder.mkdir()
-        return Host(folder, {"layer": "iaas", "region": "north", "replica": replica, **labels})
+        return Host(folder, {"layer": "iaas", "region": "north", "replica": replica, **labels}, target)
 
     @property
     def remote_write_url(self) -> str:

@@ -10,12 +10,14 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError, ProofError
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     iaas_prometheus,
     kaas_cluster,
@@ -91,12 +93,42 @@ def test_what_it_has_is_read_back_by_pull_and_by_remote_write(iaas: Iaas, runnin
     assert record is not None
     assert record["status"]["proof"]["pull"] == {"state": "proven"}
 
-    # Who has a certificate of a cluster gets nothing of it.
-    for authority, is_let_in in (("tenants", False), ("internal", True)):
+
+def test_who_has_the_certificate_of_a_cluster_gets_nothing_from_a_sidecar(
+    iaas: Iaas, running: tuple[Host, dict[str, Any]]
+) -> None:
+    host, issued = running
+    for authority, is_let_in in (("tenants", False), ("another", False), ("internal", True)):
         context = iaas.site.running.identities.client(authority, "kaas-spy")
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.set_alpn_protocols(["h2"])
-        assert answers_to(context, host.grpc, done["server_name"]) == is_let_in
+        assert answers_to(context, host.grpc, issued["server_name"]) == is_let_in
+
+
+def test_two_prometheuses_of_a_region_are_one_to_who_asks(iaas: Iaas, running: tuple[Host, dict[str, Any]]) -> None:
+    host, _issued = running
+    twin = iaas.host("control-9", target=host.own)
+    issued = iaas.register("north-9", pull_address=twin.address, issue=True)
+    with twin.prometheus(), twin.sidecar(issued["sidecar"]):
+        for name, address in ((NAME, host.address), ("north-9", twin.address)):
+            iaas.register(name, pull_address=address, proof=True)
+        selector = f'up{{layer="iaas",cluster="",instance="127.0.0.1:{host.own}"}}'
+        assert sorted(item["job"] for item in iaas.series(selector)) == ["mysqld", "prometheus"]
+    # One of them is enough.
+    assert sorted(item["job"] for item in iaas.series(selector)) == ["mysqld", "prometheus"]
+
+
+def test_registered_side_by_side_none_is_lost(iaas: Iaas) -> None:
+    addresses = {f"side-{number}": f"192.0.2.{number}:10901" for number in range(1, 7)}
+
+    def register(name: str, **changes: Any) -> None:
+        iaas.register(name, **{"pull_address": addresses[name], **changes})
+
+    with ThreadPoolExecutor(len(addresses)) as executor:
+        list(executor.map(register, addresses))
+        assert set(addresses.values()) <= set(iaas.endpoints())
+        list(executor.map(lambda name: register(name, state="absent"), addresses))
+    assert not set(addresses.values()) & set(iaas.endpoints())
 
 
 def answers_to(context: ssl.SSLContext, port: int, name: str) -> bool:
@@ -113,23 +145,22 @@ def answers_to(context: ssl.SSLContext, port: int, name: str) -> bool:
 
 
 def test_blocks_are_read_back_when_there_are_some(iaas: Iaas) -> None:
-    host = iaas.host("control-2")
-    name = "north-2"
+    host, name = iaas.host("control-2"), "north-2"
+    done = iaas.register(name, upload=True, issue=True, proof=True)
+    assert done["proof"]["upload"]["state"] == "pending"
+    # It listens, too.
+    assert done["sidecar"]["certificate"]
+    assert "no block" in done["proof"]["upload"]["message"]
     issued = iaas.register(name, pull_address=host.address, upload=True, issue=True)
-    with host.prometheus(), ExitStack() as stack:
-        stack.enter_context(host.sidecar(issued["sidecar"], objstore(iaas)))
-        done = iaas.register(name, pull_address=host.address, upload=True, proof=True)
-        assert (done["proof"]["pull"]["state"], done["proof"]["upload"]["state"]) == ("proven", "pending")
-        assert "no block" in done["proof"]["upload"]["message"]
-        add_block(host)
-        wait_for(
-            lambda: (
-                iaas.register(name, pull_address=host.address, upload=True, proof=True)["proof"]["upload"]["state"]
-                == "proven"
-            ),
-            60,
-            "the block is served",
-        )
+    # A sidecar looks for blocks when it starts, and every half minute.
+    add_block(host)
+    with host.prometheus(), host.sidecar(issued["sidecar"], objstore(iaas)):
+
+        def found() -> dict[str, Any]:
+            return iaas.register(name, pull_address=host.address, upload=True, proof=True)["proof"]
+
+        assert found()["pull"]["state"] == "proven"
+        wait_for(lambda: found()["upload"]["state"] == "proven", 60, "the block is served")
     # Without the host, blocks are what is left, and they prove nothing of another path.
     done = iaas.register(name, upload=True, proof=True)
     assert done["proof"]["upload"]["state"] == "proven"
@@ -161,34 +192,34 @@ def add_block(host: Host) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def test_the_link_that_is_broken_is_named(iaas: Iaas, running: tuple[Host, dict[str, Any]]) -> None:
+def test_the_link_that_is_broken_is_named(
+    iaas: Iaas, running: tuple[Host, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     host, issued = running
-    other, strange = iaas.host("control-3"), iaas.host("control-4", region="south")
+    # There is no kubelet that could be asked for it.
+    monkeypatch.setattr(KubernetesClient, "logs", lambda *_pod: iaas.site.running.query.log)
+    other, strange, nobody = iaas.host("control-3"), iaas.host("control-4", region="south"), iaas.host()
     # Of another registration, so for another name
     wrong = iaas.register("north-3", pull_address=other.address, issue=True)["sidecar"]
     labelled = iaas.register("north-4", pull_address=strange.address, issue=True)["sidecar"]
-    quick = {"proof": True, "proof_timeout": 20}
+    iaas.register("north-5", pull_address=nobody.address)
 
-    with pytest.raises(ProofError) as caught:
-        iaas.register("north-3", pull_address=other.address, **{**quick, "proof_timeout": 8})
-    assert caught.value.link in ("configuration", "tcp"), caught.value
+    def link(name: str, at: Host, seconds: int = 20) -> str:
+        with pytest.raises(ProofError) as caught:
+            iaas.register(name, pull_address=at.address, proof=True, proof_timeout=seconds)
+        assert wrong["key"] not in str(caught.value)
+        return caught.value.link
 
-    with strange.prometheus(), strange.sidecar(labelled), pytest.raises(ProofError) as caught:
-        iaas.register("north-4", pull_address=strange.address, **quick)
-    assert caught.value.link == "labels"
-    assert 'region="south"' in str(caught.value)
-
-    with other.prometheus(), other.sidecar(issued["sidecar"]), pytest.raises(ProofError) as caught:
-        iaas.register("north-3", pull_address=other.address, **quick)
-    assert caught.value.link == "tls", caught.value
-    assert wrong["key"] not in str(caught.value)
+    with other.prometheus(), other.sidecar(issued["sidecar"]), strange.prometheus(), strange.sidecar(labelled):
+        wait_for(lambda: link("north-4", strange, 1) == "labels", 60, "query sees its labels")
+        wait_for(lambda: link("north-3", other, 1) == "tls", 60, "query does not believe it")
+        wait_for(lambda: link("north-5", nobody, 1) == "tcp", 60, "query does not reach it")
 
     # What it writes is refused once it is registered no more for that.
     iaas.register(NAME, pull_address=host.address)
     with pytest.raises(ProofError) as caught:
-        iaas.register(NAME, pull_address=host.address, remote_write=True, **{**quick, "proof_timeout": 3})
+        iaas.register(NAME, pull_address=host.address, remote_write=True, proof=True, proof_timeout=3)
     assert caught.value.link == "remote_write"
-    assert caught.value.details["proof"]["pull"]["state"] == "proven"
 
 
 def test_what_is_removed_is_exactly_what_was_made(iaas: Iaas) -> None:

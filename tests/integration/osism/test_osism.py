@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def configure(osism: Osism, root: Path, *options: str, status: int = 0, **others
         "osism_configuration_pull_addresses": {"testbed-manager": "192.0.2.5:10901"},
         "osism_configuration_upload": True,
         "osism_configuration_sidecar": {"osism_thanos_sidecar_bucket_name": "metrics"},
-        "osism_configuration_sidecar_secrets": {"osism_thanos_sidecar_bucket_secret_key": "bucket_secret_key"},
+        "osism_configuration_sidecar_references": {"osism_thanos_sidecar_bucket_secret_key": "bucket_secret_key"},
         **others,
     }
     file = osism.home / "variables.yml"
@@ -76,6 +77,36 @@ def test_the_playbook_writes_says_what_to_call_and_changes_nothing_again(osism: 
     assert osism_repository.contents(root) == before
 
 
+def test_osism_finds_the_playbook_in_the_collection_beside_it(osism: Osism, collections: Path, tmp_path: Path) -> None:
+    root = osism_repository.make(tmp_path / "configuration")
+    configure(osism, root)
+    custom = root / "environments/custom"
+    vendored = custom / "collections/ansible_collections/scs/observability"
+    tree = collections / "ansible_collections/scs/observability"
+    for name in ("galaxy.yml", "meta", "playbooks", "plugins", "roles"):
+        source = tree / name
+        target = vendored / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    # As osism apply does it: in this folder, with these files, and no other path to collections.
+    inventory = tmp_path / "hosts"
+    inventory.write_text(
+        "[monitoring]\ntestbed-manager\n" + "".join(path.read_text() for path in root.glob("inventory/*"))
+    )
+    environment = Osism(osism.folder, osism.home, {"ANSIBLE_CONFIG": str(root / "environments/ansible.cfg")})
+    files = [root / "environments" / name for name in ("configuration.yml", "secrets.yml")]
+    files += [custom / name for name in ("secrets.yml", "images.yml", "configuration.yml")]
+    listed = environment.run(
+        "ansible-playbook",
+        *("--inventory", inventory, "--list-hosts", "--list-tasks"),
+        *(argument for path in files for argument in ("--extra-vars", f"@{path}")),
+        custom / "playbook-scs-observability-sidecar.yml",
+        cwd=custom,
+    )
+    assert "testbed-manager" in listed
+    assert "osism_thanos_sidecar : " in listed
+
+
 def test_what_needs_a_package_that_osism_has_not_says_so(osism: Osism) -> None:
     arguments = "name=metrics endpoint=http://127.0.0.1:1 access_key=the-access-key secret_key=the-secret-key"
     said = osism.run(
@@ -84,5 +115,5 @@ def test_what_needs_a_package_that_osism_has_not_says_so(osism: Osism) -> None:
         *("--module-name", "scs.observability.bucket", "--args", arguments),
         status=2,
     )
-    assert "the Python library boto3 is needed" in said
-    assert "pip install boto3" in said
+    assert re.search(r"the Python library boto(3|core) is needed", said)
+    assert "pip install boto" in said

@@ -25,6 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     IncompatibleError,
     InputError,
     InputErrors,
+    NotReadyError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
     KeyPair,
@@ -34,6 +35,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.certif
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images
 from ansible_collections.scs.observability.plugins.module_utils._osism.operation import ensure
 from tests.integration.osism.kolla import (
+    IMAGE,
     PASSWORD,
     UID,
     USER,
@@ -363,7 +365,8 @@ def test_blocks_are_uploaded_and_a_volume_moves_while_it_is_suspended(
 
         former = prometheus.volume
         prometheus.remove()
-        assert former in docker("volume", "rm", former, check=False) + docker("volume", "ls", "--quiet")
+        docker("volume", "rm", former, check=False)
+        assert former in docker("volume", "ls", "--quiet").split()
         assert sidecar.run(state="suspended")["changes"] == [f"delete container {sidecar.name}"]
         assert sidecar.run(state="suspended")["changed"] is False
         docker("volume", "rm", former)
@@ -433,6 +436,17 @@ def test_what_would_not_work_is_refused_before_anything_changes(sidecar: Sidecar
     docker("run", "--detach", f"--name={sidecar.name}", "--entrypoint=/bin/thanos", images.THANOS, "--version")
     with pytest.raises(IncompatibleError, match="did not make"):
         sidecar.run(state="absent")
+
+
+def test_one_that_does_not_get_ready_is_told_with_what_it_says(sidecar: Sidecar) -> None:
+    settings = sidecar.settings()
+    # Not Thanos, which does not know the arguments
+    with pytest.raises(NotReadyError, match=r"is not ready after 1 s, its container is \w+; it says:\n.*sidecar"):
+        sidecar.run(**{**settings, "image": IMAGE, "wait_timeout": 1})
+    assert sidecar.run(**settings)["changes"] == [
+        f"update container {sidecar.name}",
+        f"update file {sidecar.files / 'settings.json'}",
+    ]
 
 
 def test_a_full_disk_leaves_what_runs(sidecar: Sidecar) -> None:

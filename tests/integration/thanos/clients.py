@@ -19,7 +19,11 @@ Manifest = dict[str, Any]
 
 # What a pod needs there to look who may write
 _ACCOUNT_KINDS = ("Namespace", "ServiceAccount", "Role", "RoleBinding")
-QUICK = {f"core.sleep({remote_write_clients.INTERVAL})": "core.msleep(100)"}
+# What looks again and again does so more often here: gateways who may write, query whom to ask.
+QUICK = {
+    f"core.sleep({remote_write_clients.INTERVAL})": "core.msleep(100)",
+    "--endpoint.sd-config-reload-interval=10s": "--endpoint.sd-config-reload-interval=1s",
+}
 
 
 class Clients:

@@ -28,9 +28,16 @@ class Query:
         self.stores, self.newest = stores or {}, newest or {}
         self.asked: list[Mapping[str, str]] = []
         self.fails = False
+        self.log: str | None = ""
 
-    def list(self, *_what: str, **_more: str) -> list[dict[str, Any]]:
-        return [{"metadata": {"name": "thanos-query"}, "spec": {}}]
+    def list(self, _api_version: str, kind: str, *_where: str) -> list[dict[str, Any]]:
+        return [{"metadata": {"name": "thanos-query" if kind == "Service" else "thanos-query-0"}, "spec": {}}]
+
+    def logs(self, pod: str, _namespace: str, container: str = "", *_more: Any) -> str:
+        assert (pod, container) == ("thanos-query-0", "thanos")
+        if self.log is None:
+            raise ApiError("observer", "get", "pods/log", 403, "forbidden")
+        return self.log
 
     def service_get(
         self, namespace: str, service: str, port: str | int, path: str, query: Mapping[str, str] | None = None
@@ -72,8 +79,8 @@ def proof(query: Query, **changes: Any) -> Proof:
 @pytest.mark.parametrize(
     ("stores", "newest", "state", "link"),
     [
-        ({}, {}, "missing", "configuration"),
-        ({"store": [{"name": "10.0.0.1:10901", "labelSets": []}]}, {}, "missing", "configuration"),
+        ({}, {}, "missing", "unknown"),
+        ({"store": [{"name": "10.0.0.1:10901", "labelSets": []}]}, {}, "missing", "unknown"),
         (sidecar(lastError="dial tcp 192.0.2.10:10901: connect: connection refused"), {}, "missing", "tcp"),
         (sidecar(lastError={"message": "x"}), {}, "missing", "tcp"),
         (sidecar(labelSets=[]), {}, "missing", "labels"),
@@ -159,6 +166,37 @@ def test_a_failure_says_of_each_path_what_is_broken() -> None:
     assert "remote_write: broken link: remote_write, it has written no sample" in text
     assert caught.value.link == "tcp"
     assert caught.value.details["proof"]["remote_write"]["link"] == "remote_write"
+
+
+LINE = (
+    'caller=endpointset.go:469 level=warn component=endpointset msg="update of endpoint failed" '
+    'err="getting metadata: rpc error: code = DeadlineExceeded desc = latest balancer error: {}" address={}'
+)
+REFUSED = r"connection error: desc = \"transport: Error while dialing: dial tcp 192.0.2.10:10901: connect: refused\""
+UNTRUSTED = r"connection error: desc = \"transport: authentication handshake failed: tls: failed to verify\""
+
+
+@pytest.mark.parametrize(
+    ("log", "link", "said"),
+    [
+        ("", "configuration", "does not try"),
+        (LINE.format(REFUSED, "192.0.2.11:10901"), "configuration", "does not try"),
+        (LINE.format(REFUSED, ADDRESS), "tcp", "dial tcp"),
+        (LINE.format("name resolver error: produced zero addresses", ADDRESS), "dns", "zero addresses"),
+        (
+            "\n".join([LINE.format(REFUSED, ADDRESS), LINE.format(UNTRUSTED, ADDRESS), "more"]),
+            "tls",
+            'desc = "transport',
+        ),
+        (None, "unknown", "has not reached"),
+    ],
+)
+def test_of_a_store_that_was_never_reached_the_log_says_why(log: str | None, link: str, said: str) -> None:
+    query = Query()
+    query.log = log
+    with pytest.raises(ProofError, match=said) as caught:
+        proof(query).establish()
+    assert caught.value.link == link
 
 
 def test_a_query_that_does_not_answer_is_waited_for_and_named() -> None:

@@ -270,14 +270,14 @@ def test_all_files_that_cannot_be_read_are_told_at_once() -> None:
         ({"replica": "a b"}, ["replica: 'a b'"]),
         ({"pull": False}, ["pull: is off, as are upload and remote_write"]),
         ({"read_user": "a:b"}, ["read_user: 'a:b'"]),
-        ({"read_user": "a", "read_password_variable": "a-b"}, ["read_password_variable: 'a-b'"]),
+        ({"read_user": "a", "read_user_variable": "a-b"}, ["read_user_variable: 'a-b'"]),
         ({"sidecar": {"observer_x": 1}}, ["sidecar: observer_x is not a variable of the role"]),
         (
             {"sidecar": {"osism_thanos_sidecar_objstore_secret_key": "swordfish"}},
             ["sidecar: osism_thanos_sidecar_objstore_secret_key is a secret"],
         ),
-        ({"sidecar_secrets": {"osism_thanos_sidecar_x": "a b"}}, ["sidecar_secrets: 'a b' is not the name"]),
-        ({"sidecar_secrets": {"osism_thanos_sidecar_x": "osism_thanos_sidecar_x"}}, ["would be itself"]),
+        ({"sidecar_references": {"osism_thanos_sidecar_x": "a b"}}, ["sidecar_references: 'a b' is not the name"]),
+        ({"sidecar_references": {"osism_thanos_sidecar_x": "osism_thanos_sidecar_x"}}, ["would be itself"]),
         (
             {"remote_write": [{"url": "http://u:swordfish@x", "ca": "x", "certificate": "y", "key": "swordfish"}]},
             [f"remote_write[0].{name}" for name in ("host", "url", "ca", "certificate", "key: is not encrypted")],
@@ -328,6 +328,6 @@ def test_commands_are_told_in_their_order() -> None:
 
 
 def test_secrets_that_the_operator_keeps_are_named() -> None:
-    params = {**ALL, "sidecar_secrets": {"osism_thanos_sidecar_objstore_secret_key": "bucket_secret"}}
+    params = {**ALL, "sidecar_references": {"osism_thanos_sidecar_objstore_secret_key": "bucket_secret"}}
     found = configuration.secrets(configuration.read(params))
     assert [secret["variable"] for secret in found] == ["scs_observability_prometheus_password", "bucket_secret"]
