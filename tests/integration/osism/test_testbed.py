@@ -65,7 +65,6 @@ def run(machine: Osism, testbed: Path, *options: str, status: int = 0, **others:
         "osism_testbed_cloud": "north",
         "osism_testbed_manager_version": "9.2.0",
         "osism_testbed_openstack_version": "2025.1",
-        "osism_testbed_poll": 1,
         **others,
     }
     given = machine.home / "variables.yml"
