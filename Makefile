@@ -93,6 +93,7 @@ lock: venv ## Resolve requirements/*.in anew into the hashed locks
 	@$(COMPILE) --python-version 3.11 requirements/dev.in --output-file requirements/dev.txt
 	@$(COMPILE) --python-version 3.11 requirements/ansible-core-2.18.in --output-file requirements/ansible-core-2.18.txt
 	@$(COMPILE) --python-version 3.12 requirements/ansible-core-newest.in --output-file requirements/ansible-core-newest.txt
+	@$(COMPILE) --python-version 3.11 requirements/openstack.in --output-file requirements/openstack.txt
 	@$(COMPILE) --python-version 3.11 requirements/osism.in --output-file requirements/osism.txt
 
 format: venv ## Format the Python code
