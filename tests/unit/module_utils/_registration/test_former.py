@@ -61,7 +61,7 @@ class Observer:
     def __init__(self, entry: Former | None, series: list[dict[str, str]], query: str = "there") -> None:
         self.entries = {} if entry is None else {"alpha": entry.text()}
         self.series, self.query = series, query
-        self.asked: list[str] = []
+        self.asked: list[tuple[str, str]] = []
 
     def get(self, *_key: str) -> dict[str, Any]:
         return {"data": self.entries}
@@ -72,7 +72,7 @@ class Observer:
     def service_get(self, _namespace: str, _service: str, _port: str, _path: str, query: dict[str, str]) -> bytes:
         if self.query == "away":
             raise ApiError("https://observer", "get", "services/proxy", 503, "no endpoints")
-        self.asked.append(query["match[]"])
+        self.asked.append((query["match[]"], query["partial_response"]))
         return json.dumps({"status": "success", "data": self.series}).encode()
 
 
@@ -133,7 +133,8 @@ def test_what_the_observer_says_of_a_cluster_that_is_to_come_is_none_of_its_data
     """The importer of Cluster API knows it before it is registered."""
     observer: Any = Observer(None, [])
     former.refuse(observer, "observer", "alpha", cluster_uid=UID, customer="")
-    assert observer.asked == ['{__name__!="",cluster="alpha",job="agent"}']
+    # That one store is away is no reason to take no new clusters.
+    assert observer.asked == [('{__name__!="",cluster="alpha",job="agent"}', "true")]
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", "null", "3", '{"clusterUID": null}'])
