@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 import boto3
 import pytest
+import yaml
 from ansible.module_utils.testing import patch_module_args
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -32,7 +33,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.config
 from ansible_collections.scs.observability.plugins.modules import bucket
 from tests import rendered
 from tests.integration.openstack_servers import MEMBER_PASSWORD, OTHER_PROJECT, PROJECT, READER, OpenStack
-from tests.integration.processes import answers, binary, free_port, process, wait_until
+from tests.integration.processes import ansible, answers, binary, free_port, process, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::Warning:openstack")
 
@@ -201,6 +202,43 @@ class TestCredentials:
             if "prometheus-objstore" in call.arguments.get("secrets", {})
         )
         assert secret in of_the_sidecar
+
+
+class TestThroughAnsible:
+    def test_the_examples_run(self, site: Site, tmp_path: Path) -> None:
+        """With the name of a cloud and with a login, as the documentation has them; the secret by the lookup."""
+        text = bucket.EXAMPLES.replace("name: thanos\n", f"name: {site.name}\n")
+        tasks = [
+            task for task in yaml.safe_load(text) if {"cloud", "auth"} & set(task.get("scs.observability.bucket", ()))
+        ]
+        for task in tasks:
+            arguments = task["scs.observability.bucket"]
+            arguments["ca_path"] = str(site.cloud.ca)
+            if "auth" in arguments:
+                assert set(arguments["auth"]) <= {"user_domain_name", "project_domain_name", *site.login["auth"]}
+                arguments["auth"] = {**site.login["auth"], "password": "{{ keystone_password }}"}
+        tasks.insert(
+            1,
+            {
+                "name": "Look at the secret",
+                "ansible.builtin.assert": {
+                    "that": "lookup('scs.observability.ec2_credential', bucket.access_key, cloud='observer') != ''"
+                },
+            },
+        )
+        playbook = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
+        (tmp_path / "examples.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
+        cloud = {"auth": site.login["auth"], "cacert": str(site.cloud.ca)}
+        (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"observer": cloud}}))
+        variables = json.dumps({"keystone_password": MEMBER_PASSWORD})
+        (tmp_path / "variables.json").write_text(variables)
+        done = ansible("playbook", "examples.yml", "-e", "@variables.json", "-vvv", "--diff", tmp_path=tmp_path)
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, output
+        assert "ok=5 " in output
+        assert "changed=4 " in output
+        assert MEMBER_PASSWORD not in output
+        assert site.secrets() == {}
 
 
 class TestRefusals:
