@@ -103,6 +103,9 @@ options:
 notes:
   - When its metrics were read back is written into the status of the registration. It is what was observed, so it does
     not count as a change.
+  - It needs the rights in O(namespace) with which the observer was deployed, on both kinds of registrations C(get),
+    C(list), C(create), C(patch) and C(delete), and on the status of C(IaaSPrometheus) C(patch). With C(patch) on pods
+    query has a new endpoint within seconds, without it after a minute and a half at the latest.
   - Blocks are uploaded after two hours and more. Until then that path is C(pending), which is no failure.
 requirements:
   - cryptography 42 or newer
