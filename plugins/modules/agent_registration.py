@@ -85,7 +85,8 @@ options:
     description:
       - What else the cluster is to be told by, as labels with texts. Names are those of labels in Prometheus (a letter
         or C(_), then letters, digits and C(_), at most 63 characters), and none that the observer sets itself
-        (C(cluster), C(tenant_id), C(receive_replica), C(ruler_replica), C(prometheus_replica), C(replica)).
+        (C(cluster), C(tenant_id), C(observer), C(receive_replica), C(ruler_replica), C(prometheus_replica),
+        C(replica)).
       - They become labels of the metric C(kaas_cluster_labels), not of the cluster's own series. All of them are
         replaced. Without it, what is registered stays; with V({}), none are left.
     type: dict

@@ -27,7 +27,7 @@ extends_documentation_fragment:
   - scs.observability.attributes
 requirements:
   - the container engine Docker, and root on the host
-  - Python 3.11 or newer and PyYAML (python3-yaml on Debian and Ubuntu)
+  - Python 3.11 or newer, and nothing beside it
 options:
   state:
     description:
@@ -172,6 +172,7 @@ EXAMPLES = r"""
 
 - name: Back, as it was
   scs.observability.osism_thanos_sidecar:
+    state: present
   become: true
 """
 

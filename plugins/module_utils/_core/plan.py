@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -80,7 +81,11 @@ def _document(title: str, content: Mapping[str, Any] | None) -> str:
 
 def _to_yaml(content: Mapping[str, Any]) -> str:
     # Here because most runs change nothing and show nothing.
-    import yaml  # noqa: PLC0415
+    try:
+        import yaml  # noqa: PLC0415
+    except ImportError:
+        # On a host, which may have little more than Python
+        return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
     base: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 

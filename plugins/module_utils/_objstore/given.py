@@ -16,7 +16,6 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.trust 
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import (
     CA_FILE,
     bucket_name,
-    to_yaml,
     with_credentials,
 )
 
@@ -48,9 +47,9 @@ _S3 = frozenset(
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """objstore.yml with its credentials, and the certificates (PEM) by which the store is known."""
+    """Thanos' configuration with its credentials, and the certificates (PEM) by which the store is known."""
 
-    configuration: str = field(repr=False)
+    configuration: Mapping[str, Any] = field(repr=False)
     ca: str
 
 
@@ -92,7 +91,7 @@ def object_store(params: Mapping[str, Any], now: datetime) -> ObjectStore | None
         configuration = _trusting(configuration)
     if access_key and secret_key:
         configuration = with_credentials(configuration, access_key, secret_key)
-    return ObjectStore(to_yaml(configuration), ca)
+    return ObjectStore(configuration, ca)
 
 
 def _check_s3(config: Mapping[str, Any]) -> None:

@@ -328,7 +328,7 @@ def objects(
     secrets: list[Manifest] = []
     checksums: dict[str, str] = {}
     if store is not None:
-        secret = thanos_component.objstore_secret(component, settings, store.configuration, store.ca)
+        secret = thanos_component.objstore_secret(component, settings, to_yaml(store.configuration), store.ca)
         secrets.append(secret)
         checksums["objstore"] = workload.checksum(secret["data"])
     if observed.authorities:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import ssl
 import time
@@ -45,6 +46,7 @@ from ansible_collections.scs.observability.plugins.module_utils._osism.sidecar i
 
 FOLDER = "/etc/scs-observability"
 _RECORD = "settings.json"
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _POLL = 0.2
 _LOG_LINES = 15
 
@@ -71,19 +73,18 @@ def ensure(
     params: Mapping[str, Any], check_mode: bool, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> dict[str, Any]:
     """Do what the module osism_thanos_sidecar documents, and return its result."""
-    name, state = params["name"], params["state"]
-    folder = Path(params.get("directory") or FOLDER) / name
-    if os.geteuid() != 0:
-        raise InputError(f"only root can keep files in {folder}", parameter="directory", advice="Set become: true")
-    files = host.read_files(folder)
     problems = Problems()
+    name, state = problems.of(_name, params, "name"), params["state"]
+    problems.of(_name, params, "container")
+    folder = problems.of(_folder, params.get("directory") or FOLDER, name or "")
+    files = host.read_files(folder) if folder else {}
     asked = None
     if state == "present":
         values = sidecar.given(params, _remembered(files))
         asked = _Asked(values, sidecar.read(values, now(), problems))
     engine = problems.of(Engine, params.get("docker_host") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST)
-    document = problems.of(engine.container, name) if engine else None
-    if any(error.parameter == "docker_host" for error in problems.found):
+    document = problems.of(engine.container, name) if engine and name else None
+    if engine is None or folder is None or any(error.parameter == "docker_host" for error in problems.found):
         problems.refuse()
     if document is not None and not sidecar.is_ours(document):
         raise IncompatibleError(
@@ -94,7 +95,8 @@ def ensure(
     place = _Place(engine, name, folder, document, files)
     if asked is not None:
         return _present(params, check_mode, place, asked, problems)
-    plan = sidecar.plan_container(name, sidecar.describe(document, None) if document else None, None)
+    problems.refuse()
+    plan = sidecar.plan_container(name, sidecar.describe(document) if document else None, None)
     if state == "absent":
         plan += sidecar.plan_files(folder, files, {})
     if not check_mode:
@@ -103,6 +105,27 @@ def ensure(
         if state == "absent":
             host.remove_folder(folder, files, "directory")
     return {**plan.result(), "state": state, "container": params["container"]}
+
+
+def _name(params: Mapping[str, Any], parameter: str) -> str:
+    """Return the name of a container, which is that of a folder, too."""
+    name = str(params[parameter])
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} is not the name of a container",
+            parameter=parameter,
+            advice="Use letters, digits, '_', '.' and '-', with a letter or digit at the beginning",
+        )
+    return name
+
+
+def _folder(directory: str, name: str) -> Path:
+    if not directory.startswith("/"):
+        raise InputError(f"{directory!r} is not a path from the root", parameter="directory")
+    folder = Path(directory) / name
+    if os.geteuid() != 0:
+        raise InputError(f"only root can keep files in {folder}", parameter="directory", advice="Set become: true")
+    return folder
 
 
 def _remembered(files: Mapping[str, File]) -> dict[str, Any] | None:
@@ -135,8 +158,8 @@ def _present(
     problems.refuse()
 
     files = sidecar.files(settings, asked.values, observed)
-    wanted = sidecar.container(settings, observed, place.folder, files)
-    live = sidecar.describe(place.document, image) if place.document else None
+    wanted = sidecar.container(settings, observed, place.folder, files, str((image or {}).get("Id") or ""))
+    live = sidecar.describe(place.document) if place.document else None
     of_container = sidecar.plan_container(place.name, live, wanted)
     plan = sidecar.plan_files(place.folder, place.files, files) + of_container
     if pulled:

@@ -18,8 +18,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, LibraryError
-from ansible_collections.scs.observability.plugins.module_utils._core.yaml_loader import safe_loader
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 
 # Where kolla's images find the command that they are to run.
 KOLLA_CONFIGURATION = "/var/lib/kolla/config_files/config.json"
@@ -178,14 +177,31 @@ class Client:
 
 
 def external_labels(configuration: str) -> dict[str, str]:
-    """Return the external labels in a configuration of Prometheus (YAML). PyYAML must be there."""
-    try:
-        import yaml  # noqa: PLC0415 - only the state present reads it
-    except ImportError:
-        raise LibraryError("PyYAML", "to read Prometheus' configuration (on Debian and Ubuntu python3-yaml)") from None
-    found = yaml.load(configuration, Loader=safe_loader())  # noqa: S506 - it is a safe one
-    labels = ((found or {}).get("global") or {}).get("external_labels") or {}
-    return {str(name): str(value) for name, value in labels.items()}
+    """Return the external labels in a configuration of Prometheus.
+
+    It is YAML as Prometheus writes it, always in the same form, and a host need not have a parser of it.
+    """
+    _before, _title, after = configuration.partition("\n  external_labels:\n")
+    values: dict[str, str] = {}
+    name = ""
+    for line in after.splitlines():
+        if not line.startswith("    "):
+            break
+        found = re.fullmatch(r"    ([^ :][^:]*): ?(.*)", line)
+        if found:
+            name, value = _scalar(found[1]), found[2]
+        else:
+            # What is long goes on, further to the right.
+            value = f"{values.get(name, '')} {line.strip()}"
+        values[name] = value
+    return {key: _scalar(value) for key, value in values.items()}
+
+
+def _scalar(text: str) -> str:
+    if text.startswith('"'):
+        with contextlib.suppress(ValueError):
+            return str(json.loads(text))
+    return text[1:-1].replace("''", "'") if text.startswith("'") else text
 
 
 def user_and_group(user: str, passwd: str) -> tuple[int, int] | None:

@@ -70,11 +70,14 @@ _PROMETHEUS_CLIENT = f"{_ROOT}/prometheus.yml"
 _OBJSTORE = f"{OBJSTORE_PATH}/objstore.yml"
 MANAGED_LABEL = "app.kubernetes.io/managed-by"
 CHECKSUM_LABEL = "community.scs.observability.checksum"
+# Which image the reference stood for: engines do not agree on what they tell of that.
+IMAGE_LABEL = "community.scs.observability.image"
 LOG_LEVELS = ("debug", "info", "warn", "error")
 _HIDDEN = "(hidden)"
 # What a sidecar of one host needs: it streams from Prometheus, and keeps nothing.
 _MEMORY = "1Gi"
 _SMALLEST_MEMORY = 64 * 2**20
+_SMALLEST_CPUS = 0.01
 _DELAY = "storage.tsdb.delay-compact-file.path"
 _SHIPPED = "thanos.shipper.json"
 
@@ -228,11 +231,11 @@ def files(settings: Settings, values: Mapping[str, Any], observed: Observed) -> 
         f"{TLS_PATH}/tls.key": File(settings.tls_key, mine, 0o400, read_again=True),
         # Whom it trusts is read once.
         f"{TLS_PATH}/ca.crt": File(settings.tls_client_ca, mine, 0o400, secret=False),
-        # JSON is YAML, too.
+        # JSON is YAML, too, and a host need not have a writer of that.
         _PROMETHEUS_CLIENT: File(json.dumps(client) + "\n", mine, 0o400),
     }
     if settings.store:
-        wanted[_OBJSTORE] = File(settings.store.configuration, mine, 0o400)
+        wanted[_OBJSTORE] = File(json.dumps(settings.store.configuration, sort_keys=True) + "\n", mine, 0o400)
         if settings.store.ca:
             wanted[f"{OBJSTORE_PATH}/ca.crt"] = File(settings.store.ca, mine, 0o400, secret=False)
     record = json.dumps(dict(values), indent=1, sort_keys=True) + "\n"
@@ -242,8 +245,10 @@ def files(settings: Settings, values: Mapping[str, Any], observed: Observed) -> 
     }
 
 
-def container(settings: Settings, observed: Observed, folder: Path, wanted: Mapping[str, File]) -> dict[str, Any]:
-    """Return what the container has to be, in the words of describe."""
+def container(
+    settings: Settings, observed: Observed, folder: Path, wanted: Mapping[str, File], image: str
+) -> dict[str, Any]:
+    """Return what the container has to be, in the words of describe. ``image`` is the id of the image."""
     grpc = listening(settings, observed.container.address)["grpc_address"]
     command = [
         "sidecar",
@@ -268,6 +273,7 @@ def container(settings: Settings, observed: Observed, folder: Path, wanted: Mapp
     read_once = {path: file.content for path, file in wanted.items() if not file.read_again}
     return {
         "image": settings.image,
+        "image_id": image,
         "command": command,
         "user": "{}:{}".format(*observed.user),
         "mounts": mounts,
@@ -284,14 +290,13 @@ def container(settings: Settings, observed: Observed, folder: Path, wanted: Mapp
     }
 
 
-def describe(document: Mapping[str, Any], image: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what a container is, by its inspection. ``image`` is that of the wanted image, if it is there."""
+def describe(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a container is, by its inspection."""
     config, host = document["Config"], document["HostConfig"]
-    reference = config.get("Image") or ""
-    if image is not None and document.get("Image") != image.get("Id"):
-        reference = f"{reference} ({document.get('Image')})"
+    labels = config.get("Labels") or {}
     return {
-        "image": reference,
+        "image": config.get("Image") or "",
+        "image_id": labels.get(IMAGE_LABEL) or "",
         "command": list(config.get("Cmd") or ()),
         "user": config.get("User") or "",
         "mounts": list(host.get("Binds") or ()),
@@ -304,7 +309,7 @@ def describe(document: Mapping[str, Any], image: Mapping[str, Any] | None) -> di
         "memory": host.get("Memory") or 0,
         "cpus": (host.get("NanoCpus") or 0) / 1e9,
         "status": document["State"].get("Status") or "",
-        "checksum": (config.get("Labels") or {}).get(CHECKSUM_LABEL) or "",
+        "checksum": labels.get(CHECKSUM_LABEL) or "",
     }
 
 
@@ -314,7 +319,11 @@ def body(wanted: Mapping[str, Any]) -> dict[str, Any]:
         "Image": wanted["image"],
         "Cmd": wanted["command"],
         "User": wanted["user"],
-        "Labels": {MANAGED_LABEL: MANAGED_BY, CHECKSUM_LABEL: wanted["checksum"]},
+        "Labels": {
+            MANAGED_LABEL: MANAGED_BY,
+            CHECKSUM_LABEL: wanted["checksum"],
+            IMAGE_LABEL: wanted["image_id"],
+        },
         "StopTimeout": GRACE,
         "HostConfig": {
             "Binds": wanted["mounts"],
@@ -416,7 +425,9 @@ def _limits(given: Mapping[str, Any]) -> Limits:
         raise InputError(
             f"{given['memory']} is too little", parameter="resources.memory", advice="Use for example 512Mi"
         )
-    return Limits(int(memory), cpus)
+    if 0 < cpus < _SMALLEST_CPUS:
+        raise InputError(f"{given['cpus']} is too little", parameter="resources.cpus", advice="Use for example 0.5")
+    return Limits(int(memory), round(cpus, 2))
 
 
 def arguments_of(document: Mapping[str, Any] | None) -> Sequence[str]:

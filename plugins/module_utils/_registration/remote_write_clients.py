@@ -46,11 +46,16 @@ def drift(observer: KubernetesClient, namespace: str) -> Plan:
 
 def registered(observer: KubernetesClient, namespace: str) -> list[remote_write_clients.Registered]:
     """The registrations of an observer that may write. Raises ApiError."""
-    every = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     return [
-        *(registration for registration in every if registration.observer in ("", namespace)),
+        *clusters(observer, namespace),
         *(registration for registration in registered_with(observer, namespace) if registration.remote_write),
     ]
+
+
+def clusters(observer: KubernetesClient, namespace: str) -> list[Registration]:
+    """The registered clusters of an observer, and those that do not say whose they are. Raises ApiError."""
+    every = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
+    return [registration for registration in every if registration.observer in ("", namespace)]
 
 
 def carry_out(observer: KubernetesClient, plan: Plan) -> None:

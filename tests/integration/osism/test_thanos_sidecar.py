@@ -25,6 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     IncompatibleError,
     InputError,
     InputErrors,
+    NotReadyError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
     KeyPair,
@@ -34,6 +35,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.certif
 from ansible_collections.scs.observability.plugins.module_utils._manifests import images
 from ansible_collections.scs.observability.plugins.module_utils._osism.operation import ensure
 from tests.integration.osism.kolla import (
+    IMAGE,
     PASSWORD,
     UID,
     USER,
@@ -303,7 +305,7 @@ def test_what_differs_is_repaired(sidecar: Sidecar) -> None:
         repaired = sidecar.run(**settings)
         assert [line.rpartition(" ")[0] for line in repaired["changes"]] == expected
         assert repaired["diff"] == foreseen["diff"]
-        assert sidecar.run(**settings)["changed"] is False
+    assert sidecar.run(**settings)["changed"] is False
     assert not stray.exists()
     assert sidecar.lets_in(sidecar.authority)
 
@@ -335,8 +337,10 @@ def test_blocks_are_uploaded_and_a_volume_moves_while_it_is_suspended(
 ) -> None:
     """kolla's upgrade to 2025.1 moves the volume, which fails while a container refers to it."""
     (tmp_path / "s3").mkdir()
+    # In every form that Prometheus writes texts in
+    odd = {"zone": "1", "quoted": "it's: #1", "both": 'a "b" \\ \t ü', "long": "many words " * 20 + "end"}
     with (
-        kolla_prometheus(tmp_path) as prometheus,
+        kolla_prometheus(tmp_path, labels={"layer": "iaas", "region": "RegionOne", **odd}) as prometheus,
         running_s3_server(tmp_path / "s3") as s3,
         second(Sidecar(prometheus, tmp_path, authority)) as sidecar,
     ):
@@ -346,6 +350,7 @@ def test_blocks_are_uploaded_and_a_volume_moves_while_it_is_suspended(
         s3.stop()
         made = sidecar.run(**sidecar.settings(), **store)
         assert made["volume"] == prometheus.volume
+        assert made["external_labels"] == prometheus.labels
         assert sidecar.lets_in(authority)
         s3.start()
         # As when the engine is restarted
@@ -360,7 +365,8 @@ def test_blocks_are_uploaded_and_a_volume_moves_while_it_is_suspended(
 
         former = prometheus.volume
         prometheus.remove()
-        assert former in docker("volume", "rm", former, check=False) + docker("volume", "ls", "--quiet")
+        docker("volume", "rm", former, check=False)
+        assert former in docker("volume", "ls", "--quiet").split()
         assert sidecar.run(state="suspended")["changes"] == [f"delete container {sidecar.name}"]
         assert sidecar.run(state="suspended")["changed"] is False
         docker("volume", "rm", former)
@@ -430,6 +436,17 @@ def test_what_would_not_work_is_refused_before_anything_changes(sidecar: Sidecar
     docker("run", "--detach", f"--name={sidecar.name}", "--entrypoint=/bin/thanos", images.THANOS, "--version")
     with pytest.raises(IncompatibleError, match="did not make"):
         sidecar.run(state="absent")
+
+
+def test_one_that_does_not_get_ready_is_told_with_what_it_says(sidecar: Sidecar) -> None:
+    settings = sidecar.settings()
+    # Not Thanos, which does not know the arguments
+    with pytest.raises(NotReadyError, match=r"is not ready after 1 s, its container is \w+; it says:\n.*sidecar"):
+        sidecar.run(**{**settings, "image": IMAGE, "wait_timeout": 1})
+    assert sidecar.run(**settings)["changes"] == [
+        f"update container {sidecar.name}",
+        f"update file {sidecar.files / 'settings.json'}",
+    ]
 
 
 def test_a_full_disk_leaves_what_runs(sidecar: Sidecar) -> None:

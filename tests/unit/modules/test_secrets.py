@@ -56,6 +56,8 @@ MISPLACED: list[tuple[str, dict[str, Any], str]] = [
     ("remote_write_gateway", {"receive_url": URL}, "receive_url"),
     ("bucket", {"name": "metrics", "endpoint": URL, "access_key": "a", "secret_key": "b"}, "endpoint"),
     ("agent_registration", {"name": "kaas-1", "kubeconfig": "/none", "remote_write_url": URL}, "remote_write_url"),
+    # Told together with what else is wrong
+    ("osism_thanos_sidecar", {"objstore": {"type": "S3", "config": KEYS}, "tls_client_ca": KEY}, "tls_client_ca"),
     # In its place, and hidden all the same
     ("kind_cluster", {"name": "A", "kubeconfig": "/none", "config": {"containerdConfigPatches": [CONTAINERD]}}, "name"),
 ]

@@ -113,8 +113,13 @@ def test_the_user_in_numbers(user: str, found: tuple[int, int] | None) -> None:
     [
         ("global:\n  scrape_interval: 1m\n", {}),
         ("", {}),
-        ("global:\n  external_labels:\n    region: RegionOne\n    zone: 1\n", {"region": "RegionOne", "zone": "1"}),
+        ("global:\n  external_labels: {}\n", {}),
+        (
+            'global:\n  scrape_interval: 1m\n  external_labels:\n    region: RegionOne\n    zone: "1"\n'
+            "runtime:\n  gogc: 75\n    not: one\n",
+            {"region": "RegionOne", "zone": "1"},
+        ),
     ],
 )
-def test_external_labels_are_texts(configuration: str, labels: dict[str, str]) -> None:
+def test_external_labels_are_read_from_the_configuration(configuration: str, labels: dict[str, str]) -> None:
     assert external_labels(configuration) == labels

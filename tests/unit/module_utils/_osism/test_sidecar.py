@@ -68,6 +68,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"resources": {"memory": "much"}}, ["resources.memory"]),
     ({"resources": {"memory": "1Mi"}}, ["resources.memory"]),
     ({"resources": {"cpu": 1}}, ["resources"]),
+    ({"resources": {"cpus": "1m"}}, ["resources.cpus"]),
     ({"objstore": {"type": "S3"}}, ["objstore"]),
     ({"objstore": {"type": "S3", "config": {**S3, "secret_key": "swordfish"}}}, ["objstore"]),
     ({"objstore": {"type": "S3", "config": {**S3, "endpont": "x"}}}, ["objstore"]),
@@ -122,7 +123,7 @@ def test_what_thanos_would_not_work_with_is_refused(
 def made(**values: Any) -> tuple[dict[str, Any], dict[str, File]]:
     settings = read(**USER, **values)
     files = sidecar.files(settings, {**TLS, **USER, **values}, observed())
-    return sidecar.container(settings, observed(), FOLDER, files), files
+    return sidecar.container(settings, observed(), FOLDER, files, "sha256:1"), files
 
 
 def test_the_volume_is_shared_only_for_uploads() -> None:
@@ -155,7 +156,7 @@ def test_only_what_thanos_reads_once_makes_another_container(values: dict[str, A
     given = {**TLS, **USER, **values}
     settings = read(**given)
     files = sidecar.files(settings, given, observed())
-    after = sidecar.container(settings, observed(), FOLDER, files)
+    after = sidecar.container(settings, observed(), FOLDER, files, "sha256:1")
     plan = sidecar.plan_container("sidecar", before, after)
     assert plan.changed is anew
     assert plan.diff()["before"] != plan.diff()["after"] or not anew
