@@ -31,7 +31,7 @@ observer onboard offboard verify reconcile: tree ## Run that playbook, on the la
 
 ##@ Lab
 
-lab: venv ## Bring the lab up: KinD clusters, S3 server, registry (built once, then cached)
+lab: venv ## Bring the lab up: KinD clusters, S3 server, registry (built once, then cached); IAAS=1 with kolla hosts
 	@python -m lab up
 
 lab-down: venv ## Remove exactly what the lab made; the image cache stays
@@ -93,6 +93,8 @@ lock: venv ## Resolve requirements/*.in anew into the hashed locks
 	@$(COMPILE) --python-version 3.11 requirements/dev.in --output-file requirements/dev.txt
 	@$(COMPILE) --python-version 3.11 requirements/ansible-core-2.18.in --output-file requirements/ansible-core-2.18.txt
 	@$(COMPILE) --python-version 3.12 requirements/ansible-core-newest.in --output-file requirements/ansible-core-newest.txt
+	@$(COMPILE) --python-version 3.11 requirements/kolla-2024.2.in --output-file requirements/kolla-2024.2.txt
+	@$(COMPILE) --python-version 3.11 requirements/kolla-2025.1.in --output-file requirements/kolla-2025.1.txt
 	@$(COMPILE) --python-version 3.11 requirements/openstack.in --output-file requirements/openstack.txt
 	@$(COMPILE) --python-version 3.11 requirements/osism.in --output-file requirements/osism.txt
 

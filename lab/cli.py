@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: up, down, status, env, images."""
+"""The command line: up, down, status, env, images, kolla."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from lab import environment, lifecycle
+from lab.iaas.kolla import ACTIONS, RELEASES
 from lab.progress import Progress
 from lab.state import Lab, LabError, State, lab_from_environment
 
@@ -35,12 +36,22 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"KaaS clusters beside the observer (default: LAB_KAAS, else {DEFAULT_KAAS}); those there are stay",
     )
+    up.add_argument(
+        "--iaas",
+        action="store_true",
+        default=os.environ.get("IAAS", "") not in ("", "0"),
+        help="with an IaaS host of each release of kolla (default: IAAS=1 in the environment); those there are stay",
+    )
     commands.add_parser("down", help="remove exactly what the lab made; images and programs stay cached")
     commands.add_parser("status", help="table of the lab's parts; exit status 0 when all are up")
     commands.add_parser("env", help="shell exports of the lab's addresses, kubeconfigs and credential files")
     commands.add_parser(
         "images", help="only pull or build the images, and the programs that the integration tests start"
     )
+    kolla = commands.add_parser("kolla", help="run kolla-ansible on an IaaS host, as OSISM would")
+    kolla.add_argument("host", choices=RELEASES, help="the release that the host was made with")
+    kolla.add_argument("action", choices=ACTIONS)
+    kolla.add_argument("--release", choices=RELEASES, help="whose kolla-ansible (default: the host's)")
     return whole
 
 
@@ -79,10 +90,12 @@ def run(options: argparse.Namespace, lab: Lab) -> int:
         return 0
     progress = Progress(lab.logs)
     if options.command == "up":
-        lifecycle.up(lab, options.clusters, progress)
+        lifecycle.up(lab, options.clusters, progress, iaas=options.iaas)
         progress.say("The lab is up. `make lab-status` shows it, `make lab-env` prints its addresses for a shell.")
     elif options.command == "down":
         lifecycle.down(lab, progress)
+    elif options.command == "kolla":
+        lifecycle.kolla(lab, options.host, options.action, options.release or options.host, progress)
     else:
         lab.make_directory()
         lifecycle.prepare(lab, progress, tests=True)

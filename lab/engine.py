@@ -191,18 +191,23 @@ def _install(progress: Progress, *packages: str) -> None:
             raise LabError(f"apt-get could not install {' '.join(packages)}; see {log}")
 
 
+def shim_needed() -> bool:
+    """Whether this machine withholds what runc wants for a privileged container."""
+    return lacks_capability(Path("/proc/self/status").read_text(), CAP_SYS_RESOURCE)
+
+
 def _configure(progress: Progress) -> None:
-    shim_needed = lacks_capability(Path("/proc/self/status").read_text(), CAP_SYS_RESOURCE)
+    needed = shim_needed()
     if CONFIGURATION.exists():
-        if shim_needed and not _is_our_configuration():
+        if needed and not _is_our_configuration():
             progress.say(f"{CONFIGURATION} is somebody else's and stays as it is; privileged containers may not start.")
         if not _is_our_configuration():
             return
-    if shim_needed:
+    if needed:
         progress.say("This machine withholds CAP_SYS_RESOURCE: containers start through a shim that does without it.")
         SHIM.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(SHIM, SHIM_SOURCE.read_text(), 0o755)
-    write_atomically(CONFIGURATION, json.dumps(daemon_configuration(shim_needed), indent=2) + "\n")
+    write_atomically(CONFIGURATION, json.dumps(daemon_configuration(needed), indent=2) + "\n")
 
 
 def _is_our_configuration() -> bool:

@@ -30,6 +30,7 @@ def variables(lab: Lab, state: State) -> dict[str, str]:
         # This machine, as containers reach it
         "HOST_ADDRESS": str(IPv4Network(str(state.subnet))[1]),
         "WEB_ADDRESS": f"127.0.0.1:{state.web_port}",
+        **({"IAAS_INVENTORY": str(lab.iaas_inventory)} if state.iaas else {}),
         "PROMETHEUS_OPERATOR_BUNDLE": str(bundle.place(lab.cache)),
         "LAB_BIN": state.binaries,
     }

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,12 +149,12 @@ def ensure(docker: Docker, progress: Progress, cache: Path, *, pull: bool) -> Im
     if pull:
         ensure_pulled(docker, progress, [NODE_UPSTREAM, S3_UPSTREAM])
         return Images(NODE_UPSTREAM, S3_UPSTREAM, "", cluster, mirrored=False)
-    _build_all(docker, progress, cache)
+    build(docker, progress, ALL, builds.ensure(progress, cache))
     return Images(NODE, S3.reference, REGISTRY.reference, cluster, mirrored=True)
 
 
 def ensure_pulled(docker: Docker, progress: Progress, references: Iterable[str]) -> None:
-    missing = [reference for reference in references if _label(docker, reference) is None]
+    missing = [reference for reference in references if label(docker, reference) is None]
     progress.expect(len(missing))
     for reference in missing:
         with progress.step(f"pulling {reference}") as log:
@@ -169,9 +169,9 @@ def are_pulled(docker: Docker, progress: Progress) -> bool:
         raise LabError(f"LAB_IMAGES: {choice!r} is neither pull nor build")
     if choice:
         return choice == "pull"
-    if _label(docker, NODE) is not None:
+    if label(docker, NODE) is not None:
         return False
-    if _label(docker, NODE_UPSTREAM) is not None:
+    if label(docker, NODE_UPSTREAM) is not None:
         return True
     try:
         result = subprocess.run(
@@ -192,13 +192,13 @@ def are_pulled(docker: Docker, progress: Progress) -> bool:
     return answers
 
 
-def _build_all(docker: Docker, progress: Progress, cache: Path) -> None:
-    binaries = builds.ensure(progress, cache)
+def build(docker: Docker, progress: Progress, wanted: Sequence[Image], binaries: Path) -> None:
+    """Those of the images, in the order of building, that are not there as they would be built now."""
     keys = {BASE: base_key()}
-    for image in ALL:
+    for image in wanted:
         keys[image.reference] = _key(image, binaries, keys)
-    missing = [image for image in ALL if _label(docker, image.reference) != keys[image.reference]]
-    base_needed = any(BASE in image.bases for image in missing) and _label(docker, BASE) != keys[BASE]
+    missing = [image for image in wanted if label(docker, image.reference) != keys[image.reference]]
+    base_needed = any(BASE in image.bases for image in missing) and label(docker, BASE) != keys[BASE]
     if base_needed:
         engine.install_packages(progress, "debootstrap")
     progress.expect(len(missing) + base_needed)
@@ -228,7 +228,7 @@ def _key(image: Image, binaries: Path, keys: Mapping[str, str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _label(docker: Docker, reference: str) -> str | None:
+def label(docker: Docker, reference: str) -> str | None:
     """The key that an image was built with, "" for one that was pulled, None when there is no such image."""
     answer = docker.run(
         "image", "inspect", "--format", f'=[{{{{index .Config.Labels "{BUILD_LABEL}"}}}}]', reference, check=False

@@ -19,6 +19,12 @@ from lab import builds, bundle, clusters, containers, engine, images, limits, ne
 from lab.clusters import GATEWAY_NODE_PORT, WEB_NODE_PORT, Clusters
 from lab.containers import Container
 from lab.engine import Docker
+from lab.iaas import hosts as iaas_hosts
+from lab.iaas import images as iaas_images
+from lab.iaas import kolla as iaas_kolla
+from lab.iaas.configuration import PROMETHEUS_PORT
+from lab.iaas.hosts import Hosts
+from lab.iaas.kolla import RELEASES, Kolla
 from lab.images import Images
 from lab.network import Network
 from lab.progress import Progress
@@ -28,8 +34,11 @@ from lab.state import OBSERVER, Lab, LabError, State, by_role_and_number, kaas_n
 _PARALLEL = 3
 
 
-def up(lab: Lab, kaas: int, progress: Progress) -> State:
-    """Everything of the lab runs and is Ready; makes, starts or rebuilds only what is not."""
+def up(lab: Lab, kaas: int, progress: Progress, *, iaas: bool = False) -> State:
+    """Everything of the lab runs and is Ready; makes, starts or rebuilds only what is not.
+
+    iaas: with a host for each release of kolla; those there are stay also without it
+    """
     with locked(lab.lock_file, _waiting(progress, f"lab {lab.prefix}")) as lock:
         lab.make_directory()
         docker, binaries, found = prepare(lab, progress)
@@ -39,7 +48,9 @@ def up(lab: Lab, kaas: int, progress: Progress) -> State:
         if not lab.state_file.exists() and (existing or containers.names_with_label(docker, lab.label)):
             progress.say(f"There is a lab {lab.prefix} that another checkout made: taking it over.")
         names = sorted({OBSERVER, *kaas_names(kaas), *existing}, key=by_role_and_number)
-        progress.expect(2 + found.mirrored + len(names))
+        releases = [name for name in RELEASES if iaas or name in iaas_hosts.find(docker, lab)]
+        layer = prepare_iaas(lab, docker, found, releases, progress) if releases else {}
+        progress.expect(2 + found.mirrored + len(names) + len(layer))
         with progress.step(f"network {lab.network}"):
             place = network.ensure(docker, lab, IPv4Network(state.subnet) if state.subnet else None)
         state = replace(
@@ -62,8 +73,10 @@ def up(lab: Lab, kaas: int, progress: Progress) -> State:
             lock=lock,
             say=progress.say,
         )
-        _bring_up(work, found, {name: _ports(name, state) for name in names}, progress)
-        state = _found_state(state, work, names)
+        _bring_up(work, found, {name: _ports(name, state) for name in names}, layer, progress)
+        if layer:
+            iaas_hosts.write_inventory(lab, place, releases)
+        state = _found_state(state, work, names, releases)
         state.save(lab.state_file)
         return state
 
@@ -87,8 +100,53 @@ def prepare(lab: Lab, progress: Progress, *, tests: bool = False) -> tuple[Docke
         return docker, binaries, found
 
 
-def _bring_up(work: Clusters, found: Images, ports: Mapping[str, Mapping[int, int]], progress: Progress) -> None:
-    """Registry, S3 server and the clusters, by name with their preferred ports."""
+@dataclass(frozen=True)
+class Layer:
+    """What an IaaS host of one release is made with."""
+
+    kolla: Kolla
+    host_image: str
+    images: Sequence[str]  # go into the host's engine; without any it pulls them itself
+
+
+def prepare_iaas(
+    lab: Lab, docker: Docker, found: Images, releases: Iterable[str], progress: Progress
+) -> dict[str, Layer]:
+    """kolla and the images of these releases, which all labs of this machine use."""
+    with locked(lab.cache_lock_file, _waiting(progress, "another lab's images")):
+        host_image = iaas_images.ensure_host(docker, progress, lab.cache, pull=not found.mirrored)
+        layer = {}
+        for name in releases:
+            kolla = iaas_kolla.ensure(progress, lab.cache, RELEASES[name])
+            images: list[str] = []
+            if found.mirrored:
+                made = iaas_images.ensure_kolla(docker, progress, lab.cache / "bin" / "current", kolla)
+                images = iaas_hosts.images_for_hosts(made)
+            layer[name] = Layer(kolla, host_image, images)
+        return layer
+
+
+def kolla(lab: Lab, name: str, action: str, release: str, progress: Progress) -> None:
+    """Run kolla-ansible of a release on the host that was made by `name`'s."""
+    with locked(lab.lock_file, _waiting(progress, f"lab {lab.prefix}")):
+        docker, _binaries, found = prepare(lab, progress)
+        place = network.find(docker, lab)
+        if place is None or name not in iaas_hosts.find(docker, lab):
+            raise LabError(f"there is no {lab.iaas_host(name)}; `make lab IAAS=1` makes it")
+        layer = prepare_iaas(lab, docker, found, [release], progress)[release]
+        progress.expect(1)
+        with progress.step(f"kolla-ansible {action} on {lab.iaas_host(name)}") as log:
+            Hosts(docker, lab, place, progress.say).run_kolla(layer.kolla, action, name, layer.images, log)
+
+
+def _bring_up(
+    work: Clusters,
+    found: Images,
+    ports: Mapping[str, Mapping[int, int]],
+    layer: Mapping[str, Layer],
+    progress: Progress,
+) -> None:
+    """Registry, S3 server, the clusters, by name with their preferred ports, and the IaaS hosts."""
     docker, lab, place = work.docker, work.lab, work.network
     decisions = work.revive(ports)
 
@@ -104,7 +162,16 @@ def _bring_up(work: Clusters, found: Images, ports: Mapping[str, Mapping[int, in
         with progress.step(f"cluster {lab.cluster(name)}") as log:
             work.ensure(name, decisions[name], ports[name], log)
 
-    parts: list[Callable[[], None]] = [s3_server, *(partial(cluster, name) for name in ports)]
+    def iaas_host(name: str) -> None:
+        made = layer[name]
+        with progress.step(f"IaaS host {lab.iaas_host(name)}") as log:
+            Hosts(docker, lab, place, progress.say).ensure(made.kolla, made.host_image, made.images, log)
+
+    parts: list[Callable[[], None]] = [
+        s3_server,
+        *(partial(cluster, name) for name in ports),
+        *(partial(iaas_host, name) for name in layer),
+    ]
     in_parallel([registry_with_images, *parts] if found.mirrored else parts)
 
 
@@ -112,7 +179,7 @@ def _ports(name: str, state: State) -> dict[int, int]:
     return clusters.preferred_ports(name, state.web_port, state.gateway_port)
 
 
-def _found_state(state: State, work: Clusters, names: Sequence[str]) -> State:
+def _found_state(state: State, work: Clusters, names: Sequence[str], releases: Sequence[str]) -> State:
     """What is there now, as a reader of the state file wants it."""
     node = work.lab.node(OBSERVER)
     observer = containers.find(work.docker, node)[node]
@@ -123,6 +190,7 @@ def _found_state(state: State, work: Clusters, names: Sequence[str]) -> State:
         gateway_node_address=observer.addresses[work.network.name],
         s3_endpoint=s3.endpoint(work.network),
         clusters=list(names),
+        iaas=list(releases),
     )
 
 
@@ -201,7 +269,8 @@ def status(lab: Lab) -> list[Part]:
     state = State.load(lab.state_file)
     place = network.find(docker, lab)
     names = sorted({OBSERVER, *state.clusters, *clusters.find(docker, lab)}, key=by_role_and_number)
-    seen = containers.find(docker, lab.s3, lab.registry, *map(lab.node, names))
+    releases = [name for name in RELEASES if name in {*state.iaas, *iaas_hosts.find(docker, lab)}]
+    seen = containers.find(docker, lab.s3, lab.registry, *map(lab.node, names), *map(lab.iaas_host, releases))
     binaries = Path(state.binaries or lab.cache / "bin" / "current")
 
     def cluster(name: str) -> Part:
@@ -209,8 +278,13 @@ def status(lab: Lab) -> list[Part]:
         missing = clusters.lacking(lab, binaries, name, container)
         return _part(lab.cluster(name), container, place, "lacks " + ", ".join(missing) if missing else "Ready")
 
+    def iaas_host(name: str) -> Part:
+        host = lab.iaas_host(name)
+        answers = place is not None and iaas_hosts.ready(lab, name, iaas_hosts.address_of(name, place))
+        return _part(host, seen.get(host), place, "Ready" if answers else "lacks Prometheus", PROMETHEUS_PORT)
+
     with ThreadPoolExecutor(max_workers=4) as pool:
-        rows = list(pool.map(cluster, names))
+        rows = [*pool.map(cluster, names), *pool.map(iaas_host, releases)]
     servers = [_part(lab.s3, seen.get(lab.s3), place, "running", s3.PORT)]
     if state.registry or lab.registry in seen:
         servers.append(_part(lab.registry, seen.get(lab.registry), place, "running", registry.PORT))

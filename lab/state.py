@@ -88,6 +88,23 @@ class Lab:
     def kubeconfig(self, name: str) -> Path:
         return self.directory / f"{name}.kubeconfig"
 
+    def iaas_host(self, name: str) -> str:
+        return f"{self.prefix}-iaas-{name}"
+
+    def iaas_directory(self, name: str) -> Path:
+        """One host's kolla: `kolla/` as kolla-ansible wants it, and `environments/` as in OSISM's configuration."""
+        return self.directory / "iaas" / name
+
+    def iaas_secrets(self, name: str) -> Path:
+        return self.iaas_directory(name) / "environments" / "kolla" / "secrets.yml"
+
+    def iaas_overlays(self, name: str) -> Path:
+        return self.iaas_directory(name) / "environments" / "kolla" / "files" / "overlays"
+
+    @property
+    def iaas_inventory(self) -> Path:
+        return self.directory / "iaas.yml"
+
     def cluster_of_node(self, container: str) -> str | None:
         """observer or kaas-N when this container is a node of this lab, else None.
 
@@ -144,6 +161,7 @@ class State:
     operator_bundle: str | None = None
     registry: bool = False  # whether the clusters need the mirror
     clusters: list[str] = field(default_factory=list)
+    iaas: list[str] = field(default_factory=list)  # releases of kolla
 
     @classmethod
     def load(cls, path: Path) -> State:

@@ -38,7 +38,7 @@ class Osism:
             "PATH": os.pathsep.join([str(self.folder / "bin"), "/usr/bin", "/bin"]),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
-            "ANSIBLE_ASYNC_DIR": str(self.home / "async"),
+            "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             **self.variables,

@@ -11,18 +11,38 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
+from ansible_collections.scs.observability.plugins.module_utils._osism.configuration import (
+    EXTRAS,
+    KEYS,
+    KOLLA,
+    PLAYBOOK,
+)
+from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text import YamlText
 from tests import osism_repository
+from tests.integration.api_server import ApiServer
+from tests.integration.iaas.conftest import deployed, identities
 from tests.integration.osism.conftest import Osism
+from tests.integration.thanos.conftest import NAMESPACE
+from tests.secrets_in_log import leaks
+
+__all__ = ["deployed", "identities"]
+
+HOST = "testbed-manager"
 
 
-def configure(osism: Osism, root: Path, *options: str, status: int = 0, **others: Any) -> str:
+VAULT = "password-of-the-vault"
+
+
+def configure(osism: Osism, root: Path, *options: str, **others: Any) -> str:
     """What the playbook printed that writes into a configuration repository."""
     variables = {
         "ansible_python_interpreter": str(osism.python),
         "osism_configuration_path": str(root),
         "osism_configuration_region": "RegionOne",
-        "osism_configuration_pull_addresses": {"testbed-manager": "192.0.2.5:10901"},
+        "osism_configuration_pull_addresses": {HOST: "192.0.2.5:10901"},
         "osism_configuration_upload": True,
         "osism_configuration_sidecar": {"osism_thanos_sidecar_bucket_name": "metrics"},
         "osism_configuration_sidecar_references": {"osism_thanos_sidecar_bucket_secret_key": "bucket_secret_key"},
@@ -30,8 +50,7 @@ def configure(osism: Osism, root: Path, *options: str, status: int = 0, **others
     }
     file = osism.home / "variables.yml"
     file.write_text(yaml.safe_dump(variables))
-    play = ("ansible-playbook", "--extra-vars", f"@{file}", *options, "scs.observability.osism_configuration")
-    return osism.run(*play, status=status)
+    return osism.run("ansible-playbook", "--extra-vars", f"@{file}", *options, "scs.observability.osism_configuration")
 
 
 def changed(output: str) -> int:
@@ -39,40 +58,50 @@ def changed(output: str) -> int:
     return int(found)
 
 
-def test_the_playbook_writes_says_what_to_call_and_changes_nothing_again(osism: Osism, tmp_path: Path) -> None:
+def test_the_playbook_registers_writes_says_what_to_call_and_changes_nothing_again(
+    osism: Osism, api_server: ApiServer, deployed: str, tmp_path: Path
+) -> None:
     assert "[core 2.18." in osism.run("ansible", "--version")
     root = osism_repository.make(tmp_path / "configuration")
     before = osism_repository.contents(root)
+    writes = {
+        "osism_configuration_remote_write_hosts": [HOST],
+        "osism_configuration_remote_write_url": "https://metrics.example.com/api/v1/receive",
+        "osism_configuration_vault_password": VAULT,
+        "osism_configuration_observer_kubeconfig": deployed,
+        "osism_configuration_observer_namespace": NAMESPACE,
+    }
 
-    said = configure(osism, root, "--check", "--diff")
-    assert changed(said) == 1
+    said = configure(osism, root, "--check", "--diff", **writes)
     assert osism_repository.contents(root) == before
-
-    done = configure(osism, root, "--diff")
-    assert changed(done) == 1
+    done = configure(osism, root, "--diff", "-vvv", **writes)
+    assert changed(said) == changed(done) == 2
     shown = done[done.index("--- ") :]
     assert "+  region: RegionOne" in shown
     assert '+osism_thanos_sidecar_bucket_secret_key: "{{ bucket_secret_key }}"' in shown
-    order = [
-        "osism apply configuration",
-        "osism apply -a reconfigure prometheus",
-        "osism apply scs-observability-sidecar",
+    told = done[
+        done.index('"commands": [', done.index("TASK [scs.observability.osism_configuration : Tell what to call")) :
     ]
-    places = [done.index(command, done.index('"commands"')) for command in order]
+    order = ["osism apply configuration", "osism apply -a reconfigure prometheus", f"osism apply {PLAYBOOK}"]
+    places = [told.index(command) for command in order]
     assert places == sorted(places)
 
-    assert changed(configure(osism, root)) == 0
+    # What was registered is what is in the repository, and the key is there for who has the password alone.
+    secrets = api_server.client().list("v1", "Secret", namespace=NAMESPACE)
+    assert leaks(said + done, {"items": secrets}) == []
+    assert VAULT not in said + done
+    (key,) = YamlText(KOLLA, (root / KOLLA).read_text()).data[KEYS].values()
+    (osism.home / "vault").write_text(f"{VAULT}\n")
+    (osism.home / "key").write_text(key.text)
+    opened = osism.run("ansible-vault", "decrypt", "--vault-password-file", "vault", "--output", "-", "key")
+    opened = opened[opened.index("-----BEGIN") :]
+    certificate = x509.load_pem_x509_certificate((root / EXTRAS / f"{HOST}.crt").read_bytes())
+    public = serialization.load_pem_private_key(opened.encode(), None).public_key()
+    assert public == certificate.public_key()
+    assert certificate.subject.rfc4514_string().split(",")[0] == f"CN={HOST}"
+
+    assert changed(configure(osism, root, **writes)) == 0
     assert "DEPRECATION" not in said + done
-
-    # An operator who takes a value over keeps it, and is told.
-    kolla = root / osism_repository.KOLLA_FILE
-    kolla.write_text(kolla.read_text().replace("region: RegionOne", "region: north"))
-    osism_repository.save(root)
-    refused = configure(osism, root, status=2)
-    assert "prometheus_external_labels.region is north, and would have to be RegionOne" in refused
-    assert "region: north" in kolla.read_text()
-
-    kolla.write_text(kolla.read_text().replace("region: north", "region: RegionOne"))
     assert changed(configure(osism, root, osism_configuration_state="absent")) == 1
     assert osism_repository.contents(root) == before
 
@@ -103,7 +132,7 @@ def test_osism_finds_the_playbook_in_the_collection_beside_it(osism: Osism, coll
         custom / "playbook-scs-observability-sidecar.yml",
         cwd=custom,
     )
-    assert "testbed-manager" in listed
+    assert HOST in listed
     assert "osism_thanos_sidecar : " in listed
 
 

@@ -24,6 +24,7 @@ def _own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("LAB_KAAS", raising=False)
     monkeypatch.delenv("LAB_PREFIX", raising=False)
+    monkeypatch.delenv("IAAS", raising=False)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,32 @@ def test_a_number_of_clusters_that_is_none_is_refused(value: str, capsys: pytest
         cli.main(["up", "--clusters", value])
     assert failure.value.code == 2
     assert "from 1 to 20" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "arguments", "expected"), [("", [], False), ("0", [], False), ("1", [], True), ("", ["--iaas"], True)]
+)
+def test_iaas_hosts_are_there_when_they_are_asked_for(
+    value: str, arguments: list[str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IAAS", value)
+    assert cli.parser().parse_args(["up", *arguments]).iaas is expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["2024-2", "reconfigure"], ("2024-2", "reconfigure", "2024-2")),
+        (["2024-2", "upgrade", "--release", "2025-1"], ("2024-2", "upgrade", "2025-1")),
+    ],
+)
+def test_kolla_runs_in_the_hosts_release_unless_told_otherwise(
+    arguments: list[str], expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[tuple[object, ...]] = []
+    monkeypatch.setattr(lifecycle, "kolla", lambda lab, *rest: called.append(rest[:3]))
+    assert cli.main(["kolla", *arguments]) == 0
+    assert called == [expected]
 
 
 def test_the_environment_is_checked_as_the_option_is(

@@ -384,9 +384,10 @@ def test_only_what_is_missing_on_this_machine_is_pulled(tmp_path: Path) -> None:
 
 
 def test_what_is_built_is_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built: list[Path] = []
-    monkeypatch.setattr(images, "_build_all", lambda docker, progress, cache: built.append(cache))
+    built: list[tuple[object, Path]] = []
+    monkeypatch.setattr(images.builds, "ensure", lambda progress, cache: cache / "bin")
+    monkeypatch.setattr(images, "build", lambda docker, progress, wanted, binaries: built.append((wanted, binaries)))
     docker = engine(tmp_path, "", registry=False)
     found = images.ensure(docker, Progress(tmp_path, io.StringIO()), tmp_path / "cache", pull=False)
-    assert built == [tmp_path / "cache"]
+    assert built == [(images.ALL, tmp_path / "cache" / "bin")]
     assert (found.mirrored, found.node) == (True, images.NODE)
