@@ -123,7 +123,9 @@ class LookupModule(LookupBase):
         self, terms: Sequence[str], variables: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> list[list[dict[str, Any]]]:
         """Return the entries, see RETURN: one list, which a lookup returns as it is."""
-        self.set_options(var_options=variables, direct=kwargs)
+        # Empty is not given. Ansible would take an empty path for the working directory.
+        given = {name: value for name, value in kwargs.items() if value not in ("", None)}
+        self.set_options(var_options=variables, direct=given)
         try:
             return [endpoints(self.get_options())]
         except ObservabilityError as error:

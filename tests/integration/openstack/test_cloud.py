@@ -1,11 +1,15 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module bucket and the lookup ec2_credential against a real Keystone and Swift, and Thanos on what they made."""
+"""The module bucket and the lookups against a real Keystone and Swift, and Thanos on what they made.
+
+In one file, because each process that runs tests has servers of its own.
+"""
 
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +18,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -25,6 +30,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ansible_collections.scs.observability.plugins.lookup.ec2_credential import secrets
+from ansible_collections.scs.observability.plugins.lookup.openstack_endpoints import endpoints as look_up
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import CloudError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._manifests import blackbox_probes
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import (
     CA_FILE,
     to_yaml,
@@ -32,7 +40,14 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.config
 )
 from ansible_collections.scs.observability.plugins.modules import bucket
 from tests import rendered
-from tests.integration.openstack_servers import MEMBER_PASSWORD, OTHER_PROJECT, PROJECT, READER, OpenStack
+from tests.integration.openstack_servers import (
+    CATALOG_REGION,
+    MEMBER_PASSWORD,
+    OTHER_PROJECT,
+    PROJECT,
+    READER,
+    OpenStack,
+)
 from tests.integration.processes import ansible, answers, binary, free_port, process, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::Warning:openstack")
@@ -429,3 +444,47 @@ def test_thanos_loses_no_block_while_its_credentials_are_rotated(
     again = site.module(state="absent", force=True, remove_credentials=True)
     assert again["changed"] is False
     assert site.secrets() == {}
+
+
+def endpoints(cloud: OpenStack, **changes: Any) -> list[dict[str, Any]]:
+    return look_up({"auth": cloud.auth(), "cacert": str(cloud.ca), **changes})
+
+
+def status(url: str, cloud: OpenStack) -> int:
+    """What it answers to who has no token."""
+    try:
+        with urlopen(url, timeout=30, context=ssl.create_default_context(cafile=cloud.ca)) as response:
+            return int(response.status)
+    except HTTPError as error:
+        return error.code
+
+
+class TestEndpoints:
+    """The lookup openstack_endpoints: the cloud's catalog, as what is probed."""
+
+    def test_what_a_cloud_says_of_itself_is_probed(self, openstack_cloud: OpenStack) -> None:
+        found = endpoints(openstack_cloud, interval="15s", prefix="lab")
+        assert [(entry["name"], entry["url"], entry["criticality"]) for entry in found] == [
+            ("lab-regionone-identity", f"{openstack_cloud.keystone}/v3", "critical"),
+            ("lab-regionone-object-store", f"{openstack_cloud.swift}/v1", "warning"),
+        ]
+        assert {entry["region"] for entry in found} == {CATALOG_REGION}
+        assert blackbox_probes.read(found, {})[1] == []
+        # As the module http_any takes it
+        assert [
+            status(entry["url"], openstack_cloud) for entry in found if status(entry["url"], openstack_cloud) >= 500
+        ] == []
+
+    def test_what_is_wanted_of_it(self, openstack_cloud: OpenStack) -> None:
+        (only,) = endpoints(
+            openstack_cloud, services=["object-store"], region_name=CATALOG_REGION, critical=["object-store"]
+        )
+        assert (only["name"], only["criticality"]) == ("regionone-object-store", "critical")
+        with pytest.raises(InputError, match="services: 'dns'"):
+            endpoints(openstack_cloud, services=["dns"])
+
+    def test_a_login_that_is_refused_is_told_without_its_secrets(self, openstack_cloud: OpenStack) -> None:
+        with pytest.raises(CloudError) as caught:
+            endpoints(openstack_cloud, auth={**openstack_cloud.auth(), "password": f"{MEMBER_PASSWORD}x"})
+        assert openstack_cloud.keystone in str(caught.value)
+        assert MEMBER_PASSWORD not in str(caught.value)
