@@ -95,6 +95,7 @@ lock: venv ## Resolve requirements/*.in anew into the hashed locks
 	@$(COMPILE) --python-version 3.12 requirements/ansible-core-newest.in --output-file requirements/ansible-core-newest.txt
 	@$(COMPILE) --python-version 3.11 requirements/kolla-2024.2.in --output-file requirements/kolla-2024.2.txt
 	@$(COMPILE) --python-version 3.11 requirements/kolla-2025.1.in --output-file requirements/kolla-2025.1.txt
+	@$(COMPILE) --python-version 3.11 requirements/openstack.in --output-file requirements/openstack.txt
 	@$(COMPILE) --python-version 3.11 requirements/osism.in --output-file requirements/osism.txt
 
 format: venv ## Format the Python code

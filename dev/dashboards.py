@@ -531,10 +531,15 @@ def endpoints() -> Json:
 
 
 def kaas_clusters() -> Json:
-    chosen = 'customer=~"$customer", sla=~"$sla"'
+    # As in the rules: what the observer tells has its label, and what a cluster sends of itself has not.
+    chosen = 'customer=~"$customer", sla=~"$sla", observer!=""'
     registered = f"max by (cluster, customer, sla) (kaas_cluster_info{{{chosen}}})"
-    age = 'time() - max by (cluster) (timestamp(up{cluster!=""}))'
-    active = 'max by (cluster) (kaas_cluster_phase{phase="active"}) == 1'
+    sent = 'up{cluster!="", observer=""}'
+    age = f"time() - max by (cluster) (timestamp({sent}))"
+    active = 'max by (cluster) (kaas_cluster_phase{phase="active", observer!=""}) == 1'
+    unregistered = f'max by (cluster) ({sent}) unless on (cluster) kaas_cluster_info{{observer!=""}}'
+    phases = 'kaas_cluster_phase{observer!=""}'
+    by_phase = f"sum by (phase) (max by (cluster, phase) ({phases}))"
     return dashboard(
         "kaas-clusters",
         "KaaS clusters",
@@ -544,21 +549,21 @@ def kaas_clusters() -> Json:
             (
                 "Registrations",
                 [
-                    number("By phase", "sum by (phase) (max by (cluster, phase) (kaas_cluster_phase))", "{{phase}}"),
+                    number("By phase", by_phase, "{{phase}}"),
                     number(
                         "Active ones without samples",
-                        f'count(({active}) unless on (cluster) up{{cluster!=""}}) or vector(0)',
+                        f"count(({active}) unless on (cluster) {sent}) or vector(0)",
                         steps=((None, GREEN), (1, RED)),
                         about="Registered as active, and no sample in the last five minutes.",
                     ),
                     number(
                         "Write without being registered",
-                        'count(max by (cluster) (up{cluster!=""}) unless on (cluster) kaas_cluster_info) or vector(0)',
+                        f"count({unregistered}) or vector(0)",
                         steps=((None, GREEN), (1, YELLOW)),
                     ),
                     graph(
                         "Registered by phase",
-                        target("sum by (phase) (max by (cluster, phase) (kaas_cluster_phase))", "{{phase}}"),
+                        target(by_phase, "{{phase}}"),
                         stacked=True,
                     ),
                 ],
@@ -571,13 +576,13 @@ def kaas_clusters() -> Json:
                         [
                             (registered, "Registered", "bool_yes_no"),
                             (
-                                f"max by (cluster, phase) (kaas_cluster_phase == 1) and on (cluster) {registered}",
+                                f"max by (cluster, phase) ({phases} == 1) and on (cluster) {registered}",
                                 "Phase",
                                 "short",
                             ),
                             (f"({age}) and on (cluster) {registered}", "Last sample", "s"),
                             (
-                                f'sum by (cluster) (up{{cluster!=""}} == bool 0) and on (cluster) {registered}',
+                                f"sum by (cluster) ({sent} == bool 0) and on (cluster) {registered}",
                                 "Targets that are down",
                                 "short",
                             ),
@@ -597,13 +602,13 @@ def kaas_clusters() -> Json:
                     ),
                     graph(
                         "Targets that are down, the ten clusters with most",
-                        target('topk(10, count by (cluster) (up{cluster!=""} == 0))', "{{cluster}}"),
+                        target(f"topk(10, count by (cluster) ({sent} == 0))", "{{cluster}}"),
                     ),
                 ],
             ),
         ],
-        values_of("customer", "label_values(kaas_cluster_info, customer)"),
-        values_of("sla", "label_values(kaas_cluster_info, sla)"),
+        values_of("customer", 'label_values(kaas_cluster_info{observer!=""}, customer)'),
+        values_of("sla", 'label_values(kaas_cluster_info{observer!=""}, sla)'),
     )
 
 

@@ -85,7 +85,8 @@ options:
     description:
       - What else the cluster is to be told by, as labels with texts. Names are those of labels in Prometheus (a letter
         or C(_), then letters, digits and C(_), at most 63 characters), and none that the observer sets itself
-        (C(cluster), C(tenant_id), C(receive_replica), C(ruler_replica), C(prometheus_replica), C(replica)).
+        (C(cluster), C(tenant_id), C(observer), C(receive_replica), C(ruler_replica), C(prometheus_replica),
+        C(replica)).
       - They become labels of the metric C(kaas_cluster_labels), not of the cluster's own series. All of them are
         replaced. Without it, what is registered stays; with V({}), none are left.
     type: dict
@@ -334,7 +335,8 @@ options:
   force:
     description:
       - With O(state=present), take over fields that another field manager owns, and a cluster whose agent belongs to
-        another observer. That observer then hears nothing more of it.
+        another observer. That observer then hears nothing more of it. A new cluster goes on with the metrics that are
+        left under its name when nobody knows any more whose they are.
       - With O(move_from), leave an observer that does not answer. Its registration of the cluster stays there.
       - With O(state=absent), remove the registration although the KaaS cluster does not answer (or answers with a
         status of 500 and more, as load balancers without a server behind do), is not the one that was registered, or

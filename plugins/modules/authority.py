@@ -11,10 +11,11 @@ version_added: 0.1.0
 author:
   - SCS Observability contributors (@SovereignCloudStack)
 description:
-  - An observer has two authorities. V(tenants) signs the client certificates of the agents in customers' clusters and
-    is trusted by the gateway alone. V(internal) signs the components of the observer, is trusted by them, and is how
-    agents know the gateway. The other modules make those that are missing. This one puts your own in their place, each
-    alone or both, so run it first.
+  - An observer has two authorities that can be yours. V(tenants) signs the client certificates of the agents in
+    customers' clusters and is trusted by the gateway alone. V(internal) signs the components of the observer, is
+    trusted by them, and is how agents know the gateway. The other modules make those that are missing. This one puts
+    your own in their place, each alone or both, so run it first. A third one, C(internal-gateway), signs nothing but
+    the gateway's certificate for receive, and is always made in the observer.
   - The authority is kept as a Secret in the namespace of the observer, with its key, because certificates are signed
     and renewed with it in every run. Use one that signs nothing else. Whatever else V(tenants) signs is let in as the
     cluster that its common name says, and whatever else V(internal) signs may read all metrics.

@@ -19,10 +19,19 @@ description:
   - Returns the configuration that Thanos takes as C(objstore.config), without credentials, so that it can be
     registered, shown and stored as a fact. M(scs.observability.thanos_component) takes it together with the
     credentials and puts both into a Secret.
+  - With O(cloud) or O(auth) the endpoint is the one in the catalog of an OpenStack cloud, and the keys are an EC2
+    credential that Keystone makes for the user in the project. One that is there and that the store accepts is used, so
+    there is one for all that this user does in the project, unless others are made. The same goes for the environment
+    (E(OS_CLOUD) or E(OS_AUTH_URL)) when neither endpoint nor keys are given.
+  - Keystone tells neither how old a credential is nor what it is for. So the bucket remembers the access keys that it
+    was used with, in the object C(.scs-observability/credentials.json), over which Thanos passes.
+  - The secret is never returned. P(scs.observability.ec2_credential#lookup) reads it at the moment of its use.
 requirements:
   - botocore, which comes with boto3
+  - openstacksdk 4.5 or newer, for O(cloud) and O(auth)
 extends_documentation_fragment:
   - scs.observability.attributes
+  - scs.observability.openstack
 options:
   name:
     description:
@@ -34,8 +43,9 @@ options:
     description:
       - URL of the store, V(https) or V(http), host, and port if it is not the default one. No path.
       - Swift's S3 interface needs V(https), because uploads of Thanos fail there without TLS.
+      - Required without O(cloud) and O(auth). With them it replaces the one of the catalog, which is the one of type
+        C(s3) or else C(object-store), reduced to scheme, host and port.
     type: str
-    required: true
   region:
     description:
       - The store's region.
@@ -46,11 +56,13 @@ options:
     description:
       - The access key. It names a key, like a user name, and is not hidden in logs.
       - If not set, the environment variable E(AWS_ACCESS_KEY_ID) is used.
+      - With O(cloud) or O(auth) it says which of the user's EC2 credentials is used. If not set, the one that the
+        bucket was used with last, or else the first one that the store accepts.
     type: str
   secret_key:
     description:
       - The secret key.
-      - If not set, the environment variable E(AWS_SECRET_ACCESS_KEY) is used.
+      - If not set, the environment variable E(AWS_SECRET_ACCESS_KEY) is used. Excluded by O(cloud) and O(auth).
     type: str
   ca_path:
     description:
@@ -104,9 +116,35 @@ options:
       - Not needed where M(scs.observability.thanos_component) removed the compactor, which gives the bucket free.
     type: bool
     default: false
+  rotate_credentials:
+    description:
+      - Have Keystone make another EC2 credential and prove it. The previous one stays good until O(revoke_credentials)
+        names it, so Thanos can take the new one first.
+      - While there is a previous one of this bucket none is made, so a run that was interrupted can be repeated.
+      - Needs O(cloud) or O(auth).
+    type: bool
+    default: false
+  revoke_credentials:
+    description:
+      - Access keys of EC2 credentials of the user for the project that are deleted, after the one in use is proven.
+        That one is refused; those that are gone already are passed over.
+      - Needs O(cloud) or O(auth).
+    type: list
+    elements: str
+  remove_credentials:
+    description:
+      - With O(state=absent), delete the EC2 credentials that the bucket was used with, too. Leave it out when something
+        else uses them.
+      - Needs O(cloud) or O(auth).
+    type: bool
+    default: false
 notes:
   - Empty strings are the same as parameters that are not set.
+  - Where Keystone has no credential of the user for the project, O(state=absent) makes one to look with, and deletes it
+    again. Check mode does not, so it cannot tell whether the bucket is there, and says so in a warning.
 seealso:
+  - plugin: scs.observability.ec2_credential
+    plugin_type: lookup
   - module: scs.observability.thanos_component
 """
 
@@ -146,6 +184,47 @@ EXAMPLES = r"""
     secret_key: "{{ s3_new_secret_key }}"
   check_mode: true
 
+- name: A bucket in an OpenStack cloud, with credentials that Keystone makes
+  scs.observability.bucket:
+    name: thanos
+    cloud: observer
+  register: bucket
+
+- name: Thanos' store gateway on it, with the secret read where it is used
+  scs.observability.thanos_component:
+    component: store
+    objstore: "{{ bucket.objstore }}"
+    objstore_ca: "{{ bucket.objstore_ca }}"
+    objstore_access_key: "{{ bucket.access_key }}"
+    objstore_secret_key: "{{ lookup('scs.observability.ec2_credential', bucket.access_key, cloud='observer') }}"
+
+- name: Another credential, proven; the one before is still good
+  scs.observability.bucket:
+    name: thanos
+    cloud: observer
+    rotate_credentials: true
+  register: rotated
+
+- name: When all of Thanos has taken it (as above), away with the one before
+  scs.observability.bucket:
+    name: thanos
+    cloud: observer
+    revoke_credentials: "{{ rotated.previous_access_keys }}"
+
+- name: Away with the bucket, all metrics in it, and its credentials
+  scs.observability.bucket:
+    name: thanos
+    auth:
+      auth_url: https://keystone.example.com:5000/v3
+      username: observer
+      password: "{{ keystone_password }}"
+      project_name: observability
+      user_domain_name: Default
+      project_domain_name: Default
+    state: absent
+    force: true
+    remove_credentials: true
+
 - name: Away with the bucket and all metrics in it
   scs.observability.bucket:
     name: thanos
@@ -169,6 +248,27 @@ changes:
   type: list
   elements: str
   sample: ["create S3 Bucket thanos"]
+endpoint:
+  description: URL of the store, as given or as the catalog has it.
+  returned: success
+  type: str
+  sample: https://s3.example.com
+access_key:
+  description:
+    - Access key of the EC2 credential that the bucket is used with. Its secret is not returned, see
+      P(scs.observability.ec2_credential#lookup).
+    - Empty in check mode when none is there yet.
+  returned: when O(state=present), with O(cloud) or O(auth)
+  type: str
+  sample: 5d2f8c1b0e9a4f6d8c7b6a5948372615
+previous_access_keys:
+  description:
+    - Access keys of EC2 credentials that the bucket was used with before and that still exist, for
+      O(revoke_credentials) when nothing uses them any more.
+  returned: when O(state=present), with O(cloud) or O(auth)
+  type: list
+  elements: str
+  sample: []
 objstore:
   description:
     - Configuration of the bucket as Thanos takes it, without C(access_key) and C(secret_key), which do not belong into
@@ -244,8 +344,8 @@ deleted:
       sample: 0
 error:
   description:
-    - Kind of the error, for example V(input_error) for a parameter that was refused before anything was touched, or
-      V(storage_error) for an answer of the store.
+    - Kind of the error, for example V(input_error) for a parameter that was refused before anything was touched,
+      V(storage_error) for an answer of the store, or V(cloud_error) for one of Keystone.
   returned: failure
   type: str
   sample: storage_error
@@ -265,6 +365,12 @@ operation:
   returned: failure of a request
   type: str
   sample: ListObjectsV2
+left_behind:
+  description: Access keys of EC2 credentials that should have been deleted, and are still there.
+  returned: failure of a request to Keystone, if there are some
+  type: list
+  elements: str
+  sample: []
 wanted:
   description: What was attempted.
   returned: failure of a request
@@ -278,15 +384,17 @@ found:
 """
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import OPENSTACK
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
-from ansible_collections.scs.observability.plugins.module_utils._objstore.bucket import ensure
+from ansible_collections.scs.observability.plugins.module_utils._openstack.bucket import ensure
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "endpoint": {"type": "str", "required": True},
+            **OPENSTACK,
+            "endpoint": {"type": "str"},
             "region": {"type": "str", "default": "us-east-1"},
             # Names a key. Hidden, it would also be blotted out where it is part of the name of the bucket.
             "access_key": {"type": "str", "no_log": False},
@@ -300,6 +408,9 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "force": {"type": "bool", "default": False},
             "force_claimed": {"type": "bool", "default": False},
+            "rotate_credentials": {"type": "bool", "default": False},
+            "revoke_credentials": {"type": "list", "elements": "str", "no_log": False},
+            "remove_credentials": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

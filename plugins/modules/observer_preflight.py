@@ -84,6 +84,7 @@ options:
       - The bucket, with the parameters of M(scs.observability.bucket). It is tried as that module does in check mode,
         so a bucket that is not there yet is no problem.
       - When it is left out, no bucket is looked at.
+      - With C(cloud) or C(auth) endpoint and keys are those of an OpenStack cloud; see M(scs.observability.bucket).
     type: dict
     suboptions:
       name:
@@ -93,7 +94,25 @@ options:
       endpoint:
         description: URL of the store.
         type: str
-        required: true
+      cloud:
+        description: Name of a cloud in C(clouds.yaml).
+        type: str
+      auth:
+        description: How to log in at an OpenStack cloud.
+        type: dict
+      auth_type:
+        description: The way of logging in.
+        type: str
+      region_name:
+        description: Region of the cloud.
+        type: str
+      interface:
+        description: Which of a service's endpoints are meant.
+        type: str
+        choices: [public, internal, admin]
+      cacert:
+        description: File with the certificate (PEM) of the authority that signed Keystone's certificate.
+        type: path
       region:
         description: The store's region.
         type: str
@@ -237,7 +256,7 @@ error:
 """
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
-from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, OPENSTACK
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer.preflight import check
 
@@ -268,7 +287,8 @@ def main() -> None:
                 "type": "dict",
                 "options": {
                     "name": {"type": "str", "required": True},
-                    "endpoint": {"type": "str", "required": True},
+                    **OPENSTACK,
+                    "endpoint": {"type": "str"},
                     "region": {"type": "str", "default": "us-east-1"},
                     # Names a key. Hidden, it would also be blotted out where it is part of the name of the bucket.
                     "access_key": {"type": "str", "no_log": False},

@@ -125,7 +125,8 @@ options:
   max_connections:
     description:
       - How many connections a cluster may have at each pod, between V(1) and V(1000). Each takes one request at a time.
-        Further ones are closed.
+        Further ones are closed. All together may have as many as fit into three tenths of the memory limit, 60 KiB
+        each, and 20,000 at most; further ones wait.
       - An agent uses up to ten when it catches up, and for a moment twice as many when it is replaced.
     type: int
     default: 20
@@ -181,7 +182,8 @@ options:
     default: false
 notes:
   - Metrics of HAProxy are served as plain HTTP by the Service C(<name>-metrics), port 8404, inside the cluster only, at
-    C(/metrics), and how many clusters may write, and when that was read last, at C(/metrics/clients).
+    C(/metrics). How many clusters may write, when that was read last, and how many requests of which cluster a limit
+    has refused, at C(/metrics/clients).
   - The pods ask the API server for that one ConfigMap, with an account that may read nothing else.
 requirements:
   - cryptography 42 or newer

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from tests.botocore_models import models_are_read_once
 from tests.integration.api_server import ApiServer, running_cluster
+from tests.integration.openstack_servers import OpenStack, running_openstack
 from tests.integration.s3_server import S3Server, running_s3_server
 
 __all__ = ["models_are_read_once"]
@@ -29,6 +30,12 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with running_s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def openstack_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStack]:
+    with running_openstack(tmp_path_factory.mktemp("openstack")) as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope="session")

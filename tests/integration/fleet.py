@@ -181,7 +181,7 @@ def register(
         ).after(None, now)
         observer.apply(registration.manifest())
         observer.apply_status(registration.status_manifest())
-        remote_write_clients.admit(observer, namespace, registration)
+        remote_write_clients.carry_out(observer, remote_write_clients.admission(observer, namespace, registration))
         return Cluster(name, secret)
 
     with ThreadPoolExecutor(AT_ONCE) as executor:

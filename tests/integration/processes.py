@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -94,3 +95,24 @@ def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
             return int(response.status) == 200
     except (urllib.error.URLError, OSError):
         return False
+
+
+def ansible(*arguments: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run Ansible itself, with the collection as it lies in the checkout."""
+    roots = [path for path in sys.path if (Path(path) / "ansible_collections" / "scs" / "observability").is_dir()]
+    return subprocess.run(
+        [sys.executable, "-m", "ansible", *arguments],
+        env={
+            **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "COV_"))},
+            "ANSIBLE_COLLECTIONS_PATH": roots[0],
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )

@@ -33,6 +33,16 @@ CERTIFICATE: ArgumentSpec = {
     "private_key_passphrase": {"type": "str", "no_log": True},
 }
 
+OPENSTACK: ArgumentSpec = {
+    "cloud": {"type": "str"},
+    # What is secret in it is hidden by module.py. All of it hidden, names of users and projects would be blotted out.
+    "auth": {"type": "dict"},
+    "auth_type": {"type": "str"},
+    "region_name": {"type": "str"},
+    "interface": {"type": "str", "choices": ["public", "internal", "admin"]},
+    "cacert": {"type": "path"},
+}
+
 PLACEMENT: ArgumentSpec = {
     "node_selector": {"type": "dict"},
     "tolerations": {"type": "list", "elements": "dict"},

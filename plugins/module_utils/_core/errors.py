@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -108,7 +109,8 @@ class LibraryError(ObservabilityError):
     def __init__(self, library: str, purpose: str) -> None:
         super().__init__(
             f"the Python library {library} is needed {purpose}",
-            advice=f"Install it for the interpreter that runs the module, for example: pip install {library}",
+            advice=f"Install it for the interpreter that runs this: {sys.executable} -m pip install {library}. In a "
+            "container, such as OSISM's, it lasts as long as that: build it into the image",
             details={"library": library},
         )
 
@@ -217,6 +219,10 @@ class StorageError(ObservabilityError):
         self.code = code
         self.operation = operation
         self.bucket = bucket
+
+
+class CloudError(ObservabilityError):
+    """What an OpenStack cloud refuses, does not answer, or does not have."""
 
 
 class ProofError(ObservabilityError):

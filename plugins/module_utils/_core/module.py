@@ -20,6 +20,7 @@ _SECRETS = frozenset(
         "client_secret",
         "kubeconfig_content",
         "observer_kubeconfig_content",
+        "passcode",
         "passphrase",
         "password",
         "privatekey",
@@ -27,6 +28,7 @@ _SECRETS = frozenset(
         "service_account",
         "session_token",
         "storage_account_key",
+        "token",
     }
 )
 _IN_TEXT = re.compile(

@@ -45,5 +45,22 @@ def trusted(text: str, now: datetime, parameter: str) -> str:
     return certificates
 
 
+def authority_from(path: str | None, content: str | None) -> str | None:
+    """Return the certificates (PEM) that one of the parameters ca_path and ca_content gives. Raises InputError."""
+    if path and content:
+        raise InputError("excludes ca_content", parameter="ca_path", advice="Give one of the two")
+    if not path and not content:
+        return None
+    parameter, text = "ca_content", content or ""
+    if path:
+        parameter = "ca_path"
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}", parameter=parameter) from error
+    return trusted(text, datetime.now(UTC), parameter)
+
+
 def _time(text: str) -> datetime:
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)

@@ -57,7 +57,10 @@ WAL_LIMIT = "2Gi"
 
 # Labels that the observer sets or deduplicates by. A target's own label of that name must not reach it: it would
 # make another series of it, or one series of two.
-RESERVED_LABELS = ("cluster", "tenant_id", "receive_replica", "ruler_replica", "prometheus_replica", "replica")
+RESERVED_LABELS = (
+    *("cluster", "tenant_id", "observer"),
+    *("receive_replica", "ruler_replica", "prometheus_replica", "replica"),
+)
 
 _IDENTITY_PATH = "/etc/prometheus/identity"
 CONFIGURATION_PATH = "/etc/prometheus/configuration"

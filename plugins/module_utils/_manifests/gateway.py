@@ -50,13 +50,21 @@ RESOURCES: dict[str, Any] = {
 }
 TIMEOUTS = {"handshake": "5s", "connect": "5s", "headers": "10s", "body": "30s", "response": "30s", "idle": "2m"}
 
-CONNECTIONS = 4000
+# What of the memory limit connections may fill, what one takes (measured: 55 KiB during its handshake, 31 KiB after
+# it), and how many there are at most: each needs two file descriptors.
+CONNECTIONS_SHARE = 0.3
+CONNECTION_BYTES = 60 * 1024
+MOST_CONNECTIONS = 20000
+# Which of them may come from one address without having proven yet who they are
+UNFINISHED_SHARE = 0.25
+# Beside those of agents: for probes and for Prometheus, which ask also when the door is full
+OTHER_CONNECTIONS = 100
 # Seconds over which the requests of a client are counted: so many may come at once, when it catches up.
 RATE_SECONDS = 10
 THREADS = 4
 # Seconds from the end of a pod's address in the Service to its end.
 DRAIN_SECONDS = 5
-# What of the memory limit bodies may fill. The rest is for connections (some 40 KiB each) and HAProxy itself.
+# What of the memory limit bodies may fill. What connections leave of the rest is for HAProxy itself.
 BUFFERS_SHARE = 0.6
 FEWEST_BUFFERS = 32
 # How long after its begin a certificate that is not known may be one that is still to be read: our own begin five
@@ -122,13 +130,24 @@ class Settings:
     @property
     def buffers(self) -> int:
         """How many requests may be held at once so that memory suffices; 0 is without a limit, as the memory is."""
-        limit = (self.resources.get("limits") or {}).get("memory")
-        return int(quantity_number(limit) * BUFFERS_SHARE / self.buffer_bytes) if limit else 0
+        return int(self.memory_bytes * BUFFERS_SHARE / self.buffer_bytes)
+
+    @property
+    def connections(self) -> int:
+        """How many connections of agents are taken at once; further ones wait until others end."""
+        fit = int(self.memory_bytes * CONNECTIONS_SHARE / CONNECTION_BYTES)
+        return min(fit or MOST_CONNECTIONS, MOST_CONNECTIONS)
 
     @property
     def requests(self) -> int:
         """How many requests are let in at once; further ones are told to come again."""
-        return int(self.buffers * REQUESTS_SHARE) or CONNECTIONS
+        return int(self.buffers * REQUESTS_SHARE) or self.connections
+
+    @property
+    def memory_bytes(self) -> float:
+        """How much memory a pod may take; 0 is without a limit."""
+        limit = (self.resources.get("limits") or {}).get("memory")
+        return quantity_number(limit) if limit else 0.0
 
     @property
     def stop_seconds(self) -> int:
@@ -288,7 +307,9 @@ def haproxy_configuration(settings: Settings) -> str:
     timeouts = {name: _milliseconds(value) for name, value in {**TIMEOUTS, **settings.timeouts}.items()}
     return _CONFIGURATION.format(
         threads=THREADS,
-        connections=CONNECTIONS,
+        connections=settings.connections,
+        all_connections=settings.connections + OTHER_CONNECTIONS,
+        unfinished=max(1, int(settings.connections * UNFINISHED_SHARE)),
         connections_per_client=settings.max_connections,
         rate_seconds=RATE_SECONDS,
         requests_in_rate_seconds=settings.max_requests_per_second * RATE_SECONDS,
@@ -339,10 +360,11 @@ global
     # Neither what goes well nor each look at the clients
     log stdout format raw local0 notice
     nbthread {threads}
-    maxconn {connections}
+    maxconn {all_connections}
     hard-stop-after {stop_seconds}s
     # A request is passed on when it is complete, so it has to fit.
     tune.bufsize {buffer}
+    tune.stick-counters 5
     # Never all memory; there are less requests than that.
     tune.buffers.limit {buffers}
     # tls.crt with tls.key beside it, as Kubernetes keeps them
@@ -378,12 +400,20 @@ resolvers cluster
 
 frontend remote_write
     bind :{https_port} ssl crt {server_path}/tls.crt ca-file {configuration_path}/{tenants_ca} verify required alpn http/1.1
+    # Less than there may be in all: who fills the door must not keep probes out, or its pod would be restarted.
+    maxconn {connections}
     # A connection has one request at a time.
     option disable-h2-upgrade
     # Neither headers nor bodies are logged, and what went well is counted, not logged.
     log-format "%ci:%cp tenant=%[var(txn.tenant)] certificate=%[var(sess.certificate)] subject=%[ssl_c_s_dn(cn)] %HM %HPO status=%ST state=%tsc received=%U ms=%Ta"
     error-log-format "%ci:%cp connection refused: %[fc_err_str] %[ssl_fc_err_str] subject=%[ssl_c_s_dn(cn)]"
     http-response set-log-level silent if {{ status lt 300 }}
+
+    # Who has not proven yet who they are: nobody fills the door from one address without a certificate.
+    tcp-request connection track-sc3 src table connections
+    tcp-request connection set-var(sess.proven) src,table_conn_cur(proven_connections)
+    tcp-request connection reject if {{ sc_conn_cur(3),sub(sess.proven) gt {unfinished} }}
+    tcp-request session track-sc4 src table proven_connections
 
     tcp-request session set-var(sess.certificate) ssl_c_der,sha2(256),hex,lower
     tcp-request session set-var(sess.begins) ssl_c_notbefore,bytes(0,12)
@@ -404,14 +434,15 @@ frontend remote_write
     # As it would be told by a new connection
     http-request return status 503 content-type text/plain string "the certificate has expired" hdr Connection close if {{ date,utime(%y%m%d%H%M%S),sub(sess.expires) gt 0 }}
 
-    # How much of it
-    http-request return status 429 content-type text/plain string "too many requests" if {{ sc_http_req_rate(0) gt {requests_in_rate_seconds} }}
+    # How much of it. What is refused is counted by cluster.
+    http-after-response lua.limited if {{ res.hdr(x-limit) -m found }}
+    http-request return status 429 content-type text/plain string "too many requests" hdr x-limit requests if {{ sc_http_req_rate(0) gt {requests_in_rate_seconds} }}
     http-request return status 411 content-type text/plain string "Content-Length is required" unless {{ req.hdr(content-length) -m found }}
-    http-request return status 413 content-type text/plain string "the message is too large" if {{ req.hdr_val(content-length) gt {max_body_bytes} }}
+    http-request return status 413 content-type text/plain string "the message is too large" hdr x-limit body if {{ req.hdr_val(content-length) gt {max_body_bytes} }}
     http-request track-sc1 int(1) table all_requests
     http-request track-sc2 var(sess.certificate) table requests_of_client
-    http-request return status 503 content-type text/plain string "too many requests at once" if {{ sc_conn_cur(1) gt {requests} }}
-    http-request return status 503 content-type text/plain string "too many requests at once" if {{ sc_conn_cur(1) gt {half} }} {{ sc_conn_cur(2) gt {fair_share} }}
+    http-request return status 503 content-type text/plain string "too many requests at once" hdr x-limit requests_at_once if {{ sc_conn_cur(1) gt {requests} }}
+    http-request return status 503 content-type text/plain string "too many requests at once" hdr x-limit requests_at_once if {{ sc_conn_cur(1) gt {half} }} {{ sc_conn_cur(2) gt {fair_share} }}
     http-request wait-for-body time {body}
     # Snappy begins with the length of what it holds, seven bits per byte, the lowest first; receive would allocate
     # whatever it says. From 2 MiB it has four bytes, and none is longer that may pass.
@@ -420,7 +451,7 @@ frontend remote_write
     http-request set-var(txn.byte1) req.body,bytes(1,1),hex,hex2i,and(127),mul(128) if is_large
     http-request set-var(txn.byte2) req.body,bytes(2,1),hex,hex2i,and(127),mul(16384) if is_large
     http-request set-var(txn.announced) req.body,bytes(3,1),hex,hex2i,mul(2097152),add(txn.byte2),add(txn.byte1),add(txn.byte0) if is_large
-    http-request return status 413 content-type text/plain string "the decompressed message is too large" if {{ var(txn.announced) -m int gt {max_message_bytes} }}
+    http-request return status 413 content-type text/plain string "the decompressed message is too large" hdr x-limit message if {{ var(txn.announced) -m int gt {max_message_bytes} }}
     # Nothing takes less of it than a copy of 64 bytes, which takes 3.
     http-request return status 400 content-type text/plain string "the message announces more than it can hold" if is_large {{ req.body_len,mul(64),div(3),sub(txn.announced) lt 0 }}
 
@@ -429,6 +460,12 @@ frontend remote_write
     http-request del-header {tenant_header}
     http-request set-header {tenant_header} %[var(txn.tenant)]
     default_backend receive
+
+backend connections
+    stick-table type ipv6 size 100k expire 1m store conn_cur
+
+backend proven_connections
+    stick-table type ipv6 size 100k expire 1m store conn_cur
 
 backend all_requests
     stick-table type integer size 1 store conn_cur

@@ -94,7 +94,8 @@ RULES = [
 def scrape_job(namespace: str) -> dict[str, Any]:
     """How Prometheus reads it, in Prometheus' format: just the registrations of the observer in ``namespace``.
 
-    Of the importer itself, whether it can list and watch them.
+    One that does not say whose it is counts as this one's, as at the gateway. Of the importer itself, whether it can
+    list and watch them.
     """
     return {
         "job_name": NAME,
@@ -105,7 +106,7 @@ def scrape_job(namespace: str) -> dict[str, Any]:
             *reconcile_record.relabelings(namespace, OBSERVER),
             {
                 "source_labels": ["__name__", OBSERVER],
-                "regex": f"[^;]*;{namespace}|(?:kube_state_metrics|process)_[^;]*;",
+                "regex": f"[^;]*;{namespace}|(?:{PREFIX}|kube_state_metrics|process)_[^;]*;",
                 "action": "keep",
             },
             {"regex": f"{OBSERVER}|customresource_(?:group|kind|version)", "action": "labeldrop"},

@@ -109,6 +109,8 @@ local MAP = "$map"
 
 local last, clients, counts = nil, {}, {active = 0, suspended = 0}
 local read_at, failures, failing = 0, 0, false
+-- By cluster, how many of its requests were refused, by what limit
+local limited = {}
 
 local function demand(condition, problem)
   return condition or error(problem, 0)
@@ -131,12 +133,13 @@ local function read()
 end
 
 local function update(data)
-  local wanted, found = {}, {active = 0, suspended = 0}
+  local wanted, found, names = {}, {active = 0, suspended = 0}, {}
   for cluster, state, fingerprints in data:gmatch('"([a-z0-9-]+)":"(%l+) ([a-f0-9 ]+)"') do
     -- What is not the name of a cluster does not become a tenant.
     local is_name = #cluster <= 63 and not cluster:find("^-") and not cluster:find("-$$")
     if is_name and found[state] then
       found[state] = found[state] + 1
+      names[cluster] = true
       for fingerprint in fingerprints:gmatch("%x+") do
         wanted[fingerprint] = state .. "/" .. cluster
       end
@@ -148,6 +151,9 @@ local function update(data)
   for fingerprint in pairs(clients) do
     -- Told from one that is so new that it is not known yet
     if not wanted[fingerprint] then core.set_map(MAP, fingerprint, "revoked/") end
+  end
+  for cluster in pairs(limited) do
+    if not names[cluster] then limited[cluster] = nil end
   end
   clients, counts = wanted, found
   core.set_map(MAP, "$read", "yes")
@@ -176,6 +182,13 @@ core.register_task(function()
   end
 end)
 
+core.register_action("limited", {"http-after-res"}, function(txn)
+  local cluster, limit = txn:get_var("txn.tenant"), txn.f:res_hdr("x-limit")
+  local refused = limited[cluster] or {}
+  refused[limit] = (refused[limit] or 0) + 1
+  limited[cluster] = refused
+end)
+
 local METRICS = [[
 # HELP remote_write_gateway_clients Clusters that are registered, by whether they may write.
 # TYPE remote_write_gateway_clients gauge
@@ -187,10 +200,19 @@ remote_write_gateway_clients_read_timestamp_seconds %d
 # HELP remote_write_gateway_clients_read_failures_total How often they could not be read.
 # TYPE remote_write_gateway_clients_read_failures_total counter
 remote_write_gateway_clients_read_failures_total %d
+# HELP remote_write_gateway_limited_total Requests of a cluster that a limit of the gateway refused.
+# TYPE remote_write_gateway_limited_total counter
 ]]
+local LIMITED = 'remote_write_gateway_limited_total{tenant="%s",limit="%s"} %d\\n'
 
 core.register_service("clients", "http", function(applet)
-  local text = METRICS:format(counts.active, counts.suspended, read_at, failures)
+  local lines = {METRICS:format(counts.active, counts.suspended, read_at, failures)}
+  for cluster, refused in pairs(limited) do
+    for limit, count in pairs(refused) do
+      table.insert(lines, LIMITED:format(cluster, limit, count))
+    end
+  end
+  local text = table.concat(lines)
   applet:set_status(200)
   applet:add_header("content-type", "text/plain; version=0.0.4")
   applet:add_header("content-length", tostring(#text))

@@ -28,6 +28,11 @@ DATA_PATH = "/var/thanos/receive"
 # Not a DNS label, so no cluster can have this name: what comes without a tenant never mixes with anybody's data.
 DEFAULT_TENANT = "_unassigned"
 
+# By these, rules tell what the observer's own Prometheus and rulers say from what a cluster says of itself.
+OBSERVERS_LABELS = ("observer", "prometheus_replica", "ruler_replica")
+# What importers tell, and what rulers record
+OBSERVERS_NAMES = "(?:kaas|iaas)[_:].+"
+
 # With an object store the local blocks only bridge the time until the store gateway serves them.
 RETENTION = {True: "2d", False: "15d"}
 
@@ -77,10 +82,11 @@ def _arguments(settings: Settings) -> list[str]:
 
 def _files(settings: Settings) -> dict[str, str]:
     # External labels win on read anyway; without their own of that name, series are not stored under two names.
-    reserved = dict.fromkeys((settings.tenant_label, "tenant_id", "receive_replica"))
+    reserved = dict.fromkeys((settings.tenant_label, "tenant_id", "receive_replica", *OBSERVERS_LABELS))
     limits = receive_limits.configuration(settings.limits)
     return {
-        "relabel.yml": f"- action: labeldrop\n  regex: {'|'.join(reserved)}\n",
+        "relabel.yml": f"- source_labels: [__name__]\n  action: drop\n  regex: {OBSERVERS_NAMES}\n"
+        f"- action: labeldrop\n  regex: {'|'.join(reserved)}\n",
         **({LIMITS_FILE: limits} if limits else {}),
     }
 

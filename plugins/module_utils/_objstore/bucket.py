@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, Problems, StorageError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
-from ansible_collections.scs.observability.plugins.module_utils._identity.trust import trusted
+from ansible_collections.scs.observability.plugins.module_utils._identity.trust import authority_from
 from ansible_collections.scs.observability.plugins.module_utils._objstore import (
     compactor_claim,
     configuration,
@@ -68,6 +68,8 @@ class Store(preflight.ObjectStore, Protocol):
 
     def remove(self) -> None: ...
 
+    def records(self) -> Iterator[Version]: ...
+
     def lists_v1(self) -> bool: ...
 
     def tags(self) -> dict[str, str]: ...
@@ -96,13 +98,18 @@ def ensure(
     check_mode: bool,
     environment: Mapping[str, str] | None = None,
     connect: Callable[[Access], AbstractContextManager[Store]] = BucketClient,
+    beside: Plan | None = None,
 ) -> dict[str, Any]:
-    """Do what the module bucket documents and return its result. Raises InputError, StorageError, LibraryError."""
+    """Do what the module bucket documents and return its result. Raises InputError, StorageError, LibraryError.
+
+    ``beside`` is what else the run changes, for its result.
+    """
     wanted = read_parameters(params, os.environ if environment is None else environment)
     with connect(wanted.access) as store:
         observed = observe(store, wanted)
         changes = plan(wanted, observed, store)
-        result: dict[str, Any] = {"name": wanted.access.bucket, **changes.result()}
+        result: dict[str, Any] = {"name": wanted.access.bucket, "endpoint": wanted.access.endpoint.url}
+        result.update((changes + beside if beside else changes).result())
         if not check_mode:
             result.update(apply(store, changes, wanted, observed))
         if wanted.present:
@@ -112,25 +119,32 @@ def ensure(
 
 def read_parameters(params: Mapping[str, Any], environment: Mapping[str, str]) -> Wanted:
     """Check everything that can be checked without the store. Raises InputError naming the parameter."""
-    where = configuration.endpoint(params.get("endpoint"))
-    ca = _ca(params.get("ca_path"), params.get("ca_content"))
-    if ca and not where.secure:
-        raise InputError(
-            "an authority is of no use with an endpoint without TLS",
-            parameter="ca_path" if params.get("ca_path") else "ca_content",
-            advice="Use https:// in endpoint, or leave the authority out",
+    problems = Problems()
+    where = problems.of(configuration.endpoint, params.get("endpoint"))
+    ca = problems.of(authority_from, params.get("ca_path"), params.get("ca_content"))
+    if ca and where and not where.secure:
+        problems.found.append(
+            InputError(
+                "an authority is of no use with an endpoint without TLS",
+                parameter="ca_path" if params.get("ca_path") else "ca_content",
+                advice="Use https:// in endpoint, or leave the authority out",
+            )
         )
+    name = problems.of(configuration.bucket_name, params.get("name"))
+    region = problems.of(configuration.region, params.get("region"))
+    access_key, secret_key = (
+        problems.of(configuration.credential, parameter, params.get(parameter), f"AWS_{variable}", environment)
+        for parameter, variable in (("access_key", "ACCESS_KEY_ID"), ("secret_key", "SECRET_ACCESS_KEY"))
+    )
+    tags = problems.of(_tags, params.get("tags"))
+    problems.refuse()
     return Wanted(
         access=Access(
-            bucket=configuration.bucket_name(params.get("name")),
+            bucket=name,
             endpoint=where,
-            region=configuration.region(params.get("region")),
-            access_key=configuration.credential(
-                "access_key", params.get("access_key"), "AWS_ACCESS_KEY_ID", environment
-            ),
-            secret_key=configuration.credential(
-                "secret_key", params.get("secret_key"), "AWS_SECRET_ACCESS_KEY", environment
-            ),
+            region=region,
+            access_key=access_key,
+            secret_key=secret_key,
             ca=ca,
             validate_certs=params.get("validate_certs") is not False,
             addressing_style="virtual" if params.get("addressing_style") == "virtual" else "path",
@@ -138,7 +152,7 @@ def read_parameters(params: Mapping[str, Any], environment: Mapping[str, str]) -
         present=params.get("state") != "absent",
         force=bool(params.get("force")),
         force_claimed=bool(params.get("force_claimed")),
-        tags=_tags(params.get("tags")),
+        tags=tags,
         versioning=params.get("versioning"),
     )
 
@@ -232,7 +246,10 @@ def apply(store: Store, changes: Plan, wanted: Wanted, observed: Observed) -> di
             _apply_settings(store, wanted, observed)
             continue
         deleted = {"objects": 0, "uploads": 0}
-        if not observed.empty:
+        if observed.empty:
+            for item in store.records():
+                store.delete(item.key, item.version)
+        else:
             # Versions first. Where a store has none, or lists them under another name, the objects are left to delete.
             deleted["objects"] = store.delete_all(store.versions()) + store.delete_all(store.objects())
             for key, upload in store.uploads():
@@ -271,6 +288,11 @@ def _usable(store: Store, wanted: Wanted, observed: Observed, changes: Plan, che
         if changes.changed and not check_mode:
             error.details["changed"] = True
         raise
+    return described(access, proof, lists_v1=store.lists_v1())
+
+
+def described(access: Access, proof: preflight.Preflight, *, lists_v1: bool = False) -> dict[str, Any]:
+    """Return what a result says of a bucket that is to be used: how, and what was proven."""
     return {
         "objstore": configuration.objstore(
             access.bucket,
@@ -279,7 +301,7 @@ def _usable(store: Store, wanted: Wanted, observed: Observed, changes: Plan, che
             ca=access.ca is not None,
             addressing_style=access.addressing_style,
             validate_certs=access.validate_certs,
-            lists_v1=store.lists_v1(),
+            lists_v1=lists_v1,
         ),
         "objstore_ca": access.ca or "",
         "preflight": proof.result(),
@@ -306,20 +328,3 @@ def _tags(given: Mapping[Any, Any] | None) -> dict[str, str] | None:
             )
         tags[name] = text
     return tags
-
-
-def _ca(path: str | None, content: str | None) -> str | None:
-    """Return the PEM text of the authority from one of the two parameters."""
-    if path and content:
-        raise InputError("excludes ca_content", parameter="ca_path", advice="Give one of the two")
-    if not path and not content:
-        return None
-    parameter, text = "ca_content", content or ""
-    if path:
-        parameter = "ca_path"
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                text = file.read()
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}", parameter=parameter) from error
-    return trusted(text, datetime.now(UTC), parameter)

@@ -57,6 +57,11 @@ _NO_TAGS = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
 _TOO_LATE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412"})
 # S3 wants a checksum with these. Newer botocore sends a CRC, which older stores do not know.
 _WITH_MD5 = ("DeleteObjects", "PutBucketTagging", "PutBucketVersioning")
+# What a bucket remembers about itself: the access keys that it was used with, where Keystone makes them.
+CREDENTIALS_RECORD = ".scs-observability/credentials.json"
+RECORDS = (CREDENTIALS_RECORD,)
+
+_BUSY = frozenset({"InternalError", "ServiceUnavailable", "SlowDown"})
 _WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _REDIRECTS = (301, 302, 307)
 
@@ -161,8 +166,15 @@ class BucketClient:
         return self._access.bucket not in {bucket.get("Name") for bucket in own}
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing at all: no object, no old version, no unfinished upload."""
-        return next(self.objects(), None) is None and next(self.versions(), None) is None and not any(self.uploads())
+        """Tell whether there is nothing but our records: no object, no old version, no unfinished upload."""
+        content = (item for items in (self.objects(), self.versions()) for item in items if item.key not in RECORDS)
+        return next(content, None) is None and not any(self.uploads())
+
+    def records(self) -> Iterator[Version]:
+        """Our records in the bucket, all versions of them; they go with it."""
+        for record in RECORDS:
+            for items in (self.versions(record), self.objects(record)):
+                yield from (item for item in items if item.key == record)
 
     def create(self) -> bool:
         """Create the bucket and wait until it can be used; False when it was ours already."""
@@ -380,8 +392,12 @@ class BucketClient:
                 return False
             raise
         for failed in answer.get("Errors", ()):
-            if failed.get("Code") not in ("NoSuchKey", "NoSuchVersion"):
-                raise errors.refused(self.request("DeleteObjects"), str(failed.get("Code")), 200)
+            code = failed.get("Code")
+            if code in _BUSY:
+                # The request as a whole went well, so nobody has tried this one again.
+                self.delete(str(failed["Key"]), failed.get("VersionId"))
+            elif code not in ("NoSuchKey", "NoSuchVersion"):
+                raise errors.refused(self.request("DeleteObjects"), str(code), 200)
         return True
 
     def _pages(

@@ -215,13 +215,13 @@ def unsupported(request: Request, parameter: str, code: str, status: int | None 
 
 def unreachable(request: Request, error: BaseException) -> StorageError:
     """Explain why there is no (usable) answer, from the exception of the HTTP client and what caused it."""
-    causes = list(_causes(error))
+    found = list(causes(error))
     for kind, explain in _TRANSPORT:
-        for cause in causes:
+        for cause in found:
             if isinstance(cause, kind):
                 code, finding = explain(cause)
                 return failure(request, code, finding)
-    names = {type(cause).__name__: cause for cause in causes}
+    names = {type(cause).__name__: cause for cause in found}
     if "CertificateError" in names:
         # urllib3 compares names itself
         return failure(request, *_other_name(str(names["CertificateError"])))
@@ -229,11 +229,11 @@ def unreachable(request: Request, error: BaseException) -> StorageError:
         return failure(request, "NotS3", NOT_S3)
     if names.keys() & {"ConnectTimeoutError", "ReadTimeoutError"}:
         return failure(request, "Timeout", _TIMEOUT)
-    found = f"the connection failed ({type(error).__name__})"
+    text = f"the connection failed ({type(error).__name__})"
     return failure(
         request,
         "ConnectionFailed",
-        Finding(found, "Check the endpoint, and proxies in the environment", "endpoint"),
+        Finding(text, "Check the endpoint, and proxies in the environment", "endpoint"),
     )
 
 
@@ -311,7 +311,7 @@ def _ahead(seconds: int) -> str:
     return f"{abs(seconds)} s {'ahead' if seconds > 0 else 'behind'}"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The error and all that it wraps: HTTP clients nest them as cause, context, reason, argument or keyword."""
     pending, seen = [error], set()
     while pending:

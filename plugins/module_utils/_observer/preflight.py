@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     ApiError,
     InputError,
+    InputErrors,
     ObservabilityError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
@@ -30,9 +31,9 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator
 from ansible_collections.scs.observability.plugins.module_utils._manifests.network_policies import api_server_networks
-from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
 from ansible_collections.scs.observability.plugins.module_utils._observer import capacity, parameters
 from ansible_collections.scs.observability.plugins.module_utils._observer.capacity import Room, WantedPod
+from ansible_collections.scs.observability.plugins.module_utils._openstack import bucket
 
 T = TypeVar("T")
 Manifest = Mapping[str, Any]
@@ -118,9 +119,11 @@ class Report:
         """Return what the call returns; what it is refused for is a problem, and the result None."""
         try:
             return call()
+        except InputErrors as error:
+            self.problems += error.errors
         except ObservabilityError as error:
             self.problems.append(error)
-            return None
+        return None
 
     def result(self) -> dict[str, Any]:
         return {"problems": [str(problem) for problem in self.problems], "facts": self.facts}
@@ -274,7 +277,8 @@ def _look_at_bucket(params: Mapping[str, Any]) -> dict[str, Any]:
     try:
         found: dict[str, Any] = bucket.ensure(params, True)["preflight"]
     except ObservabilityError as error:
-        error.parameter = f"bucket.{error.parameter}" if error.parameter else "bucket"
+        for told in error.errors if isinstance(error, InputErrors) else (error,):
+            told.parameter = f"bucket.{told.parameter}" if told.parameter else "bucket"
         raise
     return found
 

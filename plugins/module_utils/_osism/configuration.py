@@ -41,6 +41,8 @@ _EXTRAS_IN_CONTAINER = "/etc/prometheus/extras/scs-observability"
 BLOCK_FLAGS = {"--storage.tsdb.min-block-duration": "2h", "--storage.tsdb.max-block-duration": "2h"}
 PASSWORD_VARIABLE = "scs_observability_prometheus_password"
 
+# prometheus_basic_auth_users_default: its file has users by name, so another one would take its place
+_KOLLAS_USERS = ("admin", "grafana", "haproxy", "skyline")
 _ROLE = "osism_thanos_sidecar_"
 _MADE = COMMENT.removeprefix("# ")
 _WRAPPER = f"""---
@@ -130,6 +132,8 @@ def read(params: Mapping[str, Any]) -> Settings:
         problems.of(_label, replica, "replica")
     if user:
         problems.of(_match, user, _LABEL, "read_user", "a user name: letters, digits, '.', '_' and '-'")
+    if user in _KOLLAS_USERS:
+        problems.found.append(InputError(f"{user} is a user that kolla-ansible has itself", parameter="read_user"))
     problems.of(_match, variable, _VARIABLE, "read_user_variable", "the name of a variable")
     given = params.get("remote_write") or []
     remote_write = [problems.of(_remote_write, item, f"remote_write[{place}]") for place, item in enumerate(given)]

@@ -97,7 +97,7 @@ def freshness(api: QueryApi, *clusters: str) -> Freshness:
 
 def newest_sample(api: QueryApi, cluster: str) -> float | None:
     """The time of the newest sample of a cluster; None when there is none to be seen. One query."""
-    answer = api.query(f'max(timestamp(up{{cluster="{cluster}"}}))')
+    answer = api.query(f"max(timestamp(up{{{_selector([cluster])}}}))")
     return answer.samples[0].value if answer.samples else None
 
 
@@ -109,7 +109,7 @@ def newest_samples(api: QueryApi, clusters: Sequence[str]) -> dict[str, float]:
 
 def has_samples_ahead(api: QueryApi, cluster: str) -> bool:
     """Whether there are samples of a time that is still to come, as far as receive lets them in (10 minutes)."""
-    return bool(api.query(f'count(last_over_time(up{{cluster="{cluster}"}}[10m] offset -10m))').samples)
+    return bool(api.query(f"count(last_over_time(up{{{_selector([cluster])}}}[10m] offset -10m))").samples)
 
 
 def observer_time(api: QueryApi) -> float:
@@ -120,7 +120,7 @@ def observer_time(api: QueryApi) -> float:
 def last_seen(api: QueryApi) -> dict[str, float]:
     """Per cluster, the newest sample of its agent within the last day. Dear: ask only when one is silent."""
     answer = api.query(
-        f'max by (cluster) (max_over_time(timestamp(up{{cluster!="",job="agent"}})[{HISTORY}:{HISTORY_STEP}]))'
+        f'max by (cluster) (max_over_time(timestamp(up{{{_selector(())},job="agent"}})[{HISTORY}:{HISTORY_STEP}]))'
     )
     return {sample.labels["cluster"]: sample.value for sample in answer.samples if "cluster" in sample.labels}
 
@@ -201,9 +201,12 @@ class SharedWatch(Watch):
 def _selector(clusters: Sequence[str]) -> str:
     """What selects the series of clusters, of all of them when none is named or when they are many."""
     if len(clusters) == 1:
-        return f'cluster="{clusters[0]}"'
-    # Components of the observer have no label cluster.
-    return f'cluster=~"{"|".join(clusters)}"' if 0 < len(clusters) <= MOST_NAMED else 'cluster!=""'
+        named = f'cluster="{clusters[0]}"'
+    else:
+        # Components of the observer have no label cluster.
+        named = f'cluster=~"{"|".join(clusters)}"' if 0 < len(clusters) <= MOST_NAMED else 'cluster!=""'
+    # What the observer probes of a cluster is no sample that this one has sent.
+    return f'{named},observer=""'
 
 
 def _key(labels: Mapping[str, str]) -> tuple[str, str]:

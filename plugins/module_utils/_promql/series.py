@@ -49,12 +49,14 @@ def series(
     start: float | None = None,
     end: float | None = None,
     limit: int = 0,
+    partial: bool = False,
 ) -> list[dict[str, str]]:
     """Labels of all series that match, of each replica, from ``start`` to ``end`` (seconds since 1970) or ever.
 
-    Raises QueryError when only one of the stores does not answer: what is not seen is no proof.
+    Raises QueryError when only one of the stores does not answer: what is not seen is no proof. With ``partial`` those
+    that answer are enough.
     """
-    query = {"match[]": selector, "dedup": "false", "partial_response": "false"}
+    query = {"match[]": selector, "dedup": "false", "partial_response": "true" if partial else "false"}
     query |= {name: f"{value:.3f}" for name, value in (("start", start), ("end", end)) if value is not None}
     if limit:
         query["limit"] = str(limit)

@@ -105,12 +105,14 @@ def manage_all(params: Mapping[str, Any], check_mode: bool, spec: Spec) -> dict[
     for cluster in clusters:
         cluster.attempt(_check)
     _refuse_twice(clusters, lambda cluster: cluster.name, "the name is given more than once, for {others} clusters")
-    sides = _look_at_observers(clusters)
+    sides = _Sides(cluster for cluster in clusters if cluster.error is None)
+    for cluster in clusters:
+        cluster.attempt(partial(_look_at_observer, sides=sides))
     _each(clusters, partial(_look, check_mode=check_mode, workers=WORKERS if len(clusters) <= FEW else 1))
     _refuse_twice(
         clusters, lambda cluster: cluster.uid, "the kubeconfigs of {names} lead to the same cluster, with UID {key}"
     )
-    _each(clusters, partial(_operate, check_mode=check_mode))
+    _each(clusters, partial(_operate, sides=sides, check_mode=check_mode))
     result = _result(clusters, sides, check_mode)
     result["summary"]["seconds"] = round(time.monotonic() - started, 1)
     failed = [cluster for cluster in clusters if cluster.error is not None]
@@ -170,28 +172,44 @@ def _refuse_twice(clusters: Sequence[_Cluster], key_of: Callable[[_Cluster], str
                 cluster.error = error.result()
 
 
-def _look_at_observers(clusters: Sequence[_Cluster]) -> list[ObserverSide]:
-    """Have each observer looked at once. One that does not answer fails its clusters."""
-    groups: dict[tuple[Any, ...], list[_Cluster]] = {}
-    for cluster in clusters:
-        if cluster.error is None:
-            groups.setdefault(tuple(cluster.params.get(name) for name in _OBSERVER), []).append(cluster)
-    sides = []
-    for group in groups.values():
-        first = group[0]
+class _Sides:
+    """The observers of a call, each looked at once, by whoever needs it first. May be used by several threads."""
 
-        def look(_cluster: _Cluster, group: Sequence[_Cluster] = group) -> None:
-            params = group[0].params
-            client = KubernetesClient.from_parameters(params, "observer_")
-            names = [cluster.name for cluster in group]
-            group[0].side = ObserverSide.of(client, params, datetime.now(UTC), clusters=names)
+    def __init__(self, clusters: Iterable[_Cluster]) -> None:
+        self._names: dict[tuple[Any, ...], list[str]] = {}
+        self._found: dict[tuple[Any, ...], ObserverSide | ObservabilityError] = {}
+        self._lock = threading.Lock()
+        for cluster in clusters:
+            for observer in observers.observers_of(cluster.params):
+                self._names.setdefault(self._key(observer.params), []).append(cluster.name)
 
-        first.attempt(look)
-        for cluster in group:
-            cluster.side, cluster.error = first.side, first.error
-        if first.side is not None:
-            sides.append(first.side)
-    return sides
+    @staticmethod
+    def _key(params: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(params.get(name) for name in _OBSERVER)
+
+    def of(self, params: Mapping[str, Any]) -> ObserverSide:
+        """The observer of a call's parameters. One that does not answer fails all its clusters."""
+        key = self._key(params)
+        with self._lock:
+            if key not in self._found:
+                try:
+                    client = KubernetesClient.from_parameters(params, "observer_")
+                    names = self._names[key]
+                    self._found[key] = ObserverSide.of(client, params, datetime.now(UTC), clusters=names)
+                except ObservabilityError as error:
+                    self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, ObservabilityError):
+            raise found
+        return found
+
+    def all(self) -> list[ObserverSide]:
+        """Those that were looked at."""
+        return [found for found in self._found.values() if isinstance(found, ObserverSide)]
+
+
+def _look_at_observer(cluster: _Cluster, *, sides: _Sides) -> None:
+    cluster.side = sides.of(cluster.params)
 
 
 def _look(cluster: _Cluster, *, check_mode: bool, workers: int) -> None:
@@ -212,18 +230,15 @@ def _look(cluster: _Cluster, *, check_mode: bool, workers: int) -> None:
         raise
 
 
-def _operate(cluster: _Cluster, *, check_mode: bool) -> None:
+def _operate(cluster: _Cluster, *, sides: _Sides, check_mode: bool) -> None:
     if cluster.side is None:
         raise ValueError("its observer was not looked at")
     several = any(cluster.params.get(name) for name in ("additional_observers", "move_from"))
     try:
-        if several and not cluster.leaves and not check_mode:
-            # What clusters side by side would each make
-            cluster.side.lay_foundation(force=bool(cluster.params.get("force")))
         if several:
             operation = observers.deregister if cluster.leaves else observers.register
             with _ERASING if cluster.erased else nullcontext():
-                cluster.result = operation(cluster.params, check_mode)
+                cluster.result = operation(cluster.params, check_mode, side_of=sides.of, kaas=cluster.client)
         elif cluster.erased:
             # All work on the same bucket and the same receive.
             with _ERASING:
@@ -242,12 +257,17 @@ def _each(clusters: Sequence[_Cluster], step: Callable[[_Cluster], None]) -> Non
         list(executor.map(lambda cluster: cluster.attempt(step), clusters))
 
 
-def _result(clusters: Sequence[_Cluster], sides: Iterable[ObserverSide], check_mode: bool) -> dict[str, Any]:
+def _result(clusters: Sequence[_Cluster], sides: _Sides, check_mode: bool) -> dict[str, Any]:
     outcomes = [cluster.outcome() for cluster in clusters]
-    joined = [cluster.side for cluster in clusters if cluster.result and not cluster.leaves]
+    joined = [
+        sides.of(observer.params)
+        for cluster in clusters
+        if cluster.result and not cluster.leaves
+        for observer in observers.observers_of(cluster.params)
+    ]
     foundations = [
         side.foundation.result()
-        for side in sides
+        for side in sides.all()
         if side.foundation.changed and (side in joined if check_mode else side.is_laid)
     ]
     return {

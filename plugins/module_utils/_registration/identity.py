@@ -25,7 +25,11 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     secret_text,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, fingerprint
-from ansible_collections.scs.observability.plugins.module_utils._identity.provided import has_signed
+from ansible_collections.scs.observability.plugins.module_utils._identity.provided import (
+    Source,
+    client_of,
+    has_signed,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
     Certificate,
     PreviousCertificate,
@@ -99,19 +103,40 @@ def previous_of(
 ) -> PreviousCertificate | None:
     """Return the certificate that is let in beside the ``current`` one, if any; ``live`` is the agent's fingerprint.
 
-    A run that was interrupted may have registered one that the agent never got: then the one that it has counts.
+    A run that was interrupted may have registered one that the agent never got: then the one that it has counts, and
+    its time begins only now.
     """
     if before is None or before.certificate is None:
         return None
     registered, previous = before.certificate, before.previous_certificate
+    if previous is not None and previous.fingerprint == live != current.fingerprint:
+        return PreviousCertificate(live, timestamp(now))
     if registered.fingerprint == current.fingerprint:
         is_over = previous is not None and now - datetime.fromisoformat(previous.replaced) >= (overlap or OVERLAP)
         return None if is_over else previous
-    if previous is not None and previous.fingerprint == live:
-        return previous
     if datetime.fromisoformat(registered.expires) <= now:
         return None
     return PreviousCertificate(registered.fingerprint, timestamp(now))
+
+
+def is_interrupted(before: Registration | None, live: Mapping[str, Any] | None) -> bool:
+    """Tell whether a run has registered a certificate and not given it to the agent, yet or any more."""
+    if before is None or before.certificate is None or before.previous_certificate is None:
+        return False
+    found = fingerprint_of(live)
+    return found == before.previous_certificate.fingerprint != before.certificate.fingerprint
+
+
+def was_issued(live: Mapping[str, Any] | None, name: str, tenants: KeyPair, now: datetime) -> bool:
+    """Tell whether an agent's Secret has a certificate that was issued for the cluster ``name``, with its key: then it
+    was registered under that name.
+    """
+    certificate, key = (secret_text(live or {}, file) or "" for file in ("tls.crt", "tls.key"))
+    try:
+        client_of(Source(certificate, key), now, name)
+    except InputError:
+        return False
+    return has_signed(tenants.certificate, certificate)
 
 
 def _is_registered(live: Mapping[str, Any] | None, before: Registration | None) -> bool:

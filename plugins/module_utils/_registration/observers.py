@@ -47,6 +47,9 @@ FIELDS = (
 # Of a registration, what holds at a further observer as well unless it is given
 CARRIED = ("customer", "sla", "contact", "labels", "overrides")
 
+# Gives what an observer has for every cluster by the parameters of a call for it alone
+SideOf = Callable[[Mapping[str, Any]], onboarding.ObserverSide]
+
 TOLD_OF_EACH = ("queue", "phase", "certificate", "seconds", "series", "missing_jobs")
 
 ADVICE = "If that observer is lost for good, force: true moves the cluster without it"
@@ -55,17 +58,23 @@ ADVICE = "If that observer is lost for good, force: true moves the cluster witho
 @dataclass(frozen=True)
 class Observer:
     """One of the observers of a call: the parameters of a call for it alone, and where they stand (empty for those at
-    the top). ``owner`` is who it is (see OBSERVER_ANNOTATION), ``registration`` what it knows of the cluster.
+    the top). ``owner`` is who it is (see OBSERVER_ANNOTATION), ``registration`` what it knows of the cluster, ``side``
+    what it has for every cluster, when that is shared.
     """
 
     params: Mapping[str, Any]
     where: str = ""
     owner: str = ""
     registration: Registration | None = None
+    side: onboarding.ObserverSide | None = None
 
-    def look(self) -> Observer:
+    def look(self, side_of: SideOf | None = None) -> Observer:
         """Ask it who it is and what it knows. Raises InputError and ApiError."""
         with self.named():
+            if side_of is not None:
+                side = side_of(self.params)
+                known = next((item for item in side.registered if item.name == self.params["name"]), None)
+                return replace(self, owner=side.owner, registration=known, side=side)
             client = KubernetesClient.from_parameters(self.params, "observer_")
             owner = f"{uid_of(client, 'observer_kubeconfig')}/{namespace(self.params, 'observer_namespace')}"
             record = client.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, self.params["name"])
@@ -89,34 +98,42 @@ class Observer:
             error.parameter = f"{self.where}.{error.parameter}"
 
 
-def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+def register(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    *,
+    side_of: SideOf | None = None,
+    kaas: KubernetesClient | None = None,
+) -> dict[str, Any]:
     """Bring a cluster on board of all observers that are named, off the one that it moves from, and return the
     module's result: that of the first observer, with what changes at all of them.
+
+    With ``side_of`` observers are shared with other clusters, and their foundations are not in the result.
     """
     if not params.get("additional_observers") and not _given(params):
         return onboarding.register(params, check_mode)
     require_kubeconfig(params)
     _refuse_what_is_wrong(params)
-    kaas = KubernetesClient.from_parameters(params)
+    kaas = kaas or KubernetesClient.from_parameters(params)
     _uid, installed = onboarding.look_at_agent(kaas)
     writes_to = frozenset(installed.observers if installed else ())
-    wanted = [observer.look() for observer in _named(params)]
+    wanted = [observer.look(side_of) for observer in observers_of(params)]
     _refuse_twice(wanted)
     former, warnings = _former(params, wanted, writes_to)
     leaving = _leaving(params, former, wanted, writes_to)
     wanted = _carried(wanted, former)
 
     # All that any of them refuses, before anything is touched
-    results, runs = _run(wanted, leaving, check_mode=True)
+    results, runs = _run(kaas, wanted, leaving, check_mode=True)
     if not check_mode:
-        results, runs = _run(wanted, leaving, check_mode=False)
+        results, runs = _run(kaas, wanted, leaving, check_mode=False)
     result = {**results[0], "warnings": warnings}
     if former is not None:
         owners = frozenset(observer.owner for observer in wanted)
         # Check mode has seen above what the agent leaves.
         company = parts.Company(owners | leaving if check_mode else owners)
         with former.named():
-            gone = offboarding.deregister({**former.params, "erase": None}, check_mode, company)
+            gone = offboarding.deregister({**former.params, "erase": None}, check_mode, company, kaas=kaas)
         runs += [(former.owner, run) for run in company.runs]
         result["warnings"] = [*warnings, *gone["warnings"]]
     elif not check_mode:
@@ -130,7 +147,13 @@ def register(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     return {**result, **combined(runs)}
 
 
-def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+def deregister(
+    params: Mapping[str, Any],
+    check_mode: bool,
+    *,
+    side_of: SideOf | None = None,
+    kaas: KubernetesClient | None = None,
+) -> dict[str, Any]:
     """Take a cluster off all observers that are named; where its agent has others, it goes on writing to them."""
     if not params.get("additional_observers"):
         return offboarding.deregister(params, check_mode)
@@ -140,15 +163,16 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             parameter="erase",
             advice="Take the cluster off board first, then erase its data at each observer by itself",
         )
-    named = [observer.look() for observer in _named(params)]
-    _refuse_twice(named)
+    leaves = [observer.look(side_of) for observer in observers_of(params)]
+    _refuse_twice(leaves)
     runs: list[tuple[str, parts.Run]] = []
     results = []
     left: frozenset[str] = frozenset()
-    for observer in named:
+    for observer in leaves:
         company = parts.Company(leaving=left)
+        client = observer.side.client if observer.side else None
         with observer.named():
-            results.append(offboarding.deregister(observer.params, check_mode, company))
+            results.append(offboarding.deregister(observer.params, check_mode, company, observer=client, kaas=kaas))
         runs += [(observer.owner, run) for run in company.runs]
         left |= {observer.owner}
     result = dict(results[0])
@@ -156,7 +180,7 @@ def deregister(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     return {**result, **combined(runs)}
 
 
-def _named(params: Mapping[str, Any]) -> list[Observer]:
+def observers_of(params: Mapping[str, Any]) -> list[Observer]:
     """The observers that a cluster is to be on board of, the first is that of the parameters themselves."""
     further = [
         Observer(_for(params, given), f"additional_observers[{number}]")
@@ -185,7 +209,7 @@ def _refuse_what_is_wrong(params: Mapping[str, Any]) -> None:
 
         return read
 
-    for observer in _named(params):
+    for observer in observers_of(params):
         problems.of(reading(observer))
     if _given(params):
         problems.of(_refuse_without_proof, params)
@@ -292,7 +316,7 @@ def _missing(params: Mapping[str, Any], known: Registration) -> dict[str, Any]:
 
 
 def _run(
-    wanted: Sequence[Observer], leaving: frozenset[str], *, check_mode: bool
+    kaas: KubernetesClient, wanted: Sequence[Observer], leaving: frozenset[str], *, check_mode: bool
 ) -> tuple[list[dict[str, Any]], list[tuple[str, parts.Run]]]:
     """On board of one after the other."""
     owners = frozenset(observer.owner for observer in wanted)
@@ -305,7 +329,7 @@ def _run(
             presumed=tuple(run.target for _owner, run in runs if run.target is not None),
         )
         with observer.named():
-            results.append(onboarding.register(observer.params, check_mode, company))
+            results.append(onboarding.register(observer.params, check_mode, company, shared=observer.side, kaas=kaas))
         runs += [(observer.owner, run) for run in company.runs]
     return results, runs
 

@@ -143,8 +143,8 @@ def deregister(
             timeout=timeout if wait else None,
             force=force,
         )
-        remote_write_clients.revoke(observer, observer_namespace, name)
-        apply_plan(observer, record_plan)
+        remote_write_clients.settle(observer, observer_namespace, name)
+        remove_record(observer, record_plan)
         if erase:
             erased, result["erasure"] = erasure.erase(
                 observer, observer_namespace, holdings, wait=wait, timeout=timeout
@@ -165,10 +165,10 @@ def offboard(
 ) -> None:
     """The agent goes, in the order in which nobody is alerted; without ``timeout`` that is not waited for."""
     if registration is not None:
-        if registration.phase != "deleting":
-            announce_leaving(observer, registration)
+        there = registration.phase == "deleting" or announce_leaving(observer, registration)
         # Before its record goes, or nobody would know any more whose the data are.
-        former.remember(observer, observer_namespace, name, former.Former.of(registration, datetime.now(UTC)))
+        if there:
+            former.remember(observer, observer_namespace, name, former.Former.of(registration, datetime.now(UTC)))
     if leaving.client is not None:
         apply_and_reload(leaving.client, leaving.plan, name, leaving.namespace, force=force, wait=timeout is not None)
         if timeout is not None and leaving.plan.changed:
@@ -280,6 +280,16 @@ def leaving_of_observer(client: KubernetesClient, found: parts.Installed, owner:
         client, workload.owner(found.name), found.namespace, [("v1", "Secret")], keep=partial(parts.is_secret_of, stay)
     )
     return Leaving(client, found.namespace, plan)
+
+
+def remove_record(observer: KubernetesClient, plan: Plan) -> None:
+    """Carry out what removal_of_record plans. Raises ApiError."""
+    try:
+        apply_plan(observer, plan)
+    except ApiError as error:
+        # Another run removed it, and the name is registered anew.
+        if error.status != 409:
+            raise
 
 
 def removal_of_record(record: Manifest | None) -> Plan:

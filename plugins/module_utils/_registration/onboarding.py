@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -84,9 +84,17 @@ ROUNDS = 5
 # In these every replica of the gateway has read who is let in. It has patience with a certificate that was just made,
 # but one that is given may be old, and what an agent sends too early would be lost.
 ADMITTED_SECONDS = 5.0
+# With one that was issued longer ago its patience may end before they have.
+PATIENCE = timedelta(seconds=10)
+# When a run took an agent's certificate over from another one that had not ended
+TAKEN_OVER_ANNOTATION = "observability.scs.community/certificate-taken-over"
 # What an API server says of a field that its definition does not have, and for how long it may after an update of it
 NOT_DECLARED = "field not declared in schema"
 SERVED_TIMEOUT = 30.0
+
+
+class OvertakenError(ObservabilityError):
+    """Another run for the same cluster was faster: what this one was about to write is not what is wanted any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,13 +211,13 @@ def register(
 ) -> dict[str, Any]:
     """Bring a cluster on board of one observer as the module's parameters say, and return the module's result.
 
-    A registration remembers that a run failed, unless it was refused what it asked for. ``company`` are other observers
-    that the agent belongs to (observers.register goes through all of them). The foundation of an observer that several
-    clusters have ``shared`` is not in the result.
+    A registration remembers that a run failed, unless it was refused what it asked for, or another one was faster.
+    ``company`` are other observers that the agent belongs to (observers.register goes through all of them). The
+    foundation of an observer that several clusters have ``shared`` is not in the result.
     """
     try:
         return _register(params, check_mode, company or parts.Company(), shared, kaas)
-    except InputError:
+    except (InputError, OvertakenError):
         raise
     except ObservabilityError as error:
         # With an observer that does not answer it would only take longer.
@@ -227,7 +235,6 @@ def _register(
     kaas: KubernetesClient | None,
 ) -> dict[str, Any]:
     started = time.monotonic()
-    now = datetime.now(UTC)
     wait, force = params.get("wait") is not False, bool(params.get("force"))
     prove = params.get("proof") is not False and wait
     problems = Problems()
@@ -238,9 +245,10 @@ def _register(
     observer = shared.client if shared else problems.of(KubernetesClient.from_parameters, params, "observer_")
     kaas = kaas or problems.of(client_of_cluster, params)
     problems.refuse()
-    side = shared or ObserverSide.of(observer, params, now)
+    side = shared or ObserverSide.of(observer, params, datetime.now(UTC))
 
     settings, observed = observe(side, kaas, settings, company, prove=prove and not check_mode, force=force)
+    now = datetime.now(UTC)
     intended = intend(side, kaas, settings, observed, now, proven=prove and not settings.suspended, force=force)
     if not shared:
         intended = replace(intended, observer=side.foundation + intended.observer)
@@ -278,7 +286,7 @@ def _register(
 
     if shared:
         shared.lay_foundation(force=force)
-    left = carry_out(observer, kaas, intended, observed.registration, now, force=force, wait=wait)
+    left = carry_out(observer, kaas, intended, observed, now, force=force, wait=wait)
     agent_keys, other_keys = parts.workloads(intended.manifests)
     deadline = time.monotonic() + wait_timeout
 
@@ -286,7 +294,7 @@ def _register(
         wait_ready(kaas, keys, max(deadline - time.monotonic(), 1.0))
 
     ready = [partial(wait_for, agent_keys), partial(wait_for, other_keys)]
-    start = observed.start
+    start, proven = observed.start, None
     if start is not None:
         applied = round(time.monotonic() - started, 1)
         if intended.kaas.changed and start.newest is not None:
@@ -307,10 +315,7 @@ def _register(
             renewed=intended.kaas.changed or registration.proof is None,
             timeout=proof_timeout,
         ).establish(ready)
-        registration = replace(
-            registration,
-            proof=Proof(timestamp(datetime.now(UTC)), evidence.seconds, evidence.series, tuple(evidence.missing)),
-        )
+        proven = Proof(timestamp(datetime.now(UTC)), evidence.seconds, evidence.series, tuple(evidence.missing))
         result.update(
             seconds=evidence.seconds,
             series=evidence.series,
@@ -320,7 +325,7 @@ def _register(
     elif wait:
         for wait_for_it in ready:
             wait_for_it()
-    result["phase"] = conclude(observer, registration, left, force=force)
+    result["phase"] = conclude(observer, registration.phase, left, proven, force=force)
     return result
 
 
@@ -349,13 +354,6 @@ def observe(
     )
     if registration is None:
         refuse_iaas_name(side.client, settings.name)
-        former.refuse(
-            side.client,
-            settings.observer_namespace,
-            settings.name,
-            cluster_uid=cluster_uid,
-            customer=settings.customer or "",
-        )
     there, node_namespace, config_map, *secrets = kaas.parallel(
         [
             partial(kaas.get, "v1", "Namespace", settings.namespace),
@@ -366,6 +364,16 @@ def observe(
     )
     targets = parts.written_to(installed, secrets, config_map)
     target, others = parts.placed(targets, side.owner, company, settings.remote_write_url)
+    if registration is None:
+        former.refuse(
+            side.client,
+            settings.observer_namespace,
+            settings.name,
+            cluster_uid=cluster_uid,
+            customer=settings.customer or "",
+            known=force
+            or identity.was_issued(secrets[target.place], settings.name, side.authorities[TENANTS], datetime.now(UTC)),
+        )
     # In maintenance a cluster may be silent, that is what it is for; suspended, it has to be.
     phase = settings.phase or (registration.phase if registration else "")
     return settings, Observed(
@@ -570,9 +578,9 @@ def registration_plan(
     )
 
 
-def served(write: Callable[[], Any]) -> Any:
+def served(write: Callable[[], Any], timeout: float = SERVED_TIMEOUT) -> Any:
     """Write a registration. An API server takes a moment until it knows the fields of a new definition."""
-    deadline = time.monotonic() + SERVED_TIMEOUT
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return write()
@@ -611,7 +619,7 @@ def carry_out(
     observer: KubernetesClient,
     kaas: KubernetesClient,
     intended: Intended,
-    before: Registration | None,
+    observed: Observed,
     now: datetime,
     *,
     force: bool,
@@ -619,65 +627,189 @@ def carry_out(
 ) -> Registration:
     """Registration first, then the agent. A cluster does not become active here: it has proven nothing yet.
 
-    Return the registration as it is left.
+    The agent gets a certificate only while it is the registered one: other runs may be at it, too. ``now`` is when it
+    was issued. Return the registration as it is left. Raises OvertakenError.
     """
-    registration = intended.registration
+    before, registration = observed.registration, intended.registration
     preliminary = registration
     if registration.phase == "active":
         preliminary = registration.in_phase(before.phase if before else "provisioning")
-    # That the last run failed holds until one has gone well.
-    preliminary = replace(preliminary, failure=before.failure if before else None).after(before, now)
+    secret = observed.identity_secret
+    if secret is not None and identity.is_interrupted(before, secret):
+        secret = _take_over(kaas, secret, now)
     changes = intended.observer.changes
     apply_plan(observer, Plan(tuple(item for item in changes if item.kind != kaas_cluster.KIND)), force=force)
-    if any(item.kind == kaas_cluster.KIND for item in changes):
-        served(partial(observer.apply, preliminary.conditional_manifest(), force=force))
-    if before is None or preliminary.status() != before.status():
-        served(partial(observer.apply_status, preliminary.status_manifest(), force=force))
+    live = before
+    if live is None or any(item.kind == kaas_cluster.KIND for item in changes):
+        live = Registration.of(served(partial(observer.apply, preliminary.conditional_manifest(), force=force)))
+
+    def certified(live: Registration) -> Registration:
+        if live.certificates not in (before.certificates if before else (None, None), registration.certificates):
+            raise _overtaken(live.name)
+        wanted = replace(
+            live,
+            certificate=registration.certificate,
+            previous_certificate=registration.previous_certificate,
+            control_plane=registration.control_plane,
+        )
+        return wanted.after(before, now) if live.phase == preliminary.phase else wanted
+
+    left = update_status(observer, live, certified, force=force)
+    if left is None:
+        raise _removed(registration.name)
     # Whom the gateway does not know yet it refuses, and an agent drops what was refused.
     if before is None or intended.clients.changed:
-        remote_write_clients.admit(observer, registration.observer, registration)
-    if intended.clients.changed and intended.certificate_is_given:
+        settled = remote_write_clients.settle(observer, registration.observer, registration.name)
+        if settled is None or settled.phase == "deleting":
+            raise _removed(registration.name)
+        if settled.certificates != registration.certificates:
+            raise _overtaken(registration.name)
+    if intended.clients.changed and (intended.certificate_is_given or datetime.now(UTC) - now > PATIENCE):
         time.sleep(ADMITTED_SECONDS)
-    apply_and_reload(kaas, intended.kaas, registration.name, registration.namespace, force=force, wait=wait)
-    return preliminary
+    plan = _resting_on(secret, intended.kaas)
+    try:
+        apply_and_reload(kaas, plan, registration.name, registration.namespace, force=force, wait=wait)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+        raise _overtaken(registration.name) from error
+    return left
 
 
-def conclude(observer: KubernetesClient, registration: Registration, left: Registration, *, force: bool) -> str:
+def _take_over(kaas: KubernetesClient, secret: Manifest, now: datetime) -> Manifest:
+    """Have a run that has registered its certificate already, if it is not dead, fail to give it to the agent.
+
+    Of three certificates the one that the agent never had is let in no longer. Return the Secret as it is then.
+    """
+    metadata = {name: secret["metadata"][name] for name in ("name", "namespace", "resourceVersion")}
+    metadata["annotations"] = {TAKEN_OVER_ANNOTATION: timestamp(now)}
+    taken = kaas.merge({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+    return secret if taken is None else taken
+
+
+def _resting_on(secret: Manifest | None, plan: Plan) -> Plan:
+    """The same plan, with the certificate written only over what was there when it was chosen."""
+    if secret is None:
+        return plan
+    seen = {name: secret["metadata"][name] for name in ("uid", "resourceVersion")}
+
+    def conditional(change: Change) -> Change:
+        manifest = change.manifest or {}
+        if change.action != "update" or key_of(manifest) != key_of(secret):
+            return change
+        return replace(change, manifest={**manifest, "metadata": {**manifest["metadata"], **seen}})
+
+    return Plan(tuple(conditional(change) for change in plan.changes))
+
+
+def _overtaken(name: str) -> OvertakenError:
+    return OvertakenError(
+        f"another run changed the certificate of {name!r}, or what else its agent has, while this one was at it",
+        advice="Run again when it has ended",
+    )
+
+
+def _removed(name: str) -> OvertakenError:
+    return OvertakenError(
+        f"the registration {name!r} was removed by another run while this one waited",
+        advice="If the cluster is to be on board, run again when the removal has ended",
+    )
+
+
+def update_status(
+    observer: KubernetesClient,
+    read: Registration,
+    change: Callable[[Registration], Registration],
+    *,
+    force: bool,
+    timeout: float = SERVED_TIMEOUT,
+) -> Registration | None:
+    """Write what ``change`` makes of the status of a registration, as it was read or as others have left it since.
+
+    Return the registration as it is then, None when it was removed. ``timeout`` is for the API server to know its
+    fields, in seconds. Raises ApiError.
+    """
+    live = read
+    for rounds_left in reversed(range(ROUNDS)):
+        wanted = change(live)
+        if wanted.status() == live.status():
+            break
+        write = partial(observer.apply_status, wanted.status_manifest(), force=force)
+        try:
+            return Registration.of(served(write, timeout))
+        except ApiError as error:
+            if error.status not in (404, 409) or not rounds_left:
+                raise
+        found = remote_write_clients.find(observer, read.name)
+        if found is None or found.uid != read.uid:
+            return None
+        live = found
+    return live
+
+
+def conclude(observer: KubernetesClient, phase: str, left: Registration, proven: Proof | None, *, force: bool) -> str:
     """What holds only once all has gone well: the phase, when it was proven, and that this run did not fail.
 
-    ``left`` is the registration as it is by then. Return the phase it is in at the end.
+    ``left`` is the registration as this run left it, minutes ago: what others wrote since stays. Return the phase it is
+    in at the end.
     """
-    phase = registration.phase
-    if phase == "active" and left.phase != "active":
-        phase = activate(observer, registration.name, left.phase, force=force)
-    final = replace(registration.in_phase(phase), failure=None).after(left, datetime.now(UTC))
-    if final.status() != left.status():
-        phase = served(partial(observer.apply_status, final.status_manifest(), force=force))["spec"]["phase"]
-    return phase
+    live = activate(observer, left, force=force) if phase == "active" and left.phase != "active" else left
+
+    def concluded(live: Registration) -> Registration:
+        if live.phase == "deleting":
+            raise _removed(live.name)
+        wanted = replace(live, proof=proven or live.proof, failure=None)
+        # Unless whoever brought it into its phase has told already
+        return wanted.after(left, datetime.now(UTC)) if live.phase_since == left.phase_since else wanted
+
+    ended = update_status(observer, live, concluded, force=force)
+    if ended is None:
+        raise _removed(left.name)
+    return ended.phase
 
 
-def announce_leaving(observer: KubernetesClient, registration: Registration) -> None:
-    """Whoever set the phase before: from here on the silence of this cluster is wanted. Raises ApiError."""
-    leaving = registration.in_phase("deleting")
-    observer.apply(leaving.manifest(), force=True)
+def announce_leaving(observer: KubernetesClient, registration: Registration) -> bool:
+    """Whoever set the phase before: from here on the silence of this cluster is wanted.
+
+    Tell whether it is still registered: one that another run has removed is not made anew. Raises ApiError, and
+    OvertakenError when the name is another registration's by now.
+    """
+    live = registration
+    for rounds_left in reversed(range(ROUNDS)):
+        try:
+            live = Registration.of(observer.apply(live.in_phase("deleting").conditional_manifest(), force=True))
+            break
+        except ApiError as error:
+            if error.status != 409 or not rounds_left:
+                raise
+        found = remote_write_clients.find(observer, registration.name)
+        if found is None:
+            return False
+        if found.uid != registration.uid:
+            raise OvertakenError(
+                f"another run removed {registration.name!r}, and the name was registered anew meanwhile",
+                advice="If that is to go, too, run again",
+            )
+        live = found
+    now = datetime.now(UTC)
     try:
-        status = leaving.after(registration, datetime.now(UTC)).status_manifest()
-        observer.apply_status(status, force=True)
+        told = update_status(observer, live, lambda live: live.after(registration, now), force=True, timeout=0)
+        return told is not None
     except ApiError as error:
         # The definition of an older release does not know since when a phase is.
         if NOT_DECLARED not in error.reason:
             raise
+    return True
 
 
 def remember_failure(observer: KubernetesClient, name: str, observer_namespace: str, error: ObservabilityError) -> None:
     """Leave in the registration, if there is one, that this run failed. That this fails too is told by nobody."""
     try:
-        record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
-        live = Registration.of(record) if record else None
+        live = remote_write_clients.find(observer, name)
         if live is None or live.observer != observer_namespace:
             return
         failure = Failure(timestamp(datetime.now(UTC)), _link_of(error), str(error)[: kaas_cluster.LONGEST_MESSAGE])
-        observer.apply_status(replace(live, failure=failure).status_manifest(), force=True)
+        update_status(observer, live, lambda live: replace(live, failure=failure), force=True, timeout=0)
     except ObservabilityError:
         return
 
@@ -689,30 +821,26 @@ def _link_of(error: ObservabilityError) -> str:
     return str(error.details.get("link") or kinds.get(type(error)) or asked.get(error.parameter or "") or "unknown")
 
 
-def activate(observer: KubernetesClient, name: str, start: str, *, force: bool) -> str:
-    """Bring a registration from the phase ``start`` to active and return the phase it is in then.
+def activate(observer: KubernetesClient, left: Registration, *, force: bool) -> Registration:
+    """Bring a registration from the phase in which it was ``left`` to active, and return it.
 
     The proof took its time, in which others may have written: what they wrote stays, a phase above all. Raises
-    ObservabilityError when the registration is removed meanwhile.
+    OvertakenError when the registration is removed meanwhile.
     """
+    live = left
     for rounds_left in reversed(range(ROUNDS)):
-        record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
-        live = Registration.of(record) if record else None
-        if live is None or live.phase == "deleting":
-            raise ObservabilityError(
-                f"the registration {name!r} was removed by another run while this one waited",
-                advice="If the cluster is to be on board, run again when the removal has ended",
-            )
-        if live.phase != start:
-            return live.phase
+        found = remote_write_clients.find(observer, left.name)
+        if found is None or found.uid != left.uid or found.phase == "deleting":
+            raise _removed(left.name)
+        live = found
+        if live.phase != left.phase:
+            break
         try:
-            observer.apply(live.in_phase("active").conditional_manifest(), force=force)
+            return Registration.of(observer.apply(live.in_phase("active").conditional_manifest(), force=force))
         except ApiError as error:
             if error.status != 409 or not rounds_left:
                 raise
-        else:
-            break
-    return "active"
+    return live
 
 
 def _certificates_shown(registration: Registration) -> dict[str, Any]:

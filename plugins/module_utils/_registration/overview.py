@@ -15,7 +15,6 @@ from typing import Any
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._iaas.record import registered_with
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_receive import DEFAULT_TENANT
 from ansible_collections.scs.observability.plugins.module_utils._observer import components
 from ansible_collections.scs.observability.plugins.module_utils._observer.components import Health
@@ -31,6 +30,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.freshnes
     last_seen,
     missing_jobs,
 )
+from ansible_collections.scs.observability.plugins.module_utils._registration import remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import namespace
 
@@ -49,9 +49,7 @@ def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     """
     observer = KubernetesClient.from_parameters(params)
     api = QueryApi(observer, namespace(params, "namespace"), params.get("query_frontend") or DEFAULT_SERVICE)
-    ours = f"{kaas_cluster.OBSERVER_LABEL}={api.namespace}"
-    found = observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND, label_selector=ours)
-    registered = [Registration.of(item) for item in found]
+    registered = remote_write_clients.clusters(observer, api.namespace)
     writing = {item.name for item in registered_with(observer, api.namespace) if item.remote_write}
     problems: list[str] = []
     warnings: list[str] = []

@@ -172,9 +172,17 @@ class Registration:
         By the version alone it would make one that is gone anew.
         """
         manifest = self.manifest()
-        if self.version:
-            manifest["metadata"].update(uid=self.uid, resourceVersion=self.version)
+        manifest["metadata"].update(self._seen)
         return manifest
+
+    @property
+    def _seen(self) -> Manifest:
+        return {"uid": self.uid, "resourceVersion": self.version} if self.version else {}
+
+    @property
+    def certificates(self) -> tuple[Certificate | None, PreviousCertificate | None]:
+        """Who is let in."""
+        return self.certificate, self.previous_certificate
 
     def status(self) -> Manifest:
         """The status as it is kept in the object."""
@@ -209,11 +217,14 @@ class Registration:
         return status
 
     def status_manifest(self) -> Manifest:
-        """The object as its status is applied: whole, because what one manager applies without, it removes."""
+        """The object as its status is applied: whole, because what one manager applies without, it removes.
+
+        Refused (409) by the API server as the conditional manifest is.
+        """
         return {
             "apiVersion": kaas_cluster.API_VERSION,
             "kind": kaas_cluster.KIND,
-            "metadata": {"name": self.name},
+            "metadata": {"name": self.name, **self._seen},
             "status": self.status(),
         }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import ObservabilityError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._iaas.record import registered_with
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
@@ -18,6 +19,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration
 
 NAME = remote_write_clients.NAME
+# Of looking again at what others write at the same moment
+ROUNDS = 5
 
 
 def admission(observer: KubernetesClient, namespace: str, registration: remote_write_clients.Registered) -> Plan:
@@ -46,11 +49,16 @@ def drift(observer: KubernetesClient, namespace: str) -> Plan:
 
 def registered(observer: KubernetesClient, namespace: str) -> list[remote_write_clients.Registered]:
     """The registrations of an observer that may write. Raises ApiError."""
-    every = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
     return [
-        *(registration for registration in every if registration.observer in ("", namespace)),
+        *clusters(observer, namespace),
         *(registration for registration in registered_with(observer, namespace) if registration.remote_write),
     ]
+
+
+def clusters(observer: KubernetesClient, namespace: str) -> list[Registration]:
+    """The registered clusters of an observer, and those that do not say whose they are. Raises ApiError."""
+    every = [Registration.of(item) for item in observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)]
+    return [registration for registration in every if _is_of(registration, namespace)]
 
 
 def carry_out(observer: KubernetesClient, plan: Plan) -> None:
@@ -59,14 +67,35 @@ def carry_out(observer: KubernetesClient, plan: Plan) -> None:
         observer.merge(change.manifest or {})
 
 
-def admit(observer: KubernetesClient, namespace: str, registration: remote_write_clients.Registered) -> None:
-    """Let a cluster in, or suspend it, as its registration says. Raises ApiError."""
-    carry_out(observer, admission(observer, namespace, registration))
+def settle(observer: KubernetesClient, namespace: str, name: str) -> Registration | None:
+    """Let a cluster in, suspend it or let it in no longer, as its registration says, and return that.
+
+    Looked at again after each write: whoever writes it meanwhile may have looked here before. One that leaves is not
+    let in anew. Raises ApiError, and ObservabilityError when others write without end.
+    """
+    for _round in range(ROUNDS):
+        registration = find(observer, name)
+        if registration is None or registration.phase == "deleting" or not _is_of(registration, namespace):
+            plan = revocation(observer, namespace, name)
+        else:
+            plan = admission(observer, namespace, registration)
+        if not plan.changed:
+            return registration
+        carry_out(observer, plan)
+    raise ObservabilityError(
+        f"whether the gateway lets {name!r} in is written by others all the time",
+        advice="Run again when other runs for this cluster have ended",
+    )
 
 
-def revoke(observer: KubernetesClient, namespace: str, name: str) -> None:
-    """Let a cluster in no longer. Raises ApiError."""
-    carry_out(observer, revocation(observer, namespace, name))
+def find(observer: KubernetesClient, name: str) -> Registration | None:
+    """The registration as it is now. Raises ApiError."""
+    record = observer.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, name)
+    return Registration.of(record) if record else None
+
+
+def _is_of(registration: Registration, namespace: str) -> bool:
+    return registration.observer in ("", namespace)
 
 
 def _live(observer: KubernetesClient, namespace: str) -> dict[str, str] | None:

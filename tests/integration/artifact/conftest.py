@@ -8,23 +8,20 @@ The environments are made from the locks in requirements/ and kept in .build unt
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from lab.python_environments import environment, pythons
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 ENVIRONMENTS = CHECKOUT / ".build" / "ansible-core"
 # What `make lock` resolves for: the oldest Python 3.x that each can have
 PYTHONS = {"2.18": 11, "newest": 12}
-PYTHONS_END = 20
 
 
 def run(*command: str | Path, cwd: Path = CHECKOUT, environment: dict[str, str] | None = None, status: int = 0) -> str:
@@ -35,17 +32,6 @@ def run(*command: str | Path, cwd: Path = CHECKOUT, environment: dict[str, str] 
     if result.returncode != status:
         pytest.fail(f"{' '.join(map(str, command))} exits with {result.returncode}:\n{result.stdout}")
     return result.stdout
-
-
-def pythons(oldest: int) -> Iterator[Path]:
-    """Interpreters of this machine that start, older ones first; pyenv hides those that are not chosen."""
-    pyenv = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser() / "versions"
-    for minor in range(oldest, PYTHONS_END):
-        name = f"python3.{minor}"
-        found = shutil.which(name)
-        for path in [*([Path(found)] if found else []), *sorted(pyenv.glob(f"3.{minor}.*/bin/{name}"))]:
-            if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
-                yield path
 
 
 @dataclass(frozen=True)
@@ -77,23 +63,9 @@ class Core:
 def core(request: pytest.FixtureRequest) -> Core:
     name: str = request.param
     lock = CHECKOUT / "requirements" / f"ansible-core-{name}.txt"
-    python = next(pythons(PYTHONS[name]), None)
-    if python is None:
+    if next(pythons(PYTHONS[name]), None) is None:
         pytest.skip(f"{lock.name} needs Python 3.{PYTHONS[name]} or newer, and this machine has none")
-    key = hashlib.sha256(f"{python} {CHECKOUT} {lock.read_text()}".encode()).hexdigest()[:16]
-    environment = ENVIRONMENTS / f"{name}-{key}"
-    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
-    made = environment / ".made"
-    with (ENVIRONMENTS / f"{name}.lock").open("w") as exclusive:
-        fcntl.flock(exclusive, fcntl.LOCK_EX)
-        if not made.exists():
-            for old in ENVIRONMENTS.glob(f"{name}-*"):
-                shutil.rmtree(old)
-            uv = Path(sys.executable).with_name("uv")
-            run(uv, "venv", "--quiet", "--no-python-downloads", "--python", python, environment)
-            run(uv, "pip", "sync", "--quiet", "--require-hashes", "--python", environment / "bin" / "python", lock)
-            made.touch()
-    return Core(name, environment)
+    return Core(name, environment(ENVIRONMENTS, lock, PYTHONS[name], str(CHECKOUT)))
 
 
 @pytest.fixture(scope="session")

@@ -169,6 +169,14 @@ def test_the_name_is_not_given_to_another_customer_while_there_are_data(stored: 
     former.refuse(stored.admin, NAMESPACE, "another-name", customer="Other Shop", **taking)
 
 
+def test_nor_is_one_of_which_nothing_else_is_known(stored: Site) -> None:
+    """Its registration was removed by hand, or went with a backup."""
+    taking = {"cluster_uid": OTHER_UID, "customer": "Example Shop"}
+    with pytest.raises(InputError, match="of which nothing else is known"):
+        former.refuse(stored.admin, NAMESPACE, STAYS[0], **taking)
+    former.refuse(stored.admin, NAMESPACE, STAYS[0], known=True, **taking)
+
+
 def test_what_is_not_in_a_block_yet_is_told_by_its_owner(stored: Site) -> None:
     left = erasure.left_of(stored.admin, NAMESPACE, {"cluster": GOES}, Survey())
     assert left == [{"block": "", "owner": "receive", "expires": ""}]

@@ -35,7 +35,7 @@ NOTICED = 30.0
 def allow(site: Site, user: str, rights: list[tuple[str, str, str]]) -> str:
     """Let a user list registrations, and do that in the observer's namespace."""
     subjects = [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]
-    wide = [{"apiGroups": [kaas_cluster.GROUP], "resources": ["kaasclusters"], "verbs": ["list"]}]
+    wide = [{"apiGroups": [kaas_cluster.GROUP], "resources": ["kaasclusters", "iaasprometheuses"], "verbs": ["list"]}]
     here = [{"apiGroups": [group], "resources": [resource], "verbs": [verb]} for group, resource, verb in rights]
     for kind, rules, metadata in (
         ("ClusterRole", wide, {"name": user}),

@@ -109,7 +109,7 @@ def test_all_that_stands_in_the_way_is_told_before_the_first_step(machine: Osism
     # Another release is an upgrade, which is not what the steps do.
     record = testbed / ".git" / "scs-observability"
     record.mkdir()
-    (record / "south-create.done").write_text("v1 ENVIRONMENT=south VERSION_MANAGER=9.1.0\n")
+    (record / "south-create.done").write_text("done v1 ENVIRONMENT=south VERSION_MANAGER=9.1.0\n")
     said = run(
         machine,
         testbed,
@@ -120,7 +120,7 @@ def test_all_that_stands_in_the_way_is_told_before_the_first_step(machine: Osism
     )
     for text in (
         "osism_testbed_version: the checkout is at ",
-        "osism_testbed_path: the checkout has local changes:  M Makefile",
+        "osism_testbed_path: the checkout has local changes: Makefile",
         "osism_testbed_manager_version: latest is another one each day",
         "clouds.yaml has no cloud south",
         "secure.yaml has no credentials of south",

@@ -19,23 +19,29 @@ BEFORE, MINUTES = 10, 80
 # How many scrapes see "deleting" before the agent ends, and how many until the registration is gone: none, when all of
 # it is done between two of them, or those of a removal that is interrupted and finished ten minutes later.
 SEEN = (0, 1, 20)
+# More than one, as some alerts are about many
+LEAVE = ("leaves", "leaves-too")
 
 
 def offboarding(announced: int, removed: int) -> dict[str, Any]:
-    """The series of a cluster that leaves, beside one that stays."""
+    """The series of clusters that leave, beside one that stays."""
     info = 'customer="acme", sla="gold", job="kaas-metric-importer", observer="one"'
     leaving = announced + removed
-    series = {
-        f'kaas_cluster_info{{cluster="leaves", {info}}}': f"1x{BEFORE + leaving - 1} stale",
-        'kaas_cluster_phase{cluster="leaves", phase="active", job="kaas-metric-importer", observer="one"}': (
-            f"1x{BEFORE - 1}" + (f" 0x{leaving - 1}" if leaving else "") + " stale"
-        ),
-        'kaas_cluster_phase{cluster="leaves", phase="deleting", job="kaas-metric-importer", observer="one"}': (
-            f"0x{BEFORE - 1}" + (f" 1x{leaving - 1}" if leaving else "") + " stale"
-        ),
-        # An agent that ends leaves no stale markers.
-        'up{cluster="leaves", job="agent"}': f"1x{BEFORE + announced - 1}",
-        'up{cluster="leaves", job="kubelet"}': f"1x{BEFORE + announced - 1}",
+    series = {}
+    for name in LEAVE:
+        series |= {
+            f'kaas_cluster_info{{cluster="{name}", {info}}}': f"1x{BEFORE + leaving - 1} stale",
+            f'kaas_cluster_phase{{cluster="{name}", phase="active", job="kaas-metric-importer", observer="one"}}': (
+                f"1x{BEFORE - 1}" + (f" 0x{leaving - 1}" if leaving else "") + " stale"
+            ),
+            f'kaas_cluster_phase{{cluster="{name}", phase="deleting", job="kaas-metric-importer", observer="one"}}': (
+                f"0x{BEFORE - 1}" + (f" 1x{leaving - 1}" if leaving else "") + " stale"
+            ),
+            # An agent that ends leaves no stale markers.
+            f'up{{cluster="{name}", job="agent"}}': f"1x{BEFORE + announced - 1}",
+            f'up{{cluster="{name}", job="kubelet"}}': f"1x{BEFORE + announced - 1}",
+        }
+    series |= {
         f'kaas_cluster_info{{cluster="stays", {info}}}': "1x400",
         'kaas_cluster_phase{cluster="stays", phase="active", job="kaas-metric-importer", observer="one"}': "1x400",
         'up{cluster="stays", job="agent"}': "1x400",
@@ -43,7 +49,7 @@ def offboarding(announced: int, removed: int) -> dict[str, Any]:
         'up{job="kaas-metric-importer", instance="kaas-metric-importer", observer="one"}': "1x400",
     }
     # Of every evaluation there has been. Those of severity info are told nobody: they have Alertmanager keep quiet.
-    fired = f'ALERTS{{alertstate="firing", severity!="info", cluster=~"leaves|stays"}}[{MINUTES}m]'
+    fired = f'ALERTS{{alertstate="firing", severity!~"info|none"}}[{MINUTES}m]'
     expression = f"count by (alertname, cluster) (count_over_time({fired}))"
     return {
         "name": f"announced {announced} scrapes before the agent ends, gone {removed} scrapes after that",

@@ -474,9 +474,10 @@ def test_what_others_wrote_meanwhile_is_never_overwritten(site: Any, observer_se
 
 def test_a_proof_makes_active_what_is_still_in_provisioning(site: Any, observer_server: Any) -> None:
     site.register()
+    left = Registration.of(site.record())
     kubectl(observer_server, "patch", "kaascluster", site.name, "--type=merge", "-p", '{"spec": {"contact": "noc"}}')
-    assert activate(site.observer, site.name, "provisioning", force=False) == "active"
+    assert activate(site.observer, left, force=False).phase == "active"
     assert (site.record()["spec"]["phase"], site.record()["spec"]["contact"]) == ("active", "noc")
     site.register(phase="maintenance", force=True)
-    assert activate(site.observer, site.name, "provisioning", force=False) == "maintenance"
+    assert activate(site.observer, left, force=False).phase == "maintenance"
     assert site.record()["spec"]["phase"] == "maintenance"

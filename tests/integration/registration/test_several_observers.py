@@ -34,11 +34,15 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     secret_text,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.transport import Response, Transport
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._registration import reload
+from ansible_collections.scs.observability.plugins.module_utils._registration.clusters import manage_all
 from ansible_collections.scs.observability.plugins.module_utils._registration.observers import deregister, register
+from tests.argument_specs import argument_spec
 from tests.integration.api_server import ApiServer, running_api_server
 from tests.integration.processes import answers, free_port, process, wait_until
+from tests.integration.shown_clusters import shown_clusters
 
 # Seconds between two samples. A queue that cannot send what it has holds up all for its flush deadline.
 STANDSTILL = 0.8 * agent.FLUSH_SECONDS
@@ -102,6 +106,41 @@ def test_it_comes_on_board_of_two_and_leaves_one(site: Any, second: Second) -> N
     assert second.record(site.name) is None
     for check_mode in (True, False):
         assert register(site.params(), check_mode)["changed"] is False
+
+
+def test_many_come_on_board_of_two_which_are_looked_at_once(site: Any, second: Second, kaas_server: ApiServer) -> None:
+    looks: list[str] = []
+    send = Transport.request
+
+    def request(self: Transport, method: str, path: str, **options: Any) -> Response:
+        if method == "GET" and f"{kaas_cluster.PLURAL}?" in path:
+            looks.append(path)
+        return send(self, method, path, **options)
+
+    # No other test has these.
+    numbers = range(41, 44)
+    with shown_clusters(kaas_server, numbers) as shown:
+        clusters = [
+            {"name": f"{site.name}-{number}", "kubeconfig": str(shown.kubeconfig(number))} for number in numbers
+        ]
+        given = {name: value for name, value in site.params().items() if name not in ("name", "kubeconfig")}
+        params = {**given, "clusters": clusters, "additional_observers": [second.given], "state": "present"}
+        spec = argument_spec("agent_registration")
+        planned = manage_all(params, True, spec)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Transport, "request", request)
+            done = manage_all(params, False, spec)
+        assert len(looks) == 2
+        assert planned["changes"] == done["changes"]
+        namespaces = [f"create v1 Namespace {place}" for place in (site.observer_namespace, second.namespace)]
+        assert [line for line in done["changes"] if line in namespaces] == namespaces
+        for cluster in clusters:
+            for client in (site.observer, second.client):
+                assert client.get(kaas_cluster.API_VERSION, kaas_cluster.KIND, cluster["name"])
+        for check_mode in (True, False):
+            assert manage_all(params, check_mode, spec)["changes"] == []
+        manage_all({**params, "state": "absent"}, False, spec)
+    assert not second.client.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)
 
 
 def test_it_moves(site: Any, second: Second) -> None:

@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import ssl
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -23,6 +20,7 @@ import yaml
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import create_authority
 from ansible_collections.scs.observability.plugins.module_utils._objstore import client as client_module
 from ansible_collections.scs.observability.plugins.modules import bucket
+from tests.integration.processes import ansible
 from tests.integration.s3_server import BLOCK, S3Server
 
 from .conftest import Module
@@ -308,27 +306,6 @@ class TestRefusals:
         assert "NTP" in result["msg"]
 
 
-def ansible(*arguments: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """Run Ansible itself, with the collection as it lies in the checkout."""
-    roots = [path for path in sys.path if (Path(path) / "ansible_collections" / "scs" / "observability").is_dir()]
-    return subprocess.run(
-        [sys.executable, "-m", "ansible", *arguments],
-        env={
-            **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "COV_"))},
-            "ANSIBLE_COLLECTIONS_PATH": roots[0],
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
-            "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-
-
 class TestThroughAnsible:
     def test_ad_hoc(self, s3: S3Server, parameters: dict[str, Any], name: str, tmp_path: Path) -> None:
         command = [
@@ -359,7 +336,12 @@ class TestThroughAnsible:
         }.items():
             assert documented in text
             text = text.replace(documented, here)
-        tasks = [task for task in yaml.safe_load(text) if "scs.observability.bucket" in task]
+        # Those that log in at a cloud run on one: see the tests in openstack.
+        tasks = [
+            task
+            for task in yaml.safe_load(text)
+            if not {"cloud", "auth"} & set(task.get("scs.observability.bucket", {"cloud": ""}))
+        ]
         for task in tasks:
             # The one for AWS needs no authority of its own; here every store has one.
             if "environment" in task:

@@ -178,6 +178,14 @@ def known_clients(pod: Pod) -> int:
     return sum(int(number) for number in re.findall(r"^remote_write_gateway_clients\{.*\} (\d+)$", text, re.M))
 
 
+def limited(pod: Pod) -> dict[tuple[str, str], int]:
+    """How many requests were refused, by cluster and limit."""
+    with urlopen(f"http://127.0.0.1:{pod.ports['metrics']}/metrics/clients", timeout=5) as response:
+        text = response.read().decode()
+    found = re.findall(r'^remote_write_gateway_limited_total\{tenant="(.+)",limit="(.+)"\} (\d+)$', text, re.M)
+    return {(tenant, limit): int(number) for tenant, limit, number in found}
+
+
 def connection(port: int, context: ssl.SSLContext, server_name: str) -> urllib3.HTTPSConnectionPool:
     """A connection to a port on loopback whose server proves to be ``server_name``."""
     return urllib3.HTTPSConnectionPool(

@@ -29,6 +29,7 @@ from tests.integration.thanos.conftest import (
     Identities,
     Observer,
     connection,
+    limited,
     write,
 )
 from tests.integration.thanos.pods import wait_for
@@ -82,6 +83,26 @@ def test_no_label_makes_an_agent_another_cluster(observer: Observer) -> None:
     assert "kaas-2" not in series.values()
     assert "elsewhere" not in series.values()
     assert observer.series('by_label{cluster="kaas-2"}') == []
+
+
+def test_no_label_and_no_name_makes_an_agent_the_observer(observer: Observer) -> None:
+    """Rules trust what has the label observer, and recorded series of certain names."""
+    told = {"observer": "one", "prometheus_replica": "a", "ruler_replica": "b", "layer": "iaas", "region": "r"}
+    names = ("kaas_cluster_phase", "kaas_capi_cluster_info", "kaas:cluster:registered", "iaas:host:up", "up", "kaas")
+    now = int(time.time() * 1000)
+    job = "kaas-metric-importer"
+    message = remote_write.body([Sample({"__name__": name, "job": job, **told}, 1.0, now) for name in names])
+    pool = observer.agent("kaas-forges")
+    assert pool.request("POST", PATH, body=message, headers=remote_write.HEADERS).status == 200
+    # Nothing is left of it
+    message = remote_write.body([Sample({"__name__": "kaas_cluster_info", "cluster": "kaas-2"}, 1.0, now)])
+    assert pool.request("POST", PATH, body=message, headers=remote_write.HEADERS).status == 200
+    observer.wait_for_series('kaas{cluster="kaas-forges"}')
+    # The IaaS layer writes through the same door.
+    left = {"cluster": "kaas-forges", "job": job, "layer": "iaas", "region": "r"}
+    found = observer.series('{cluster="kaas-forges", __name__!=""}') + observer.series('{observer!=""}')
+    found += observer.series('{__name__=~"kaas_.*|.*:.*"}')
+    assert sorted(found, key=str) == sorted(({"__name__": name, **left} for name in ("kaas", "up")), key=str)
 
 
 def test_each_request_of_a_connection_is_its_own_cluster(observer: Observer) -> None:
@@ -175,6 +196,7 @@ def test_a_body_has_a_limit(observer: Observer) -> None:
     wait_for(lambda: len(observer.series('large{padding!=""}')) == 1900, 15, "all series of a large message")
     # Refused by what it announces: none of it has been sent.
     assert ask(observer, f"POST {PATH} HTTP/1.1\r\nContent-Length: {limit + 1}") == (413, b"the message is too large")
+    assert limited(observer.gateway)["kaas-1", "body"] > 0
 
 
 def test_a_message_that_announces_to_be_huge_is_refused(observer: Observer) -> None:
@@ -195,6 +217,7 @@ def test_a_message_that_announces_to_be_huge_is_refused(observer: Observer) -> N
         status, text = ask(observer, f"POST {PATH} HTTP/1.1\r\nContent-Length: {len(body)}", body)
         assert status == expected[0], (announced, text)
         assert (text == expected[1]) if expected[1] else (text not in (small, false)), (announced, text)
+    assert limited(observer.gateway)["kaas-1", "message"] >= 3
 
 
 def test_a_length_may_not_be_written_longer_than_need_be(observer: Observer) -> None:
@@ -275,6 +298,9 @@ def test_requests_that_do_not_end_do_not_take_all_memory(observer: Observer, ide
         with urlopen(f"http://127.0.0.1:{pod.ports['metrics']}/readyz") as response:
             assert response.status == 200
         assert time.monotonic() - start < SLOW_BODY_SECONDS / 2
+        refused = limited(pod)
+        assert {cluster for cluster, limit in refused if limit == "requests_at_once"} <= {f"slow-{i}" for i in range(3)}
+        assert refused
 
 
 def test_the_log_tells_refusals_and_nothing_of_what_is_written(observer: Observer) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import select
 import socket
 import ssl
 import time
@@ -38,6 +40,7 @@ from tests.integration.thanos.conftest import (
     component_of,
     connection,
     known_clients,
+    limited,
     write,
 )
 from tests.integration.thanos.pods import Node, Pod, wait_for
@@ -235,6 +238,58 @@ def test_no_more_than_its_share_while_others_are_unharmed(doors: Doors) -> None:
         assert [connected() for _number in range(3)] == [True, True, False]
         pool = connection(port, doors.context(modest), GATEWAY_NAME)
         assert write(pool, "modest").status == 200
+        assert limited(pod) == {("kaas-greedy", "requests"): answers.count(429)}
+
+        # What would be counted of one that leaves is forgotten.
+        doors.clients.write("kaas-greedy", None)
+        wait_for(lambda: limited(pod) == {}, 30, "it is forgotten", every=0.1)
+
+
+# What a gateway of this memory takes at once, and what of it may come from one address before it has proven itself
+MEMORY, TAKEN, UNPROVEN = "64Mi", 327, 81
+
+
+def connect(pod: Pod, source: str) -> socket.socket:
+    """A connection that says nothing, from an address of this machine."""
+    return socket.create_connection(("127.0.0.1", pod.ports["https"]), timeout=30, source_address=(source, 0))
+
+
+def connections(pod: Pod) -> int:
+    """How many connections of agents it has."""
+    with urlopen(f"http://127.0.0.1:{pod.ports['metrics']}/metrics", timeout=5) as response:
+        text = response.read().decode()
+    (found,) = re.findall(r'^haproxy_frontend_current_sessions\{proxy="remote_write"\} (\d+)$', text, re.M)
+    return int(found)
+
+
+def test_a_full_door_keeps_neither_probes_nor_those_out_who_are_in(doors: Doors) -> None:
+    certificate, late = doors.certificate("kaas-inside"), doors.certificate("kaas-late")
+    doors.admit("kaas-inside", certificate)
+    doors.admit("kaas-late", late)
+    limits = {"resources": {"limits": {"memory": MEMORY}}, "max_body_bytes": 65536}
+    with doors.another(**limits, timeouts={"handshake": "1m"}) as pod, ExitStack() as stack:
+        (inside,) = doors.pools(certificate, pod)
+        seconds_until([inside], 200)
+
+        # Nobody needs a certificate for that. One address alone does not get far.
+        alone = [stack.enter_context(connect(pod, "127.0.0.2")) for _number in range(UNPROVEN + 5)]
+        wait_for(lambda: len(select.select(alone, [], [], 0.1)[0]) == 5, 30, "what is too much is closed")
+        assert connections(pod) == 1 + UNPROVEN
+        # Three more than it takes
+        more = {"127.0.0.3": UNPROVEN, "127.0.0.4": UNPROVEN, "127.0.0.5": UNPROVEN}
+        for source, number in {**more, "127.0.0.6": TAKEN - 4 * UNPROVEN - 1 + 3}.items():
+            for _number in range(number):
+                stack.enter_context(connect(pod, source))
+        wait_for(lambda: connections(pod) == TAKEN, 30, "it is full", every=0.1)
+
+        outside = stack.enter_context(connect(pod, "127.0.0.9"))
+        outside.settimeout(1)
+        with pytest.raises(TimeoutError):
+            doors.context(late).wrap_socket(outside, server_hostname=GATEWAY_NAME)
+        assert {health(pod, path) for path in ("/healthz", "/readyz", "/metrics", "/metrics/clients")} == {200}
+        assert (statuses([inside]), inside.num_connections) == ([200], 1)
+        stack.close()
+        assert statuses(doors.pools(late, pod)) == [200]
 
 
 def test_only_http_1_1_is_spoken_and_with_a_length(doors: Doors) -> None:

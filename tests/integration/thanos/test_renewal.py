@@ -127,7 +127,8 @@ def test_no_sample_is_lost_while_a_certificate_is_renewed(site: Site, tmp_path: 
 
     def registered(registration: Registration, at: datetime) -> Registration:
         """As a run finds it, which has the agent's certificate be the new one."""
-        previous = identity.previous_of(registration, certificates[1], certificates[0].fingerprint, at)
+        has = registration.certificate.fingerprint if registration.certificate else ""
+        previous = identity.previous_of(registration, certificates[1], has, at)
         return replace(registration, certificate=certificates[1], previous_certificate=previous)
 
     site.admit(before)

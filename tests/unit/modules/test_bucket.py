@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.scs.observability.plugins.doc_fragments import openstack
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import StorageError
 from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Request, refused
 from ansible_collections.scs.observability.plugins.modules import bucket
@@ -58,6 +59,10 @@ def test_defaults(capsys: pytest.CaptureFixture[str], called: dict[str, Any]) ->
         "state": "present",
         "force": False,
         "force_claimed": False,
+        **dict.fromkeys(("cloud", "auth", "auth_type", "region_name", "interface", "cacert")),
+        "rotate_credentials": False,
+        "revoke_credentials": None,
+        "remove_credentials": False,
     }
     assert called["params"] == {**ARGUMENTS, **defaults}
 
@@ -131,6 +136,10 @@ def test_bad_input(
 
 
 def test_the_documentation_has_every_parameter(capsys: pytest.CaptureFixture[str], called: dict[str, Any]) -> None:
-    documented = yaml.safe_load(bucket.DOCUMENTATION)["options"]
+    documented = [
+        name
+        for documentation in (bucket.DOCUMENTATION, openstack.ModuleDocFragment.DOCUMENTATION)
+        for name in yaml.safe_load(documentation)["options"]
+    ]
     run(capsys, ARGUMENTS)
     assert set(documented) == set(called["params"])

@@ -86,7 +86,28 @@ def faults(rule: Mapping[str, Any]) -> list[str]:
 
 
 # What counts clusters
-OF_MANY = {"KaaSMassLoss", "kaas:state:clusters"}
+OF_MANY = {"KaaSMassLoss", "KaaSRegistrationsLost", "kaas:state:clusters"}
+# Receive takes nothing of such a name.
+RECORDED = re.compile(r"(?:kaas|iaas):[\w:]+")
+_CLAUSE = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
+# A name with labels, labels alone, or a name alone that is no function
+_SELECTOR = re.compile(
+    r"(?<![\w:])(?:(?P<name>[a-zA-Z_:][\w:]*)?\{(?P<labels>[^}]*)\}|(?P<alone>[a-zA-Z_:][\w:]*)\b(?!\s*\())"
+)
+_WORDS = {"and", "or", "unless", "bool", "offset"}
+
+
+def nobodys(expression: str) -> list[str]:
+    """Selectors that do not say whether they are about a cluster or about the observer."""
+    text = re.sub(r"#.*", "", expression)
+    text = re.sub(r'"(?:[^"\\]|\\.)*"', lambda found: '""' if found[0] == '""' else '"1"', text)
+    return [
+        match[0]
+        for match in _SELECTOR.finditer(_CLAUSE.sub("", text))
+        if match["alone"] not in _WORDS
+        and not RECORDED.fullmatch(match["name"] or match["alone"] or "")
+        and not re.search(r'\bobserver\s*!?=""', match["labels"] or "")
+    ]
 
 
 # What is told apart by another label than cluster: regions, and their registrations
@@ -164,6 +185,14 @@ def test_the_ruler_keeps_clusters_apart(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "path", [path for path in FILES if path.parent.name == "ruler_rules"], ids=lambda path: path.name
+)
+def test_the_ruler_takes_no_cluster_for_the_observer(path: Path) -> None:
+    unsaid = {rule.get("alert") or rule["record"]: nobodys(rule["expr"]) for rule in rules_of(path)}
+    assert {name: found for name, found in unsaid.items() if found} == {}
+
+
+@pytest.mark.parametrize(
     ("asked", "told"),
     [
         ({}, ["http://alertmanager-observer-0.alertmanager-operated.scs-observability.svc:9093"]),
@@ -222,3 +251,23 @@ def test_a_bad_alert_is_refused(changed: dict[str, Any], expected: list[str]) ->
 )
 def test_what_mixes_clusters_is_seen(expression: str, mixed: list[str]) -> None:
     assert clusters_mixed(expression) == mixed
+
+
+@pytest.mark.parametrize(
+    ("expression", "unsaid"),
+    [
+        ('max by (cluster) (up{observer="", job!="agent"}) == 1', []),
+        ('absent(up{job="a", observer!=""} == 1) unless on (cluster) kaas:cluster:state{state="x"}', []),
+        ('label_replace(rate(a_total{observer!=""}[5m]), "cluster", "$1", "tenant", "(.+)") > 86400 * 3', []),
+        ('{__name__=~"a|b", observer=""} + time() # up', []),
+        ("vector(1)", []),
+        ("a_total > 0", ["a_total"]),
+        ('up{observer=""} and on (cluster) kaas_cluster_info', ["kaas_cluster_info"]),
+        ('up{job="a"} == 1', ['up{job="1"}']),
+        ('rate({__name__="a"}[5m])', ['{__name__="1"}']),
+        ('up{observer=~".*"}', ['up{observer=~"1"}']),
+        ('up{observer="one"}', ['up{observer="1"}']),
+    ],
+)
+def test_what_does_not_say_whose_it_is_is_seen(expression: str, unsaid: list[str]) -> None:
+    assert nobodys(expression) == unsaid

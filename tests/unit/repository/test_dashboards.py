@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import grafana
 from dev import dashboards
+from tests.unit.repository.test_alerts import nobodys
 
 FILES = dashboards.files()
 # Those that Grafana itself replaces
@@ -33,6 +34,17 @@ def test_each_has_a_name_of_its_own_that_none_of_an_operators_can_have() -> None
     found = [of(name) for name in FILES]
     assert len({item["uid"] for item in found}) == len({item["title"] for item in found}) == len(found)
     assert all(item["uid"].startswith(grafana.UID_PREFIX) for item in found)
+
+
+def test_no_cluster_is_taken_for_the_observer() -> None:
+    """Of those that ask Thanos; what Prometheus answers it has scraped itself."""
+    sources = {name: of(name)["templating"]["list"][0]["current"]["value"] for name in FILES}
+    assert [name for name, source in sources.items() if source != "prometheus"] == ["kaas-clusters.json"]
+    dashboard = of("kaas-clusters.json")
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    asked += [variable["query"]["query"] for variable in dashboard["templating"]["list"][1:]]
+    chosen = [re.sub(r", (?:customer|sla)\)$", ")", expr) for expr in asked]
+    assert [found for expr in chosen for found in nobodys(expr)] == []
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -24,6 +24,8 @@ REQUIRED = (
     "revoked",
     "registered anew",
     "forged labels",
+    "the door is full",
+    "registrations are gone",
     "THANOS-TENANT",
     "THANOS-REPLICA",
     "other paths and methods",

@@ -180,7 +180,10 @@ def test_inventories_set_only_variables_that_exist(path: Path) -> None:
 
 
 def test_whose_the_bucket_is_is_known_before_anything_writes_to_it() -> None:
-    """With the one component that can be missed, which is waited for alone; the last one waits for all."""
+    """With the one component that can be missed, which is waited for alone; the last one waits for all.
+
+    Only then nothing needs the bucket's credentials of before.
+    """
     modules = ("bucket", "thanos_component", "remote_write_gateway")
     deployed = [
         (module, task.get("check_mode", False), task[f"scs.observability.{module}"] or {})
@@ -192,7 +195,9 @@ def test_whose_the_bucket_is_is_known_before_anything_writes_to_it() -> None:
     assert order[:3] == ["remote_write_gateway", "bucket", "compact"]
     assert [module for module, checked, _arguments in deployed if checked] == ["remote_write_gateway"]
     assert [arguments["component"] for _module, _checked, arguments in deployed if "wait" in arguments] == ["compact"]
-    assert (order[-1], deployed[-1][2]) == ("remote_write_gateway", {"wait_for_observer": True})
+    assert order[-2:] == ["remote_write_gateway", "bucket"]
+    assert deployed[-2][2] == {"wait_for_observer": True}
+    assert "revoke_credentials" in deployed[-1][2]
 
 
 def test_the_observer_removes_what_it_deploys() -> None:

@@ -136,6 +136,22 @@ def test_requests_that_are_held_fit_into_the_memory_limit(limit: str | None, req
     assert f"sc_conn_cur(1) gt {settings.requests} }}" in configuration
 
 
+@pytest.mark.parametrize(
+    ("limit", "taken", "unproven"),
+    [("1Gi", 5242, 1310), ("256Mi", 1310, 327), ("64Gi", 20000, 5000), (None, 20000, 5000)],
+)
+def test_connections_fit_into_the_memory_limit_and_leave_room_for_probes(
+    limit: str | None, taken: int, unproven: int
+) -> None:
+    found = sections(replace(SETTINGS, resources={"limits": {"memory": limit}} if limit else {}))
+    (of_agents,) = [int(line[1]) for line in found["frontend remote_write"] if line[0] == "maxconn"]
+    (of_all,) = [int(line[1]) for line in found["global"] if line[0] == "maxconn"]
+    assert of_agents == taken < of_all
+    # From one address
+    (rule,) = [line for line in found["frontend remote_write"] if line[:3] == ["tcp-request", "connection", "reject"]]
+    assert rule[-3:-1] == ["gt", str(unproven)]
+
+
 def test_timeouts_are_those_that_are_given_and_the_defaults_otherwise() -> None:
     configured = sections(replace(SETTINGS, timeouts={"body": "1m", "connect": "500ms"}))
     timeouts = {line[1]: line[2] for line in configured["defaults"] if line[0] == "timeout"}

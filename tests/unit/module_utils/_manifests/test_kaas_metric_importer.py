@@ -76,7 +76,9 @@ def test_every_field_of_registrations_that_rules_may_want_has_a_metric() -> None
     [
         ({"__name__": "kaas_cluster_info", "observer_namespace": "observer-a"}, True),
         ({"__name__": "kaas_cluster_info", "observer_namespace": "observer-ab"}, False),
-        ({"__name__": "kaas_cluster_info"}, False),
+        # Nobody's is everybody's, as at the gateway
+        ({"__name__": "kaas_cluster_info"}, True),
+        ({"__name__": "kube_lease_renew_time"}, False),
         ({"__name__": "iaas_prometheus_info", "observer_namespace": "observer-a"}, True),
         ({"__name__": "iaas_prometheus_info", "observer_namespace": "other"}, False),
         ({"__name__": "kube_state_metrics_list_total"}, True),

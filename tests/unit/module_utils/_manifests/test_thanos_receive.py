@@ -37,11 +37,22 @@ def test_what_has_no_tenant_has_a_name_that_no_cluster_can_have() -> None:
 
 def test_series_lose_the_labels_that_tell_whose_they_are() -> None:
     for label in ("cluster", "customer"):
-        (rule,) = yaml.safe_load(COMPONENT.files(replace(SETTINGS, tenant_label=label))["relabel.yml"])
+        _names, rule = yaml.safe_load(COMPONENT.files(replace(SETTINGS, tenant_label=label))["relabel.yml"])
         assert rule["action"] == "labeldrop"
         dropped = re.compile(rule["regex"])
-        assert all(dropped.fullmatch(name) for name in (label, "tenant_id", "receive_replica"))
-        assert not any(dropped.fullmatch(name) for name in ("job", "cluster_name", "my_cluster", "instance"))
+        lost = (label, "tenant_id", "receive_replica", "observer", "prometheus_replica", "ruler_replica")
+        assert all(dropped.fullmatch(name) for name in lost)
+        # The IaaS layer tells itself by its own.
+        kept = ("job", "cluster_name", "my_cluster", "instance", "layer", "region", "replica", "observer_namespace")
+        assert not any(dropped.fullmatch(name) for name in kept)
+
+
+def test_no_cluster_writes_series_that_are_the_observers() -> None:
+    rule, _labels = yaml.safe_load(COMPONENT.files(SETTINGS)["relabel.yml"])
+    assert (rule["action"], rule["source_labels"]) == ("drop", ["__name__"])
+    dropped = re.compile(rule["regex"])
+    assert all(dropped.fullmatch(name) for name in ("kaas_cluster_info", "kaas:cluster:state", "iaas:region:hosts"))
+    assert not any(dropped.fullmatch(name) for name in ("up", "kaas", "my_kaas_cluster_info", "job:up:sum", "ALERTS"))
 
 
 def test_remote_write_trusts_the_gateways_authority_alone() -> None:

@@ -103,6 +103,9 @@ class Store:
         self.there = True
         return True
 
+    def records(self) -> Iterator[Version]:
+        return iter(())
+
     def remove(self) -> None:
         self.writes.append("remove")
         assert self.is_empty()

@@ -556,6 +556,22 @@ class TestDeleteAll:
             bucket.delete_all([Version("a"), Version("b")])
         assert error.value.code == "AccessDenied"
 
+    @pytest.mark.parametrize("code", ["InternalError", "SlowDown", "ServiceUnavailable"])
+    def test_one_for_which_the_store_had_no_time_is_tried_again(
+        self, store: FakeStore, bucket: BucketClient, code: str
+    ) -> None:
+        """Swift answers the whole with 200 when one of its servers was late for one object."""
+        store.script = answers(
+            Answer(
+                200,
+                f"<DeleteResult><Error><Key>a</Key><VersionId>v</VersionId><Code>{code}</Code></Error></DeleteResult>",
+            ),
+            Answer(204),
+        )
+        assert bucket.delete_all([Version("a", "v"), Version("b")]) == 2
+        assert [(asked.method, asked.path) for asked in store.asked] == [("POST", "/thanos"), ("DELETE", "/thanos/a")]
+        assert store.asked[1].query == {"versionId": "v"}
+
     def test_one_that_is_gone_already(self, store: FakeStore, bucket: BucketClient) -> None:
         store.script = lambda asked: Answer(
             200, "<DeleteResult><Error><Key>a</Key><Code>NoSuchKey</Code></Error></DeleteResult>"

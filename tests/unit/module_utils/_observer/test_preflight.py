@@ -193,7 +193,9 @@ def test_other_observers_are_where_there_is_a_receive() -> None:
     assert preflight.other_observers(pods, "observer") == ["molecule"]
 
 
-def test_a_cluster_that_cannot_be_asked_hides_nothing_of_the_rest() -> None:
+def test_a_cluster_that_cannot_be_asked_hides_nothing_of_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of nobody's")
     params = {
         "kubeconfig": "/does/not/exist",
         "namespace": "Observer",
@@ -214,6 +216,7 @@ def test_a_cluster_that_cannot_be_asked_hides_nothing_of_the_rest() -> None:
         "minimum_version",
         "kubeconfig",
         "bucket.name",
+        "bucket.access_key",
     ]
     assert [warning.split()[1] for warning in result["warnings"]] == ["nowhere.invalid", "no..name"]
     with pytest.raises(preflight.PreflightError) as caught:

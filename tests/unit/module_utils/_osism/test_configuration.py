@@ -270,6 +270,7 @@ def test_all_files_that_cannot_be_read_are_told_at_once() -> None:
         ({"replica": "a b"}, ["replica: 'a b'"]),
         ({"pull": False}, ["pull: is off, as are upload and remote_write"]),
         ({"read_user": "a:b"}, ["read_user: 'a:b'"]),
+        ({"read_user": "grafana"}, ["read_user: grafana is a user that kolla-ansible has itself"]),
         ({"read_user": "a", "read_user_variable": "a-b"}, ["read_user_variable: 'a-b'"]),
         ({"sidecar": {"observer_x": 1}}, ["sidecar: observer_x is not a variable of the role"]),
         (

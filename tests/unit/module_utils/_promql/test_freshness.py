@@ -21,6 +21,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.freshnes
     last_seen,
     missing_jobs,
     newest_sample,
+    newest_samples,
     observer_time,
 )
 
@@ -115,6 +116,16 @@ def test_samples_without_a_cluster_are_not_asked_for(api: QueryApi, thanos: Than
     assert all('cluster!=""' in text for text in thanos.expressions if text != "time()")
 
 
+def test_what_the_observer_probes_of_a_cluster_is_no_sample_of_it(api: QueryApi, thanos: Thanos) -> None:
+    freshness(api)
+    freshness(api, "alpha")
+    newest_sample(api, "alpha")
+    newest_samples(api, ["alpha", "beta"])
+    last_seen(api)
+    asked = [text for text in thanos.expressions if text != "time()"]
+    assert all(text.count("{") == text.count('observer=""') for text in asked)
+
+
 def test_newest_samples_of_a_cluster() -> None:
     samples = ClusterSamples({"kubelet": JobSamples(990, 960), "coredns": JobSamples(995, None)})
     assert samples.last == 995
@@ -173,7 +184,7 @@ def test_of_very_many_clusters_all_are_asked_for() -> None:
     thanos = Thanos()
     watch = SharedWatch(QueryApi(thanos, "observer"), [f"kaas-{number}" for number in range(1000)] + ["alpha"])
     assert watch.newest("alpha") == 990.0
-    assert thanos.expressions == ['max by (cluster) (timestamp(up{cluster!=""}))']
+    assert thanos.expressions == ['max by (cluster) (timestamp(up{cluster!="",observer=""}))']
 
 
 def test_an_answer_that_does_not_come_is_told_to_all_who_wait_for_it() -> None:

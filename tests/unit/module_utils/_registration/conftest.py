@@ -14,13 +14,18 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import AlreadyExists, ApiError, InputError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     ObjectKey,
     identity,
     resource_of,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import agent
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    agent,
+    kaas_cluster,
+    remote_write_clients,
+    workload,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import JOBS
 from ansible_collections.scs.observability.plugins.module_utils._registration import (
     offboarding,
@@ -39,6 +44,7 @@ _READY = {
     "Deployment": {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
     "DaemonSet": {"desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1},
 }
+WRITES = ("apply", "apply_status", "create", "merge", "delete")
 _ESTABLISHED = {"conditions": [{"type": "Established", "status": "True"}]}
 
 
@@ -54,6 +60,7 @@ def _merge(into: Manifest, patch: Mapping[str, Any]) -> None:
 
 class Cluster:
     """What the code under test uses of an API server: one field manager, no validation, everything ready at once.
+    What a write rests on (uid, resourceVersion) is looked at.
 
     ``written`` lists what was really written, in order: (verb, kind, name).
     """
@@ -106,10 +113,7 @@ class Cluster:
         key = identity(manifest)
         self._must_exist(key)
         live = self.objects.get(key)
-        for precondition in ("uid", "resourceVersion"):
-            expected = manifest["metadata"].get(precondition)
-            if expected and expected != (live or {"metadata": {}})["metadata"].get(precondition):
-                raise ApiError(self.host, "patch", str(key), 409, "the object has been modified")
+        self._must_be_as_seen(manifest, live)
         result = copy.deepcopy(dict(manifest))
         if key.kind == "Pod" and live is not None:
             # Made by a controller, so what is applied to it comes on top.
@@ -124,40 +128,48 @@ class Cluster:
         self.written.append(("apply", key.kind, key.name))
         if key.kind == "KaaSCluster":
             self.phases.append(result["spec"]["phase"])
-        return self._store(result)
+        # What changes nothing makes no new version.
+        return copy.deepcopy(live if result == live else self._store(result))
 
     def apply_status(self, manifest: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Manifest:
         key = identity(manifest)
-        self.written.append(("apply_status", key.kind, key.name))
         if key not in self.objects:
             raise ApiError(self.host, "patch", str(key), 404, "not found")
-        self.objects[key]["status"] = copy.deepcopy(manifest["status"])
-        self.touch(self.objects[key])
-        return self.objects[key]
+        self._must_be_as_seen(manifest, self.objects[key])
+        self.written.append(("apply_status", key.kind, key.name))
+        if self.objects[key].get("status") != manifest["status"]:
+            self.objects[key]["status"] = copy.deepcopy(manifest["status"])
+            self.touch(self.objects[key])
+        return copy.deepcopy(self.objects[key])
 
     def merge(self, manifest: Mapping[str, Any], *, strategic: bool = False) -> Manifest | None:
         key = identity(manifest)
         live = self.objects.get(key)
         if live is None:
             return None
+        self._must_be_as_seen(manifest, live)
         self.written.append(("merge", key.kind, key.name))
-        _merge(live, {name: value for name, value in manifest.items() if name != "metadata"})
+        _merge(live, manifest)
         self.touch(live)
-        return live
+        return copy.deepcopy(live)
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
         key = identity(manifest)
         if dry_run:
             return dict(manifest)
         self._must_exist(key)
-        assert key not in self.objects
+        if key in self.objects:
+            raise AlreadyExists(self.host, "create", str(key), 409, "already exists")
         self.written.append(("create", key.kind, key.name))
         return self._store(copy.deepcopy(dict(manifest)))
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "", *, uid: str | None = None) -> bool:
         key = self._key(api_version, kind, namespace, name)
+        live = self.objects.get(key)
+        if live is not None and uid is not None:
+            self._must_be_as_seen({"metadata": {"uid": uid}}, live)
         self.written.append(("delete", kind, name))
-        live = self.objects.pop(key, None)
+        self.objects.pop(key, None)
         if kind == "Namespace":
             self.objects = {other: item for other, item in self.objects.items() if other.namespace != name}
         if kind == "Deployment":
@@ -195,6 +207,13 @@ class Cluster:
     @staticmethod
     def _key(api_version: str, kind: str, namespace: str, name: str) -> ObjectKey:
         return ObjectKey(api_version, kind, namespace if resource_of(api_version, kind).namespaced else "", name)
+
+    def _must_be_as_seen(self, manifest: Mapping[str, Any], live: Manifest | None) -> None:
+        """What the API server demands where a write says on which object, or which state of it, it rests."""
+        for precondition in ("uid", "resourceVersion"):
+            expected = manifest["metadata"].get(precondition)
+            if expected and expected != (live or {"metadata": {}})["metadata"].get(precondition):
+                raise ApiError(self.host, "patch", str(manifest["metadata"]), 409, "the object has been modified")
 
     def _must_exist(self, key: ObjectKey) -> None:
         definition = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "")
@@ -262,6 +281,9 @@ class Thanos:
 OBSERVER_UID = "aaaaaaaa-0000-4000-8000-000000000000"
 OTHER_OBSERVER_UID = "abababab-0000-4000-8000-000000000000"
 KAAS_UID = "bbbbbbbb-0000-4000-8000-000000000000"
+RECORD = ObjectKey(kaas_cluster.API_VERSION, kaas_cluster.KIND, "", "alpha")
+SECRET = ObjectKey("v1", "Secret", "scs-observability", agent.IDENTITY_SECRET)
+CLIENTS = ObjectKey("v1", "ConfigMap", "scs-observability", remote_write_clients.NAME)
 
 
 class Lab:
@@ -309,3 +331,12 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
     for module in (onboarding, offboarding, overview):
         monkeypatch.setattr(module.KubernetesClient, "from_parameters", result.client)
     return result
+
+
+@pytest.fixture
+def gateway(lab: Lab) -> Callable[[], str | None]:
+    """Whom the gateway lets in, as its module makes it: nobody yet. Gives the part of the cluster alpha."""
+    lab.observer.apply(workload.namespace("scs-observability"))
+    lab.observer.apply(remote_write_clients.config_map("scs-observability", {}, []))
+    lab.forget()
+    return lambda: lab.observer.objects[CLIENTS]["data"].get("alpha")

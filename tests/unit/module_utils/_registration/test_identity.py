@@ -104,6 +104,18 @@ def test_one_of_another_authority_is_refused(tenants: KeyPair) -> None:
     assert made.key_pem.splitlines()[1] not in str(raised.value.result())
 
 
+def test_what_was_issued_for_a_name_shows_that_it_was_the_clusters(tenants: KeyPair) -> None:
+    mine = secret(tenants)
+    assert identity.was_issued(mine, "alpha", tenants, NOW)
+    assert not identity.was_issued(mine, "beta", tenants, NOW)
+    assert not identity.was_issued(mine, "alpha", create_authority("tenants", NOW), NOW)
+    assert not identity.was_issued(mine, "alpha", tenants, ENDED)
+    assert not identity.was_issued(None, "alpha", tenants, NOW)
+    # Whoever has seen a certificate does not have its key.
+    copied = {**mine, "data": {**mine["data"], "tls.key": secret(tenants)["data"]["tls.key"]}}
+    assert not identity.was_issued(copied, "alpha", tenants, NOW)
+
+
 def previous(before: Registration | None, current: str, live: str = "", now: datetime = NOW) -> str | None:
     found = identity.previous_of(before, Certificate(current, EXPIRES), live, now)
     return found.fingerprint if found else None
@@ -124,6 +136,10 @@ def previous(before: Registration | None, current: str, live: str = "", now: dat
         (OTHER, OLD, OLD, NEW, OLD),
         # Another renewal, at once: the one before the last goes.
         (OTHER, OLD, OTHER, NEW, OTHER),
+        # One that is given was registered, and the agent has not got it.
+        (NEW, OLD, OLD, NEW, OLD),
+        # And instead of that one the agent is given the one that it has.
+        (NEW, OLD, OLD, OLD, NEW),
     ],
 )
 def test_the_one_before_is_let_in_too(
@@ -142,6 +158,34 @@ def test_of_a_new_registration_there_is_none_before() -> None:
 
 def test_one_that_has_expired_is_not_let_in() -> None:
     assert previous(registered(Certificate(OLD, timestamp(NOW - timedelta(seconds=1)))), NEW, OLD) is None
+
+
+@pytest.mark.parametrize("registered_as", [OTHER, NEW], ids=["made", "given"])
+def test_its_time_begins_when_the_agent_gets_the_new_one(registered_as: str) -> None:
+    """Which a run that was interrupted hours ago did not bring about."""
+    before = registered(Certificate(registered_as, EXPIRES), PreviousCertificate(OLD, timestamp(NOW)))
+    later = NOW + timedelta(hours=4)
+    found = identity.previous_of(before, Certificate(NEW, EXPIRES), OLD, later)
+    assert found == PreviousCertificate(OLD, timestamp(later))
+    after = registered(Certificate(NEW, EXPIRES), found)
+    assert previous(after, NEW, NEW, later + timedelta(seconds=10)) == OLD
+
+
+@pytest.mark.parametrize(
+    ("registered_as", "before_that", "expected"), [(NEW, OLD, True), (OLD, OTHER, False), (NEW, OTHER, False)]
+)
+def test_that_a_renewal_did_not_come_to_its_end_is_seen(
+    tenants: KeyPair, registered_as: str, before_that: str, expected: bool
+) -> None:
+    live = secret(tenants)
+    names = {OLD: identity.fingerprint_of(live)}
+    before = registered(
+        Certificate(names.get(registered_as, registered_as), EXPIRES),
+        PreviousCertificate(names.get(before_that, before_that), timestamp(NOW)),
+    )
+    assert identity.is_interrupted(before, live) is expected
+    assert not identity.is_interrupted(None, live)
+    assert not identity.is_interrupted(before, None)
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(0, OLD), (59, OLD), (61, None)])

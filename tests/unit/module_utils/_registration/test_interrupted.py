@@ -9,20 +9,27 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
+from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
+    TENANTS,
+    authority_secret_name,
+    pair_of_authority,
+)
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import issue
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
-from ansible_collections.scs.observability.plugins.module_utils._registration import former
+from ansible_collections.scs.observability.plugins.module_utils._registration import former, identity
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
-from tests.unit.module_utils._registration.conftest import Cluster, Lab
+from ansible_collections.scs.observability.plugins.module_utils._registration.record import timestamp
+from tests.unit.module_utils._registration.conftest import CLIENTS, SECRET, WRITES, Cluster, Lab
 
 Run = Callable[[dict[str, Any], bool], dict[str, Any]]
 
-WRITES = ("apply", "apply_status", "create", "merge", "delete")
 # What is another with every run
 VOLATILE = ("uid", "resourceVersion", "creationTimestamp")
 # Given with the certificate, or at the time
@@ -81,6 +88,8 @@ def state(cluster: Cluster) -> dict[Any, Any]:
         if key.kind == "Secret":
             item["data"] = sorted(item["data"])
             item["metadata"].pop("annotations", None)
+        if key == CLIENTS:
+            item["data"].pop("alpha", None)
         if key.name == kaas_cluster.FORMER_CLUSTERS:
             item["data"] = {name: replace(former.read(text), until="") for name, text in item["data"].items()}
         if key.kind == kaas_cluster.KIND:
@@ -112,9 +121,20 @@ def has_agent(lab: Lab) -> bool:
     return any(key.kind == "Deployment" and key.name == agent.NAME for key in lab.kaas.objects)
 
 
+def certificate(lab: Lab) -> str:
+    return identity.fingerprint_of(lab.kaas.objects.get(SECRET))
+
+
+def let_in(lab: Lab) -> list[str]:
+    return str(lab.observer.objects[CLIENTS]["data"].get("alpha", "")).split()[1:]
+
+
 def interrupted(lab: Lab, run: Run, after: int, end: Callable[[Cluster], BaseException]) -> None:
     with ending(lab, after, end), pytest.raises((Killed, ApiError)):
         run(lab.params(), False)
+
+
+pytestmark = pytest.mark.usefixtures("gateway")
 
 
 @pytest.mark.parametrize("end", [killed, unreachable])
@@ -129,9 +149,41 @@ def test_onboarding_that_is_interrupted_is_repeated(lab: Lab, end: Callable[[Clu
         record = registered(lab)
         # One that writes without registration would be an orphan; one that is active without an agent would page.
         assert record or not has_agent(lab), after
+        assert not certificate(lab) or certificate(lab) in let_in(lab), after
         assert not record or record["spec"]["phase"] == "provisioning" or has_agent(lab), after
         register(lab.params(), False)
         assert both(lab) == expected, after
+        assert certificate(lab) in let_in(lab), after
+        assert register(lab.params(), False)["changes"] == [], after
+
+
+@pytest.mark.parametrize("hours", [0, 2])
+@pytest.mark.parametrize("given", [False, True], ids=["made", "given"])
+def test_a_renewal_that_is_interrupted_is_repeated(lab: Lab, given: bool, hours: int) -> None:
+    """Then or much later: what the agent has is let in, and so is what it had before, as a kubelet may be late."""
+    register(lab.params(), False)
+    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    asked: dict[str, Any] = {"renew": True}
+    if given:
+        tenants = lab.observer.get("v1", "Secret", authority_secret_name(TENANTS), "scs-observability")
+        pair = issue(pair_of_authority(tenants or {}), "alpha", datetime.now(UTC), client=True, server=False)
+        asked = {"client_certificate": pair.certificate, "client_key": pair.key}
+    lab.forget()
+    register(lab.params(**asked), False)
+    count = writes(lab)
+    for after in range(count):
+        reset(lab, start)
+        with ending(lab, after, killed), pytest.raises(Killed):
+            register(lab.params(**asked), False)
+        had = certificate(lab)
+        assert had in let_in(lab), after
+        status = (registered(lab) or {})["status"]
+        if "previousCertificate" in status and had != status["certificate"]["fingerprint"]:
+            began = datetime.now(UTC) - timedelta(hours=hours)
+            status["previousCertificate"]["replaced"] = timestamp(began)
+        for again in (asked if given else {}, {}):
+            register(lab.params(**again), False)
+            assert {had, certificate(lab)} <= set(let_in(lab)), after
         assert register(lab.params(), False)["changes"] == [], after
 
 
@@ -152,4 +204,5 @@ def test_offboarding_that_is_interrupted_is_repeated(lab: Lab, end: Callable[[Cl
         assert record or not has_agent(lab), after
         deregister(lab.params(), False)
         assert both(lab) == expected, after
+        assert not let_in(lab), after
         assert deregister(lab.params(), False)["changes"] == [], after

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
+    InputError,
+    ObservabilityError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
-from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import NOT_DECLARED, register
-
-RECORD = ObjectKey(kaas_cluster.API_VERSION, kaas_cluster.KIND, "", "alpha")
+from tests.unit.module_utils._registration.conftest import RECORD
 
 
 @pytest.fixture
@@ -47,16 +49,54 @@ def test_since_when_it_leaves_is_told_where_the_definition_knows_it(registered: 
     registered.observer.objects[RECORD]["status"]["phaseSince"] = "2026-01-01T00:00:00Z"
     statuses: list[dict[str, Any]] = []
 
-    def apply_status(manifest: dict[str, Any], **_options: Any) -> None:
+    def apply_status(manifest: dict[str, Any], **_options: Any) -> Any:
         if not known:
             raise ApiError("https://observer:6443", "patch", "kaasclusters", 500, f"x: {NOT_DECLARED}")
         statuses.append(manifest["status"])
+        return registered.observer.objects[RECORD]
 
     registered.observer.apply_status = apply_status
     deregister(registered.params(), False)
     assert registered.observer.phases == ["deleting"]
     assert [status["phaseSince"] > "2026-01-01" for status in statuses] == [True] * known
     assert all("certificate" in status for status in statuses)
+
+
+@pytest.mark.parametrize("when", ["before it is announced", "before it goes"])
+def test_a_name_that_another_run_freed_and_that_is_registered_anew_is_left(registered: Any, when: str) -> None:
+    verb, number = ("apply", 0) if when == "before it is announced" else ("delete", 1)
+    write = getattr(registered.observer, verb)
+    anew: dict[str, Any] = {}
+
+    def write_late(*arguments: Any, **options: Any) -> Any:
+        if not anew:
+            anew.update(registered.observer.objects.pop(RECORD), metadata={"name": "alpha"})
+            anew["spec"]["phase"] = "active"
+            setattr(registered.observer, verb, write)
+            registered.observer.apply(anew)
+        return write(*arguments, **options)
+
+    setattr(registered.observer, verb, write_late)
+    if number:
+        deregister(registered.params(), False)
+    else:
+        with pytest.raises(ObservabilityError, match="registered anew"):
+            deregister(registered.params(), False)
+        assert registered.kaas.written == []
+    assert registered.observer.objects[RECORD]["spec"]["phase"] == "active"
+
+
+def test_one_that_another_run_has_removed_is_not_made_anew(registered: Any) -> None:
+    apply = registered.observer.apply
+
+    def apply_late(*arguments: Any, **options: Any) -> Any:
+        registered.observer.objects.pop(RECORD, None)
+        return apply(*arguments, **options)
+
+    registered.observer.apply = apply_late
+    deregister(registered.params(), False)
+    assert RECORD not in registered.observer.objects
+    assert set(registered.kaas.objects) == registered.before
 
 
 def test_what_all_clusters_share_stays(registered: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,23 +22,25 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     ProofError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
-from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, issue
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import BACKDATED, KeyPair, issue
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     agent,
     kaas_cluster,
     node_exporter,
     remote_write_clients,
-    workload,
 )
+from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway as manifests_gateway
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
-from ansible_collections.scs.observability.plugins.module_utils._registration import identity, onboarding, record
+from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    former,
+    identity,
+    onboarding,
+    record,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 from tests import pki
-
-RECORD = ObjectKey(kaas_cluster.API_VERSION, kaas_cluster.KIND, "", "alpha")
-SECRET = ObjectKey("v1", "Secret", "scs-observability", agent.IDENTITY_SECRET)
-
+from tests.unit.module_utils._registration.conftest import CLIENTS, RECORD, SECRET
 
 # Of the cluster's name, and signed by nobody whom the observer knows
 STRANGER = pki.make("alpha", pki.authority("another"))
@@ -319,19 +321,63 @@ def test_what_is_written_at_the_start_rests_on_what_was_seen(lab: Any) -> None:
     assert lab.kaas.written == []
 
 
-@pytest.mark.parametrize("how", ["deleting", "gone"])
-def test_a_registration_that_another_run_removes_does_not_come_back(lab: Any, how: str) -> None:
-    def remove(record: dict[str, Any]) -> None:
+def test_what_another_run_wrote_into_the_status_while_this_one_waited_stays(lab: Any, gateway: Any) -> None:
+    """A certificate above all: the agent has it, and is let in with no other one."""
+    register(lab.params(), False)
+    lab.observer.objects[RECORD]["status"]["proof"]["time"] = "2020-01-01T00:00:00Z"
+    renewed: dict[str, Any] = {}
+    establish = onboarding.proof.Proof.establish
+
+    def renew_meanwhile(self: Any, ready: Any) -> Any:
+        found = establish(self, ready)
+        if not renewed:
+            renewed.update(phase="under way")
+            renewed.update(register(lab.params(renew=True, phase="maintenance"), False))
+            status(lab)["controlPlane"] = "k3s"
+            lab.observer.touch(lab.observer.objects[RECORD])
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(onboarding.proof.Proof, "establish", renew_meanwhile)
+        result = register(lab.params(), False)
+    assert result["phase"] == "maintenance"
+    found = status(lab)
+    assert (found["certificate"], found["controlPlane"]) == (renewed["certificate"], "k3s")
+    assert found["previousCertificate"] == renewed["previous_certificate"]
+    assert found["proof"]["time"] > "2020"
+    assert identity.fingerprint_of(lab.kaas.objects[SECRET]) == renewed["certificate"]["fingerprint"]
+    lab.observer.objects[RECORD]["status"]["controlPlane"] = result["control_plane"]
+    assert register(lab.params(), False)["changes"] == []
+
+
+@pytest.mark.parametrize("start", ["new", "active"])
+@pytest.mark.parametrize("how", ["deleting", "gone", "another"])
+def test_a_registration_that_another_run_removes_does_not_come_back(lab: Any, how: str, start: str) -> None:
+    if start == "active":
+        register(lab.params(), False)
+        lab.observer.objects[RECORD]["status"]["proof"]["time"] = "2020-01-01T00:00:00Z"
+        lab.forget()
+    establish = onboarding.proof.Proof.establish
+
+    def remove_meanwhile(self: Any, ready: Any) -> Any:
+        found = establish(self, ready)
+        record = lab.observer.objects[RECORD]
         record["spec"]["phase"] = "deleting"
         lab.observer.touch(record)
-        if how == "gone":
+        if how != "deleting":
             del lab.observer.objects[RECORD]
+        if how == "another":
+            lab.observer.create({**record, "metadata": {"name": "alpha"}, "status": {}})
+        return found
 
-    Meanwhile(lab, remove)
-    with pytest.raises(ObservabilityError, match="removed by another run"):
-        register(lab.params(), False)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(onboarding.proof.Proof, "establish", remove_meanwhile)
+        with pytest.raises(ObservabilityError, match="removed by another run"):
+            register(lab.params(), False)
     assert "active" not in lab.observer.phases
-    assert (RECORD in lab.observer.objects) is (how == "deleting")
+    assert (RECORD in lab.observer.objects) is (how != "gone")
+    if how == "another":
+        assert status(lab) == {}
 
 
 def test_a_replaced_agent_has_to_prove_itself(lab: Any) -> None:
@@ -528,18 +574,6 @@ def status(lab: Any) -> dict[str, Any]:
     return found
 
 
-CLIENTS = ObjectKey("v1", "ConfigMap", "scs-observability", remote_write_clients.NAME)
-
-
-@pytest.fixture
-def gateway(lab: Any) -> Any:
-    """Whom the gateway lets in, as its module makes it: nobody yet. Gives the part of the cluster alpha."""
-    lab.observer.apply(workload.namespace("scs-observability"))
-    lab.observer.apply(remote_write_clients.config_map("scs-observability", {}, []))
-    lab.forget()
-    return lambda: lab.observer.objects[CLIENTS]["data"].get("alpha")
-
-
 def test_a_renewal_lets_both_in_before_the_agent_gets_the_new_one(lab: Any, gateway: Any) -> None:
     first = register(lab.params(), False)["certificate"]
     assert "previousCertificate" not in status(lab)
@@ -589,6 +623,26 @@ def test_for_a_certificate_that_is_given_the_gateway_has_to_know_it_first(
     for again in (params, lab.params()):
         assert register(again, False)["changed"] is False
     assert 5.0 not in order
+
+
+def test_a_certificate_that_was_made_long_before_it_is_given_is_to_be_known_first(
+    lab: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a hundred are made at once. The gateway's patience is counted from when one is made."""
+    grace = timedelta(seconds=manifests_gateway.NEW_SECONDS) - BACKDATED
+    assert timedelta(seconds=onboarding.ADMITTED_SECONDS) + onboarding.PATIENCE <= grace
+    register(lab.params(), False)
+    order: list[Any] = []
+    lab.observer.written = lab.kaas.written = order
+    monkeypatch.setattr(onboarding.time, "sleep", order.append)
+    monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 5.0)
+    for patience, waits in ((onboarding.PATIENCE, False), (timedelta(0), True)):
+        order.clear()
+        monkeypatch.setattr(onboarding, "PATIENCE", patience)
+        register(lab.params(renew=True), False)
+        assert (5.0 in order) is waits
+    assert order.index(("merge", "ConfigMap", CLIENTS.name)) < order.index(5.0)
+    assert order.index(5.0) < order.index(("apply", "Secret", agent.IDENTITY_SECRET))
 
 
 @pytest.mark.parametrize("drift", [None, "active " + "00" * 32, "suspended"])
@@ -661,6 +715,27 @@ def test_a_key_of_a_registration_that_was_removed_is_of_no_use(lab: Any) -> None
     second = register(lab.params(), False)
     assert second["certificate"] != first
     assert second["previous_certificate"] == {}
+
+
+def test_a_name_under_which_there_are_data_of_nobody_knows_whom_is_not_given_away(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registration was removed by hand: this cluster had it, which its certificate shows, and no other one."""
+    register(lab.params(), False)
+    del lab.observer.objects[RECORD]
+    monkeypatch.setattr(former, "query_service", lambda *_arguments: "query")
+    monkeypatch.setattr(former, "series", lambda *_arguments, **_options: [{"__name__": "up"}])
+    assert register(lab.params(), False)["phase"] == "active"
+
+    del lab.observer.objects[RECORD], lab.kaas.objects[SECRET]
+    lab.forget()
+    for check_mode in (True, False):
+        with pytest.raises(InputError, match="of which nothing else is known") as raised:
+            register(lab.params(), check_mode)
+        assert raised.value.parameter == "name"
+    assert lab.observer.written == lab.kaas.written == []
+    # That they are its own is for the operator to say.
+    assert register(lab.params(force=True), False)["phase"] == "active"
 
 
 # What a registration tells of runs

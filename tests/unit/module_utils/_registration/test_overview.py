@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_receive import DEFAULT_TENANT
 from ansible_collections.scs.observability.plugins.module_utils._observer import components
@@ -17,6 +18,7 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.freshnes
     Freshness,
     JobSamples,
 )
+from ansible_collections.scs.observability.plugins.module_utils._registration import remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 from ansible_collections.scs.observability.plugins.module_utils._registration.overview import (
     describe,
@@ -232,6 +234,19 @@ def test_a_whole_observer(lab: Any, found: list[Facts]) -> None:
     ]
     assert result["warnings"] == ["a right is missing"]
     assert len(lab.thanos.asked) == 4
+
+
+@pytest.mark.parametrize(("observer", "told"), [("", ["alpha"]), ("another", [])])
+def test_a_registration_that_does_not_say_whose_it_is_is_told_as_it_is_let_in(
+    lab: Any, observer: str, told: list[str]
+) -> None:
+    register(lab.params(), False)
+    (record,) = lab.observer.list(kaas_cluster.API_VERSION, kaas_cluster.KIND)
+    record["metadata"]["labels"][kaas_cluster.OBSERVER_LABEL] = observer
+    lab.observer.objects[identity(record)] = record
+    assert [row["name"] for row in look()["registrations"]] == told
+    clients = remote_write_clients.registered(lab.observer, "scs-observability")
+    assert [client.name for client in clients] == told
 
 
 def test_a_component_that_does_not_work_is_a_problem_with_its_diagnosis(lab: Any, found: list[Facts]) -> None:
