@@ -28,12 +28,13 @@ from plugins.module_utils._manifests.images import THANOS
 if TYPE_CHECKING:
     from lab.engine import Docker
 
-# Written into a host as the last step of its making
+# What a host is of, as soon as kolla-ansible has begun on it
 MARKER = "/etc/scs-observability-lab.json"
 # Beside `environments/`, where an operator has encrypted something there
 VAULT_PASSWORD = "vault-password"
 _ENGINE_SECONDS = 120.0
 _READY_SECONDS = 120.0
+_RETURN_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,13 @@ class Hosts:
             self._create(name, image)
         if container is None or not container.running:
             self._start(host)
-        if marker:
-            self._write_configuration(kolla, marker.secrets, log)
-        else:
-            self._wait_for_engine(host)
-            self._load(host, images, log)
-            self._write_configuration(kolla, None, log)
-            kolla_ansible(kolla, self.lab, "deploy", name, log)
-        self.wait_until_ready(name)
-        if marker is None:
-            self.mark(kolla.release, name)
+        self._wait_for_engine(host)
+        self._write_configuration(kolla, marker.secrets if marker else None, log)
+        if marker and self._is_ready(name, _RETURN_SECONDS):
+            return
+        self._load(host, images, log)
+        self._mark(kolla.release, name)
+        self._run(kolla, "deploy", name, log)
 
     def remove(self, name: str) -> None:
         host = self.lab.iaas_host(name)
@@ -115,16 +113,30 @@ class Hosts:
     def run_kolla(self, kolla: Kolla, action: str, name: str, images: Sequence[str], log: Path) -> None:
         """An action of kolla-ansible's on one host, and its Prometheus is ready after it.
 
-        kolla: may be of another release than the host
+        kolla: may be of another release than the host, which is made anew by the next `ensure` then
         """
         self._load(self.lab.iaas_host(name), images, log)
         make_passwords(kolla, self.lab.iaas_secrets(name), log)
         self._write_globals(kolla, name)
-        kolla_ansible(kolla, self.lab, action, name, log)
-        self.wait_until_ready(name)
-        self.mark(kolla.release, name)
+        # Before it: one that fails half-way leaves a host of neither release
+        self._mark(kolla.release, name)
+        self._run(kolla, action, name, log)
 
-    def mark(self, release: Release, name: str) -> None:
+    def _run(self, kolla: Kolla, action: str, name: str, log: Path) -> None:
+        kolla_ansible(kolla, self.lab, action, name, log)
+        # It says that all is well also when its Prometheus does not even start
+        if not self._is_ready(name, _READY_SECONDS):
+            host = self.lab.iaas_host(name)
+            raise LabError(
+                f"kolla's Prometheus on {host} is not ready after {_READY_SECONDS:.0f} s; "
+                f"see `docker exec {host} docker logs prometheus_server`"
+            )
+
+    def _is_ready(self, name: str, seconds: float) -> bool:
+        address = address_of(name, self.network)
+        return bool(containers.wait_for(lambda: ready(self.lab, name, address), seconds))
+
+    def _mark(self, release: Release, name: str) -> None:
         marker = Marker(release.name, self.lab.iaas_secrets(name).read_text())
         text = json.dumps(asdict(marker)) + "\n"
         containers.write_files(self.docker, self.lab.iaas_host(name), {MARKER: text}, mode=0o600)
@@ -201,15 +213,6 @@ class Hosts:
         builds.link(place / "passwords.yml", self.lab.iaas_secrets(name))
         all_in_one = kolla.share / "kolla-ansible" / "ansible" / "inventory" / "all-in-one"
         write_atomically(place / "inventory", kolla_inventory(all_in_one.read_text(), host))
-
-    def wait_until_ready(self, name: str) -> None:
-        """kolla-ansible says that all is well also when its Prometheus does not even start."""
-        if not containers.wait_for(lambda: ready(self.lab, name, address_of(name, self.network)), _READY_SECONDS):
-            host = self.lab.iaas_host(name)
-            raise LabError(
-                f"kolla's Prometheus on {host} is not ready after {_READY_SECONDS:.0f} s; "
-                f"see `docker exec {host} docker logs prometheus_server`"
-            )
 
 
 def make_passwords(kolla: Kolla, place: Path, log: Path) -> None:

@@ -72,6 +72,8 @@ class Kolla:
             "DOCKER_BUILDKIT": "0",
         }
         with log.open("a") as file:
+            # It shows passwords
+            log.chmod(0o600)
             file.write(f"$ {program} {' '.join(arguments)}\n")
             file.flush()
             result = subprocess.run(

@@ -142,6 +142,7 @@ def test_a_command_of_kollas_that_fails_names_itself_and_its_log(
     kolla = Kolla(OLD, tmp_path)
     kolla.run(log, "kolla-ansible", "deploy")
     assert f"config= {program}" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
     with pytest.raises(LabError, match=r"kolla-ansible upgrade: exit status 1; see .*log"):
         kolla.run(log, "kolla-ansible", "upgrade")
 
