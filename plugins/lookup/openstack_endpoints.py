@@ -79,7 +79,9 @@ EXAMPLES = r"""
 
 - name: See what two regions have for computing
   ansible.builtin.debug:
-XX
+    msg: >-
+      {{ lookup('scs.observability.openstack_endpoints', cloud='provider', regions=['North', 'South'],
+                services=['compute']) }}
 """
 
 RETURN = r"""

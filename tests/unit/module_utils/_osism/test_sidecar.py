@@ -36,7 +36,10 @@ EQUAL = {"storage.tsdb.min-block-duration": "2h", "storage.tsdb.max-block-durati
 DELAY = "storage.tsdb.delay-compact-file.path"
 
 
-def observed(flags: Mapping[str, str] = EQUAL, labels: Mapping[str, str] = LABELS, mounted: bool = True) -> Observed:
+def observed(
+    flags: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None, mounted: bool = True
+) -> Observed:
+    flags, labels = EQUAL if flags is None else flags, LABELS if labels is None else labels
     mounts = (Mount("prometheus_v2", "/var/lib/prometheus", True),) if mounted else ()
     command = ("prometheus", "--web.listen-address=192.0.2.10:9091")
     container = Container("prometheus_server", True, "prometheus", mounts, command)
