@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -25,6 +26,8 @@ from tests import osism_repository
 from tests.integration.api_server import ApiServer
 from tests.integration.iaas.conftest import deployed, identities
 from tests.integration.osism.conftest import Osism
+from tests.integration.osism.kolla import PASSWORD, USER, build_image, docker, kolla_prometheus, needs_engine
+from tests.integration.processes import free_port
 from tests.integration.thanos.conftest import NAMESPACE
 from tests.secrets_in_log import leaks
 
@@ -53,8 +56,8 @@ def configure(osism: Osism, root: Path, *options: str, **others: Any) -> str:
     return osism.run("ansible-playbook", "--extra-vars", f"@{file}", *options, "scs.observability.osism_configuration")
 
 
-def changed(output: str) -> int:
-    (found,) = re.findall(r"^localhost +: .*changed=(\d+)", output, flags=re.MULTILINE)
+def changed(output: str, host: str = "localhost") -> int:
+    (found,) = re.findall(rf"^{host} +: .*changed=(\d+)", output, flags=re.MULTILINE)
     return int(found)
 
 
@@ -134,6 +137,45 @@ def test_osism_finds_the_playbook_in_the_collection_beside_it(osism: Osism, coll
     )
     assert HOST in listed
     assert "osism_thanos_sidecar : " in listed
+
+
+def test_the_sidecar_comes_stays_and_goes(osism: Osism, api_server: ApiServer, tmp_path: Path) -> None:
+    needs_engine()
+    (tmp_path / "image").mkdir()
+    build_image(tmp_path / "image")
+    port = free_port()
+    with kolla_prometheus(tmp_path) as prometheus:
+        name = f"{prometheus.name}-sidecar"
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": str(osism.python),
+            "osism_thanos_sidecar_become": False,
+            "osism_thanos_sidecar_container": prometheus.name,
+            "osism_thanos_sidecar_name": name,
+            "osism_thanos_sidecar_directory": str(tmp_path / "etc"),
+            "osism_thanos_sidecar_grpc_address": "127.0.0.1",
+            "osism_thanos_sidecar_grpc_port": port,
+            "osism_thanos_sidecar_http_port": free_port(),
+            "osism_thanos_sidecar_prometheus_user": USER,
+            "osism_thanos_sidecar_prometheus_password": PASSWORD,
+            "osism_thanos_sidecar_region": "RegionOne",
+            "osism_thanos_sidecar_pull_address": f"127.0.0.1:{port}",
+            "osism_thanos_sidecar_observer_kubeconfig": str(api_server.kubeconfig()),
+            "osism_thanos_sidecar_observer_namespace": "osism",
+            # There is no query that it could be read back from.
+            "osism_thanos_sidecar_proof": False,
+        }
+        inventory = tmp_path / "hosts.yml"
+        inventory.write_text(yaml.safe_dump({"iaas": {"hosts": {"control-1": variables}}}))
+        play = ("ansible-playbook", "--inventory", inventory, "scs.observability.osism_sidecar")
+        try:
+            assert changed(osism.run(*play), "control-1") == 2
+            assert json.loads(docker("inspect", name))[0]["State"]["Running"]
+            assert changed(osism.run(*play), "control-1") == 0
+            assert changed(osism.run(*play, "--extra-vars", "osism_thanos_sidecar_state=absent"), "control-1") == 2
+            assert docker("ps", "--all", "--quiet", f"--filter=name={name}") == ""
+        finally:
+            docker("rm", "--force", name, check=False)
 
 
 def test_what_needs_a_package_that_osism_has_not_says_so(osism: Osism) -> None:
