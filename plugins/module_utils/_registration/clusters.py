@@ -26,10 +26,8 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clie
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.cluster import uid_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.connection import Connection
 from ansible_collections.scs.observability.plugins.module_utils._registration import observers
-from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import (
     ObserverSide,
-    register,
     remember_failure,
 )
 from ansible_collections.scs.observability.plugins.module_utils._registration.settings import (
@@ -233,20 +231,11 @@ def _look(cluster: _Cluster, *, check_mode: bool, workers: int) -> None:
 def _operate(cluster: _Cluster, *, sides: _Sides, check_mode: bool) -> None:
     if cluster.side is None:
         raise ValueError("its observer was not looked at")
-    several = any(cluster.params.get(name) for name in ("additional_observers", "move_from"))
+    operation = observers.deregister if cluster.leaves else observers.register
     try:
-        if several:
-            operation = observers.deregister if cluster.leaves else observers.register
-            with _ERASING if cluster.erased else nullcontext():
-                cluster.result = operation(cluster.params, check_mode, side_of=sides.of, kaas=cluster.client)
-        elif cluster.erased:
-            # All work on the same bucket and the same receive.
-            with _ERASING:
-                cluster.result = deregister(cluster.params, check_mode, observer=cluster.side.client)
-        elif cluster.leaves:
-            cluster.result = deregister(cluster.params, check_mode, observer=cluster.side.client, kaas=cluster.client)
-        else:
-            cluster.result = register(cluster.params, check_mode, shared=cluster.side, kaas=cluster.client)
+        # All erasing works on the same bucket and the same receive.
+        with _ERASING if cluster.erased else nullcontext():
+            cluster.result = operation(cluster.params, check_mode, side_of=sides.of, kaas=cluster.client)
     finally:
         if cluster.client is not None:
             cluster.client.close()

@@ -111,7 +111,8 @@ def register(
     With ``side_of`` observers are shared with other clusters, and their foundations are not in the result.
     """
     if not params.get("additional_observers") and not _given(params):
-        return onboarding.register(params, check_mode)
+        shared = side_of(params) if side_of is not None else None
+        return onboarding.register(params, check_mode, shared=shared, kaas=kaas)
     require_kubeconfig(params)
     _refuse_what_is_wrong(params)
     kaas = kaas or KubernetesClient.from_parameters(params)
@@ -156,7 +157,8 @@ def deregister(
 ) -> dict[str, Any]:
     """Take a cluster off all observers that are named; where its agent has others, it goes on writing to them."""
     if not params.get("additional_observers"):
-        return offboarding.deregister(params, check_mode)
+        client = side_of(params).client if side_of is not None else None
+        return offboarding.deregister(params, check_mode, observer=client, kaas=kaas)
     if params.get("erase"):
         raise InputError(
             "and additional_observers exclude each other",
