@@ -24,7 +24,8 @@ description:
     there is one for all that this user does in the project, unless others are made. The same goes for the environment
     (E(OS_CLOUD) or E(OS_AUTH_URL)) when neither endpoint nor keys are given.
   - Keystone tells neither how old a credential is nor what it is for. So the bucket remembers the access keys that it
-    was used with, in the object C(.scs-observability/credentials.json), over which Thanos passes.
+    was used with, in the object C(.scs-observability/credentials.json), over which Thanos passes, and which of
+    them were made for it.
   - The secret is never returned. P(scs.observability.ec2_credential#lookup) reads it at the moment of its use.
 requirements:
   - botocore, which comes with boto3
@@ -133,8 +134,11 @@ options:
     elements: str
   remove_credentials:
     description:
-      - With O(state=absent), delete the EC2 credentials that the bucket was used with, too. Leave it out when something
-        else uses them.
+      - With O(state=absent), delete the EC2 credentials, too, that this module had made for the bucket, the one of a
+        rotation included. Leave it out when something else uses them.
+      - Those stay, and a warning names them, that were there before the bucket was used with them, and those that this
+        module uses another bucket of the project in the same store with. O(revoke_credentials) deletes them, also with
+        O(state=absent).
       - Needs O(cloud) or O(auth).
     type: bool
     default: false

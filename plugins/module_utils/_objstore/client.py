@@ -159,11 +159,14 @@ class BucketClient:
     def _is_not_listed(self) -> bool:
         """Tell whether the store's list of this user's buckets lacks it; False where there is no such list."""
         try:
-            with self._explained("ListBuckets"):
-                own = self._s3.list_buckets().get("Buckets", ())
+            return self._access.bucket not in self.bucket_names()
         except StorageError:
             return False
-        return self._access.bucket not in {bucket.get("Name") for bucket in own}
+
+    def bucket_names(self) -> set[str]:
+        """The names of all buckets of this user, or in an OpenStack cloud of the project."""
+        with self._explained("ListBuckets"):
+            return {str(bucket["Name"]) for bucket in self._s3.list_buckets().get("Buckets", ())}
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing but our records: no object, no old version, no unfinished upload."""

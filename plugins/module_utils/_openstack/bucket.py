@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
@@ -18,7 +18,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     StorageError,
 )
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
-from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket
+from ansible_collections.scs.observability.plugins.module_utils._objstore import bucket, configuration
 from ansible_collections.scs.observability.plugins.module_utils._objstore.bucket import Store
 from ansible_collections.scs.observability.plugins.module_utils._objstore.client import (
     CREDENTIALS_RECORD,
@@ -28,7 +28,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.client
 from ansible_collections.scs.observability.plugins.module_utils._objstore.preflight import Preflight
 from ansible_collections.scs.observability.plugins.module_utils._openstack import catalog, credentials, login
 from ansible_collections.scs.observability.plugins.module_utils._openstack.cloud import Cloud
-from ansible_collections.scs.observability.plugins.module_utils._openstack.credentials import Credential
+from ansible_collections.scs.observability.plugins.module_utils._openstack.credentials import Credential, Record
 
 _REFUSED_BY_STORE = (
     "Keystone has EC2 credentials of the user for the project, and the store accepts none: give the user a role in the "
@@ -37,6 +37,10 @@ _REFUSED_BY_STORE = (
 _NOT_SEEN = (
     "there is no EC2 credential yet, so nobody could look at the bucket: what is said of it is what happens without "
     "check mode if it is not there"
+)
+_STAY = (
+    "EC2 credentials that stay in Keystone: {}. The bucket was used with them, and they were there before, or another "
+    "bucket of the project uses them. If nothing does, name them in revoke_credentials"
 )
 
 Connect = Callable[[Access], AbstractContextManager[Store]]
@@ -81,11 +85,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a credential that the store accepts lets see: whether the bucket is there, and what it remembers."""
+    """A credential that the store accepts, and what the bucket remembers; nothing if it is not there."""
 
     credential: Credential
-    exists: bool
-    remembered: tuple[str, ...]
+    record: Record
 
 
 def ensure(
@@ -171,10 +174,11 @@ class _Run:
             seen = self._look()
             chosen = credentials.choose(
                 seen.credential.access_key,
-                seen.remembered,
+                seen.record.access_keys,
                 self._known,
                 named=wanted.named,
-                rotate=wanted.rotate,
+                # One that was made just now need not be exchanged.
+                rotate=wanted.rotate and not self._made,
                 revoke=wanted.revoke,
             )
             history = [key for key in chosen.history if key not in chosen.revoke]
@@ -182,9 +186,10 @@ class _Run:
                 plan += self._creation()
                 history += [key for key in self._made if key not in history]
             result = self._ensure(self._known[history[-1]], plan + self._deletion(chosen.revoke))
-            if not self._check_mode and tuple(history) != seen.remembered:
+            record = Record(tuple(history), (seen.record.made | set(self._made)) & set(history))
+            if not self._check_mode and record != seen.record:
                 with self._connect(self._access(self._known[history[-1]])) as store:
-                    store.put(CREDENTIALS_RECORD, credentials.record(history))
+                    store.put(CREDENTIALS_RECORD, credentials.record(record))
         self._delete(chosen.revoke)
         return {**result, "access_key": history[-1], "previous_access_keys": history[:-1]}
 
@@ -194,13 +199,43 @@ class _Run:
                 # Without one nobody can look whether the bucket is there.
                 self._creation()
             seen = self._look()
+            remembered, made = (set(keys) & set(self._known) for keys in (seen.record.access_keys, seen.record.made))
+            used = credentials.used(
+                seen.credential.access_key, seen.record.access_keys, self._known, self._wanted.named
+            )[-1]
             going = set(self._wanted.revoke)
-            if self._wanted.remove and seen.exists:
-                going |= {seen.credential.access_key, *seen.remembered}
+            if self._wanted.remove and made:
+                # What was there before may be somebody else's, and what was made here may be by now.
+                going |= made - self._used_elsewhere(self._known[used])
             deleted = tuple(sorted(going & set(self._known) - set(self._made)))
-            result = self._ensure(seen.credential, self._deletion(deleted))
+            result = self._ensure(self._known[used], self._deletion(deleted))
         self._delete(deleted)
+        stay = sorted(remembered - going)
+        if self._wanted.remove and stay:
+            result["warnings"] = [_STAY.format(", ".join(stay))]
         return result
+
+    def _used_elsewhere(self, credential: Credential) -> set[str]:
+        """The access keys that other buckets of the project remember."""
+        found: set[str] = set()
+        access = self._access(credential)
+        with self._connect(access) as store:
+            others = store.bucket_names() - {access.bucket}
+        for name in sorted(others):
+            try:
+                # Not every container of Swift is one that S3 can name.
+                configuration.bucket_name(name)
+                with self._connect(replace(access, bucket=name)) as store:
+                    stored = store.find(CREDENTIALS_RECORD)
+            except InputError:
+                continue
+            except StorageError as error:
+                # Gone, or not readable to this user, who then does not use it.
+                if error.details.get("status") not in (403, 404):
+                    raise
+                continue
+            found.update(credentials.remembered(stored.content if stored else None).access_keys)
+        return found
 
     def _unseen(self) -> dict[str, Any]:
         """What check mode can say without a credential."""
@@ -235,7 +270,7 @@ class _Run:
         with self._connect(self._access(credential)) as store:
             exists = store.exists()
             found = store.find(CREDENTIALS_RECORD) if exists else None
-        return _Seen(credential, exists, credentials.remembered(found.content if found else None))
+        return _Seen(credential, credentials.remembered(found.content if found else None))
 
     def _ensure(self, credential: Credential, beside: Plan) -> dict[str, Any]:
         return bucket.ensure(self._settings(credential), self._check_mode, {}, self._connect, beside)

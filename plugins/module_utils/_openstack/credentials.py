@@ -4,7 +4,7 @@
 """Which of a user's EC2 credentials a bucket is used with. Pure.
 
 Keystone tells neither how old one is nor what it is for. So the bucket remembers the access keys that it was used with,
-the one in use last, in an object that Thanos passes over.
+the one in use last, and which of them were made for it, in an object that Thanos passes over.
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ class Credential:
 
     access_key: str
     secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a bucket remembers: the access keys that it was used with, the one in use last, and those made for it."""
+
+    access_keys: tuple[str, ...] = ()
+    made: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,8 @@ def choose(
     ``rotate`` asks for a new one, but not for a third: while there is a previous one, Thanos may not have taken the new
     one yet. Raises InputError when the one in use is to be revoked.
     """
-    history = [key for key in remembered if key in known]
-    current = named or (history[-1] if history else usable)
-    history = [*(key for key in history if key != current), current]
+    history = used(usable, remembered, known, named)
+    current = history[-1]
     if current in revoke:
         raise InputError(
             f"{current} is the one that the bucket is used with",
@@ -67,16 +74,27 @@ def choose(
     return Chosen(tuple(history), create=rotate and len(history) == 1, revoke=tuple(sorted(set(revoke) & set(known))))
 
 
-def remembered(content: bytes | None) -> tuple[str, ...]:
-    """Return the access keys in a bucket's record; none where there is no record, or nobody can read it."""
+def used(usable: str, remembered: Sequence[str], known: Collection[str], named: str | None = None) -> list[str]:
+    """Return the access keys of a bucket that there still are, the one to use last."""
+    history = [key for key in remembered if key in known]
+    current = named or (history[-1] if history else usable)
+    return [*(key for key in history if key != current), current]
+
+
+def remembered(content: bytes | None) -> Record:
+    """Return what a bucket's record says; nothing where there is no record, or nobody can read it."""
     try:
         found = json.loads(content or b"{}")
     except ValueError:
-        return ()
-    keys = found.get("access_keys") if isinstance(found, dict) else None
-    return tuple(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else ()
+        found = {}
+    access_keys, made = (_texts(found.get(name)) if isinstance(found, dict) else () for name in ("access_keys", "made"))
+    return Record(access_keys, frozenset(made) & frozenset(access_keys))
 
 
-def record(access_keys: Sequence[str]) -> bytes:
+def _texts(found: object) -> tuple[str, ...]:
+    return tuple(key for key in found if isinstance(key, str)) if isinstance(found, list) else ()
+
+
+def record(what: Record) -> bytes:
     """Return the content of a bucket's record."""
-    return json.dumps({"access_keys": list(access_keys)}).encode()
+    return json.dumps({"access_keys": list(what.access_keys), "made": sorted(what.made)}).encode()

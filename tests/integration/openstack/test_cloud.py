@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,21 @@ class TestCredentials:
         refused = site.module(access_key="unknown", fails=True)
         assert refused["parameter"] == "access_key"
         assert all(key in refused["msg"] for key in made)
+        # They were not made for the bucket, so they do not go with it.
+        removed = site.module(state="absent", remove_credentials=True)
+        assert len(removed["changes"]) == 1
+        assert set(site.secrets()) == set(made)
+
+    def test_one_that_another_bucket_uses_stays(self, site: Site) -> None:
+        made = site.module()["access_key"]
+        other = replace(site, name=f"{site.name}-other")
+        assert other.module()["access_key"] == made
+        removed = site.module(state="absent", remove_credentials=True)
+        assert len(removed["changes"]) == 1
+        assert list(site.secrets()) == [made]
+        assert other.module(check=True)["access_key"] == made
+        assert other.module(state="absent", revoke_credentials=[made])["changed"] is True
+        assert site.secrets() == {}
 
     def test_one_of_no_use_to_the_store_is_passed_over_or_refused(self, openstack_cloud: OpenStack, site: Site) -> None:
         """An onlooker cannot have one made; one that the administrator made is not accepted by Swift."""

@@ -200,6 +200,37 @@ def test_whose_the_bucket_is_is_known_before_anything_writes_to_it() -> None:
     assert "revoke_credentials" in deployed[-1][2]
 
 
+@pytest.mark.parametrize(
+    ("bucket", "keys"),
+    [
+        ({"name": "metrics"}, ("given", "swordfish")),
+        ({"name": "metrics", "access_key": "made"}, ("made", "secret of made at c")),
+        # In check mode, while Keystone has none
+        ({"name": "metrics", "access_key": ""}, ("", "secret of  at c")),
+    ],
+)
+@pytest.mark.parametrize("role", ["observer", "osism_thanos_sidecar"])
+def test_the_bucket_is_used_with_the_keys_that_are_given_or_that_keystone_made(
+    role: str, bucket: dict[str, str], keys: tuple[str, str]
+) -> None:
+    prefix = f"{role}_bucket"
+    variables = {
+        **defaults(role),
+        **{
+            prefix: bucket,
+            f"{prefix}_access_key": "given",
+            f"{prefix}_secret_key": "swordfish",
+            f"{prefix}_cloud": "c",
+        },
+        "lookup": lambda _name, access_key, **login: f"secret of {access_key} at {login['cloud']}",
+    }
+    used = load(CHECKOUT / "roles" / role / "vars" / "main.yml")
+    assert (
+        tuple(jinja2.Template(used[f"{prefix}_used_{name}_key"]).render(variables) for name in ("access", "secret"))
+        == keys
+    )
+
+
 def test_the_observer_removes_what_it_deploys() -> None:
     module = "scs.observability.thanos_component"
     deployed = [task[module]["component"] for task in in_order("observer", "present.yml") if module in task]

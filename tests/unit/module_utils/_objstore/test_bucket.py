@@ -67,6 +67,9 @@ class Store:
     def exists(self) -> bool:
         return self.there
 
+    def bucket_names(self) -> set[str]:
+        return {"thanos"} if self.there else set()
+
     def lists_v1(self) -> bool:
         return False
 

@@ -23,7 +23,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.client
 )
 from ansible_collections.scs.observability.plugins.module_utils._objstore.errors import Request, refused
 from ansible_collections.scs.observability.plugins.module_utils._openstack import bucket, credentials
-from ansible_collections.scs.observability.plugins.module_utils._openstack.credentials import Credential
+from ansible_collections.scs.observability.plugins.module_utils._openstack.credentials import Credential, Record
 from ansible_collections.scs.observability.plugins.module_utils._openstack.errors import refused as refused_by_keystone
 from ansible_collections.scs.observability.plugins.module_utils._openstack.login import Login
 
@@ -39,6 +39,11 @@ class Store(test_bucket.Store):
     def __init__(self, exists: bool = False) -> None:
         super().__init__(exists)
         self.strangers: set[str] = set()
+        # Of other buckets; a number is the status with which the store refuses to tell.
+        self.other_records: dict[str, bytes | int] = {}
+
+    def bucket_names(self) -> set[str]:
+        return {"thanos", *self.other_records}
 
     def exists(self) -> bool:
         if self.access and self.access.access_key in self.strangers:
@@ -46,7 +51,13 @@ class Store(test_bucket.Store):
         return super().exists()
 
     def find(self, key: str) -> Stored | None:
-        return Stored(self.content[key], "") if key in self.content else None
+        assert self.access is not None
+        if self.access.bucket == "thanos":
+            return super().find(key)
+        content = self.other_records[self.access.bucket]
+        if isinstance(content, int):
+            raise refused(Request("GetObject", self.access.bucket, KEYSTONE), str(content), content)
+        return Stored(content, "") if content else None
 
 
 class Cloud:
@@ -95,7 +106,7 @@ def test_what_is_made_is_used_and_remembered() -> None:
     result = ensure(store, cloud)
     assert result["changes"] == ["create Keystone EC2Credential p", "create S3 Bucket thanos"]
     assert (result["access_key"], result["previous_access_keys"]) == ("made-1", [])
-    assert credentials.remembered(store.content[CREDENTIALS_RECORD]) == ("made-1",)
+    assert credentials.remembered(store.content[CREDENTIALS_RECORD]) == Record(("made-1",), frozenset({"made-1"}))
     assert store.access == Access("thanos", store.access.endpoint, "us-east-1", "made-1", f"{SECRET}-made-1")
     # Another one that comes is not mistaken for it.
     cloud.keys.append("a-foreign-one")
@@ -136,6 +147,14 @@ def test_rotation() -> None:
     assert ensure(store, cloud)["previous_access_keys"] == []
 
 
+def test_a_rotation_where_there_is_none_makes_one() -> None:
+    store, cloud = Store(), Cloud()
+    checked = ensure(store, cloud, True, rotate_credentials=True)
+    rotated = ensure(store, cloud, rotate_credentials=True)
+    assert checked["changes"] == rotated["changes"]
+    assert (cloud.keys, rotated["previous_access_keys"]) == (["made-1"], [])
+
+
 def test_what_a_failed_run_made_goes_again() -> None:
     store, cloud = Store(), Cloud()
     store.refuses_to_write = True
@@ -157,18 +176,61 @@ def test_one_that_could_not_be_revoked_is_told() -> None:
     assert error.value.result()["changed"] is True
 
 
-def test_removal_takes_what_the_bucket_remembers_and_no_other() -> None:
-    store, cloud = Store(), Cloud("b")
+def test_removal_takes_what_was_made_for_the_bucket_and_no_other() -> None:
+    store, cloud = Store(), Cloud()
     ensure(store, cloud)
     ensure(store, cloud, rotate_credentials=True)
     cloud.keys.append("a-foreign-one")
-    checked = ensure(store, cloud, True, state="absent", remove_credentials=True, access_key="b", force=True)
-    removed = ensure(store, cloud, state="absent", remove_credentials=True, access_key="b", force=True)
-    assert checked["changes"] == removed["changes"]
+    checked = ensure(store, cloud, True, state="absent", remove_credentials=True, force=True)
+    removed = ensure(store, cloud, state="absent", remove_credentials=True, force=True)
+    deleted = [f"delete Keystone EC2Credential made-{number}" for number in (1, 2)]
+    assert checked["changes"] == removed["changes"] == [*deleted, "delete S3 Bucket thanos"]
     assert (cloud.keys, store.there) == (["a-foreign-one"], False)
+    assert "warnings" not in removed
     # The bucket is gone, so nothing says that another one is its.
     assert ensure(store, cloud, state="absent", remove_credentials=True)["changed"] is False
     assert cloud.keys == ["a-foreign-one"]
+
+
+def test_removal_looks_with_the_one_that_the_bucket_was_used_with_last() -> None:
+    store, cloud = Store(), Cloud("b")
+    ensure(store, cloud)
+    cloud.keys.append("a-foreign-one")
+    ensure(store, cloud, state="absent", force=True)
+    assert store.access is not None
+    assert store.access.access_key == "b"
+
+
+@pytest.mark.parametrize("others", [{}, {"made-1"}])
+def test_removal_leaves_what_was_there_before_the_bucket(others: set[str]) -> None:
+    store, cloud = Store(), Cloud("b")
+    ensure(store, cloud)
+    ensure(store, cloud, rotate_credentials=True)
+    if others:
+        # Another bucket of the project has taken the one that was made for this one.
+        store.other_records = {"other": credentials.record(Record(("made-1",)))}
+    checked = ensure(store, cloud, True, state="absent", remove_credentials=True, force=True)
+    removed = ensure(store, cloud, state="absent", remove_credentials=True, force=True)
+    assert (checked["changes"], checked["warnings"]) == (removed["changes"], removed["warnings"])
+    assert set(cloud.keys) == {"b", *others}
+    assert f"EC2 credentials that stay in Keystone: {', '.join(sorted(cloud.keys))}" in removed["warnings"][0]
+
+
+def test_removal_asks_no_bucket_that_cannot_be_one_of_the_module() -> None:
+    store, cloud = Store(), Cloud()
+    ensure(store, cloud)
+    store.other_records = {"Not a name of S3+segments": 500, "foreign": 403, "gone": 404, "without": b"not JSON"}
+    ensure(store, cloud, state="absent", remove_credentials=True, force=True)
+    assert cloud.keys == []
+
+
+def test_removal_is_refused_while_a_bucket_does_not_tell_what_it_uses() -> None:
+    store, cloud = Store(), Cloud()
+    ensure(store, cloud)
+    store.other_records = {"other": 503}
+    with pytest.raises(StorageError):
+        ensure(store, cloud, state="absent", remove_credentials=True, force=True)
+    assert (cloud.keys, store.there) == (["made-1"], True)
 
 
 def test_removal_without_a_credential_leaves_none() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._openstack import credentials
-from ansible_collections.scs.observability.plugins.module_utils._openstack.credentials import Chosen, Credential
+from ansible_collections.scs.observability.plugins.module_utils._openstack.credentials import Chosen, Credential, Record
 
 
 @pytest.mark.parametrize(
@@ -45,20 +45,23 @@ def test_the_one_in_use_is_not_revoked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "keys"),
+    ("content", "record"),
     [
-        (credentials.record(["a", "b"]), ("a", "b")),
-        (None, ()),
-        (b"", ()),
-        (b"not JSON", ()),
-        (b"\xff", ()),
-        (b"[]", ()),
-        (b'{"access_keys": "a"}', ()),
-        (b'{"access_keys": ["a", 1]}', ("a",)),
+        (credentials.record(Record(("a", "b"), frozenset("b"))), Record(("a", "b"), frozenset("b"))),
+        (None, Record()),
+        (b"", Record()),
+        (b"not JSON", Record()),
+        (b"\xff", Record()),
+        (b"[]", Record()),
+        (b'{"access_keys": "a"}', Record()),
+        (b'{"access_keys": ["a", 1]}', Record(("a",))),
+        # What was not used with the bucket was not made for it.
+        (b'{"access_keys": ["a"], "made": ["a", "b", 1, []]}', Record(("a",), frozenset("a"))),
+        (b'{"access_keys": ["a"], "made": "a"}', Record(("a",))),
     ],
 )
-def test_what_a_bucket_remembers(content: bytes | None, keys: tuple[str, ...]) -> None:
-    assert credentials.remembered(content) == keys
+def test_what_a_bucket_remembers(content: bytes | None, record: Record) -> None:
+    assert credentials.remembered(content) == record
 
 
 def test_a_secret_is_not_shown() -> None:
