@@ -82,8 +82,8 @@ options:
     description:
       - Whether to make other certificates although those that are there are good. They are made anew without being
         asked for when 80 % of their life is over. Every run with it makes other ones.
-      - The former client certificate is let in beside the new one for seven days, and dropped by the first run after
-        that, or by another renewal.
+      - The former client certificate is let in beside the new one until it expires, as it is in use until kolla is
+        reconfigured. Another renewal shuts it out at once, for example when its key is known to others.
     type: bool
     default: false
   proof:

@@ -16,9 +16,9 @@ description:
     O(objstore) it uploads the blocks of Prometheus to a bucket.
   - Where Prometheus is, its user and its volume are read from its container, and its external labels, flags and version
     from its API. Containers of kolla are never touched.
-  - What would not work is refused before anything changes, all at once, such as a Prometheus without external labels,
-    credentials that it refuses, blocks of unequal durations that were to be uploaded, a port that is taken, an address
-    that is not one of this host, or a certificate for another name.
+  - What would not work is refused before anything changes, all at once, such as a Prometheus without external labels or
+    with others than O(expected_labels), credentials that it refuses, blocks of unequal durations that were to be
+    uploaded, a port that is taken, an address that is not one of this host, or a certificate for another name.
   - The container has no privileges, a read-only root file system, limited memory, the user of Prometheus, and its
     volume only where blocks are uploaded. It is made anew when it is not what it was made as.
   - Certificates that take the place of others of the same authority are used for the next connection, without a
@@ -61,7 +61,8 @@ options:
   image:
     description:
       - Image reference of Thanos 0.42 or newer. The version that this release was tested with unless given.
-      - One that is not on the host is pulled, for which the engine must need no login.
+      - One that is not on the host is pulled, for which the engine must need no login. In check mode its registry is
+        asked whether it could be.
     type: str
   grpc_address:
     description:
@@ -82,6 +83,11 @@ options:
     description:
       - The name or address by which the observer knows the sidecar. A certificate that is not for it is refused.
     type: str
+  expected_labels:
+    description:
+      - External labels that Prometheus has to have, beside others, such as C(layer) and C(region), by which the
+        observer knows its series. A Prometheus without them is refused.
+    type: dict
   prometheus_user:
     description:
       - User that Prometheus lets in. kolla's Prometheus wants one; the web configuration has only a hash of the
@@ -108,6 +114,8 @@ options:
     description:
       - The object store for uploads, as M(scs.observability.bucket) returns it, that is Thanos' own format without
         credentials. Nothing is uploaded unless given.
+      - Needs an external label C(replica), as blocks of two Prometheuses that have the same labels overlap, on which
+        Thanos' compactor halts.
       - Needs blocks of one duration, C(--storage.tsdb.min-block-duration=2h --storage.tsdb.max-block-duration=2h) in
         C(prometheus_cmdline_extras) of kolla.
     type: dict
@@ -145,6 +153,7 @@ EXAMPLES = r"""
     prometheus_user: thanos
     prometheus_password: "{{ prometheus_thanos_password }}"
     server_name: control-1.example.org
+    expected_labels: {layer: iaas, region: RegionOne}
     tls_certificate: "{{ lookup('ansible.builtin.file', 'control-1.crt', rstrip=false) }}"
     tls_key: "{{ lookup('ansible.builtin.file', 'control-1.key', rstrip=false) }}"
     tls_client_ca: "{{ lookup('ansible.builtin.file', 'internal.crt', rstrip=false) }}"
@@ -249,6 +258,7 @@ def main() -> None:
             "http_address": {"type": "str"},
             "http_port": {"type": "int"},
             "server_name": {"type": "str"},
+            "expected_labels": {"type": "dict"},
             "prometheus_user": {"type": "str"},
             "prometheus_password": {"type": "str", "no_log": True},
             "tls_certificate": {"type": "str"},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     observe_or_create,
     secret_text,
 )
-from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
+from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import LEAF_LIFETIME, KeyPair
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity as key_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import (
@@ -58,8 +58,9 @@ Manifest = dict[str, Any]
 
 SECRETS = ("v1", "Secret")
 RECORDS = (iaas_prometheus.API_VERSION, iaas_prometheus.KIND)
-# It takes a reconfiguration of kolla until a new client certificate is in its place.
-OVERLAP = timedelta(days=7)
+# It takes somebody who reconfigures kolla until a new client certificate is in its place, so the one before is let in
+# for as long as it can be valid. Past its end TLS refuses it.
+OVERLAP = LEAF_LIFETIME
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _status_schema() -> Manifest:
                     "sidecar": certificate("The server certificate of its sidecar."),
                     "remoteWrite": certificate("Its client certificate."),
                     "previousRemoteWrite": previous_certificate(
-                        "The client certificate before, which gets in for some days, until the new one is in its place."
+                        "The client certificate before, which gets in until it expires, or is replaced once more."
                     ),
                 },
             },

@@ -78,6 +78,12 @@ class Engine:
         status, content = self._request("GET", f"/containers/{quote(name)}/logs?{query}")
         return _unframed(content).strip() if status == http.client.OK else ""
 
+    def offered(self, reference: str) -> None:
+        """Ask the registry for an image, without having it. Raises InputError (image) when it cannot be had."""
+        status, content = self._request("GET", f"/distribution/{quote(reference)}/json", timeout=_PULL_TIMEOUT)
+        if status != http.client.OK:
+            raise _no_image(reference, _message(content))
+
     def pull(self, reference: str) -> None:
         """Have an image. Raises InputError (image) when it cannot be had."""
         name = reference.rpartition("/")[2]
@@ -87,11 +93,7 @@ class Engine:
         for line in content.splitlines() if not reason else ():
             reason = reason or str(_parsed(line).get("error") or "")
         if reason:
-            raise InputError(
-                f"{reference} is not on this host and cannot be pulled: {reason}",
-                parameter="image",
-                advice="Give an image that this host can pull, or load it there before",
-            )
+            raise _no_image(reference, reason)
 
     def create(self, name: str, body: Mapping[str, Any]) -> None:
         """Make a container and start it."""
@@ -137,6 +139,14 @@ class Engine:
 def _expect(status: int, content: bytes, wanted: str) -> None:
     if status >= http.client.BAD_REQUEST:
         raise EngineError(f"the container engine did not {wanted} ({status}): {_message(content)}")
+
+
+def _no_image(reference: str, reason: str) -> InputError:
+    return InputError(
+        f"{reference} is not on this host and cannot be pulled: {reason}",
+        parameter="image",
+        advice="Give an image that this host can pull, or load it there before",
+    )
 
 
 def _message(content: bytes) -> str:

@@ -144,6 +144,7 @@ def _present(
     timeout = float(params["wait_timeout"])
     observed = problems.of(_observe, engine, params["container"], settings, timeout)
     image = problems.of(engine.image, settings.image) if settings.image else None
+    pulled = image is None and bool(settings.image)
     if observed is not None:
         sidecar.refuse(settings, observed, problems)
     beside = observed.container.address if observed is not None else ""
@@ -151,11 +152,11 @@ def _present(
         if address:
             problems.of(_refuse_address, parameter, address, port, sidecar.arguments_of(place.document))
     # An image that is pulled changes nothing that runs, so whether it can be is found out before anything is touched.
-    pulled = image is None and not problems.found
-    if pulled and not check_mode:
-        problems.of(engine.pull, settings.image)
-        image = engine.image(settings.image)
+    if pulled:
+        problems.of(engine.offered if check_mode or problems.found else engine.pull, settings.image)
     problems.refuse()
+    if pulled and not check_mode:
+        image = engine.image(settings.image)
 
     files = sidecar.files(settings, asked.values, observed)
     wanted = sidecar.container(settings, observed, place.folder, files, str((image or {}).get("Id") or ""))

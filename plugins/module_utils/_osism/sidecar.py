@@ -49,6 +49,7 @@ SETTINGS = (
     "http_address",
     "http_port",
     "server_name",
+    "expected_labels",
     "prometheus_user",
     "prometheus_password",
     "tls_certificate",
@@ -80,6 +81,7 @@ _SMALLEST_MEMORY = 64 * 2**20
 _SMALLEST_CPUS = 0.01
 _DELAY = "storage.tsdb.delay-compact-file.path"
 _SHIPPED = "thanos.shipper.json"
+_LABELS_ADVICE = "Set prometheus_external_labels in kolla's configuration, then: osism apply -a reconfigure prometheus"
 
 
 class Limits(NamedTuple):
@@ -100,6 +102,7 @@ class Settings:
     http_port: int
     prometheus_user: str
     prometheus_password: str = field(repr=False)
+    expected_labels: Mapping[str, str]
     tls_certificate: str
     tls_key: str = field(repr=False)
     tls_client_ca: str
@@ -159,6 +162,7 @@ def read(values: Mapping[str, Any], now: datetime, problems: Problems) -> Settin
         http_port=http_port,
         prometheus_user=user,
         prometheus_password=password,
+        expected_labels={str(name): str(value) for name, value in (values.get("expected_labels") or {}).items()},
         tls_certificate=values.get("tls_certificate") or "",
         tls_key=values.get("tls_key") or "",
         tls_client_ca=problems.of(trusted, values["tls_client_ca"], now, "tls_client_ca")
@@ -178,13 +182,29 @@ def refuse(settings: Settings, observed: Observed, problems: Problems) -> None:
     def say(message: str, advice: str, parameter: str = "container") -> None:
         problems.found.append(InputError(message, parameter=parameter, advice=advice))
 
-    if not answers.external_labels:
+    labels, expected = answers.external_labels, settings.expected_labels
+    wrong = {label: value for label, value in expected.items() if labels.get(label) != value}
+    if not labels:
         say(
             f"the Prometheus in {name} has no external labels, without which Thanos cannot tell whose its series are",
-            "Set prometheus_external_labels in kolla's configuration, then: osism apply -a reconfigure prometheus",
+            _LABELS_ADVICE,
+        )
+    elif wrong:
+        say(
+            f"{_listed(wrong)} are expected of the external labels of the Prometheus in {name}, which are "
+            f"{_listed(labels)}",
+            _LABELS_ADVICE,
+            "expected_labels",
         )
     if settings.store is None:
         return
+    if labels and not labels.get("replica"):
+        say(
+            f"the Prometheus in {name} has no external label replica: blocks of two of a region would overlap in the "
+            "bucket, on which its compactor halts",
+            _LABELS_ADVICE,
+            "objstore",
+        )
     if observed.container.mount_of(answers.tsdb_path) is None:
         say(
             f"{answers.tsdb_path or 'the path of the database'} of {name} is in no volume, so nothing can be uploaded",
@@ -203,6 +223,10 @@ def refuse(settings: Settings, observed: Observed, problems: Problems) -> None:
             "prometheus_cmdline_extras in kolla's configuration, then: osism apply -a reconfigure prometheus",
             "objstore",
         )
+
+
+def _listed(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in labels.items())
 
 
 def listening(settings: Settings, prometheus_address: str) -> dict[str, tuple[str, int]]:

@@ -340,7 +340,7 @@ def test_blocks_are_uploaded_and_a_volume_moves_while_it_is_suspended(
     # In every form that Prometheus writes texts in
     odd = {"zone": "1", "quoted": "it's: #1", "both": 'a "b" \\ \t ü', "long": "many words " * 20 + "end"}
     with (
-        kolla_prometheus(tmp_path, labels={"layer": "iaas", "region": "RegionOne", **odd}) as prometheus,
+        kolla_prometheus(tmp_path, labels={"layer": "iaas", "replica": "control-1", **odd}) as prometheus,
         running_s3_server(tmp_path / "s3") as s3,
         second(Sidecar(prometheus, tmp_path, authority)) as sidecar,
     ):

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import socketserver
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, InputErrors
+from ansible_collections.scs.observability.plugins.module_utils._osism import operation
 from ansible_collections.scs.observability.plugins.module_utils._osism.engine import Engine, EngineError
 from ansible_collections.scs.observability.plugins.module_utils._osism.prometheus import Client
+from tests import pki
 
 Answers = Mapping[str, tuple[int, bytes]]
 
@@ -29,13 +32,18 @@ class _UnixServer(socketserver.UnixStreamServer):
 
 
 @contextmanager
-def answering(answers: Answers, path: Path | None = None) -> Iterator[int]:
-    """A server, at a socket in the file system or at a port of loopback, that answers by method and path."""
+def answering(answers: Answers, path: Path | None = None, asked: MutableSequence[str] | None = None) -> Iterator[int]:
+    """A server, at a socket in the file system or at a port of loopback, that answers by method and path. What it was
+    ``asked`` for is added there.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, body = answers.get(f"{self.command} {self.path.partition('?')[0]}", (404, b'{"message": "none"}'))
+            request = f"{self.command} {self.path.partition('?')[0]}"
+            if asked is not None:
+                asked.append(request)
+            status, body = answers.get(request, (404, b'{"message": "none"}'))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -112,6 +120,90 @@ def test_an_image_that_cannot_be_pulled(answer: tuple[int, bytes], reason: str, 
         with pytest.raises(InputError, match=rf"cannot be pulled: {reason}") as caught:
             engine.pull("quay.io/thanos/thanos")
     assert caught.value.parameter == "image"
+
+
+def test_an_image_that_the_registry_does_not_have(socket_path: Path) -> None:
+    answers = {
+        "GET /distribution/quay.io/thanos/thanos%3Av1/json": (200, b"{}"),
+        "GET /distribution/quay.io/thanos/thanos%3Av2/json": (404, b'{"message": "manifest unknown"}'),
+    }
+    with answering(answers, socket_path):
+        engine = Engine(f"unix://{socket_path}")
+        engine.offered("quay.io/thanos/thanos:v1")
+        with pytest.raises(InputError, match=r"thanos:v2 .*cannot be pulled: manifest unknown") as caught:
+            engine.offered("quay.io/thanos/thanos:v2")
+    assert caught.value.parameter == "image"
+
+
+IMAGE = "registry.example.org/thanos"
+PROMETHEUS = {
+    "/api/v1/status/config": {"yaml": "global:\n  external_labels:\n    region: a\n"},
+    "/api/v1/status/buildinfo": {"version": "3.2.1"},
+    "/api/v1/status/flags": {"storage.tsdb.path": "/data"},
+}
+DENIED = (403, b'{"message": "denied: requested access to the resource is denied"}')
+
+
+@pytest.fixture
+def params(socket_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the module is given for a sidecar whose image is not on the host."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    authority = pki.authority("internal")
+    pair = pki.make("control-1", authority, names=["control-1.example.org"])
+    return {
+        **{"state": "present", "name": "sidecar", "container": "prometheus_server", "wait_timeout": 0},
+        **{"directory": str(tmp_path / "etc"), "docker_host": f"unix://{socket_path}", "image": IMAGE},
+        **{"tls_certificate": pair.pem, "tls_key": pair.key_pem, "tls_client_ca": authority.pem},
+        "grpc_address": "127.0.0.1",
+    }
+
+
+def ensured(params: Mapping[str, Any], offer: tuple[int, bytes], *, check_mode: bool) -> tuple[list[str], list[str]]:
+    """Call the module where the registry makes an offer: what it would change or the parameters that it refuses, and
+    what the engine was asked for.
+    """
+    asked: list[str] = []
+    told = {f"GET {path}": (200, json.dumps({"data": data}).encode()) for path, data in PROMETHEUS.items()}
+    with answering(told) as port:
+        prometheus = {
+            "Name": "/prometheus_server",
+            "Path": "prometheus",
+            "Args": [f"--web.listen-address=127.0.0.1:{port}"],
+            "State": {"Status": "running"},
+            "Config": {"User": "42472:42472"},
+        }
+        answers = {
+            "GET /containers/prometheus_server/json": (200, json.dumps(prometheus).encode()),
+            f"GET /distribution/{IMAGE}/json": offer,
+        }
+        with answering(answers, Path(params["docker_host"].removeprefix("unix://")), asked):
+            try:
+                return operation.ensure(params, check_mode)["changes"], asked
+            except InputErrors as error:
+                return [str(item.parameter) for item in error.errors], asked
+            except InputError as error:
+                return [str(error.parameter)], asked
+
+
+@pytest.mark.parametrize(
+    ("offer", "check_mode", "more", "expected"),
+    [
+        ((200, b"{}"), True, {}, f"create image {IMAGE}"),
+        (DENIED, True, {}, "image"),
+        # Nothing is pulled for a run that does not take place.
+        ((200, b"{}"), False, {"http_address": "192.0.2.1"}, "http_address"),
+        (DENIED, False, {"http_address": "192.0.2.1"}, "image"),
+    ],
+)
+def test_whether_an_image_can_be_had_is_asked_before_anything_is_pulled(
+    params: dict[str, Any], offer: tuple[int, bytes], check_mode: bool, more: dict[str, Any], expected: str
+) -> None:
+    found, asked = ensured({**params, **more}, offer, check_mode=check_mode)
+    assert expected in found
+    assert ("image" in found) is (offer == DENIED)
+    assert f"GET /distribution/{IMAGE}/json" in asked
+    assert [request for request in asked if not request.startswith("GET ")] == []
+    assert not Path(params["directory"]).exists()
 
 
 def test_logs_come_without_their_frames(socket_path: Path) -> None:

@@ -31,7 +31,9 @@ STORE = {
     "objstore_secret_key": "secret-swordfish",
 }
 FOLDER = Path("/etc/scs-observability/sidecar")
-LABELS = {"layer": "iaas", "region": "RegionOne"}
+LABELS = {"layer": "iaas", "region": "RegionOne", "replica": "control-1"}
+EXPECTED = {"layer": "iaas", "region": "RegionOne"}
+TESTBED = {"infrastructure": "testbed"}
 EQUAL = {"storage.tsdb.min-block-duration": "2h", "storage.tsdb.max-block-duration": "2h"}
 DELAY = "storage.tsdb.delay-compact-file.path"
 
@@ -112,6 +114,14 @@ def test_all_that_is_wrong_is_refused_by_name(values: dict[str, Any], parameters
         ),
         (STORE, observed(flags={**EQUAL, DELAY: "/elsewhere"}), ["objstore"]),
         (STORE, observed(flags={"storage.tsdb.max-block-duration": "2h"}, labels={}), ["container", "objstore"]),
+        ({"expected_labels": EXPECTED}, observed(), []),
+        ({"expected_labels": EXPECTED}, observed(labels={}), ["container"]),
+        ({"expected_labels": EXPECTED}, observed(labels=TESTBED), ["expected_labels"]),
+        ({"expected_labels": EXPECTED}, observed(labels={**LABELS, "region": "RegionTwo"}), ["expected_labels"]),
+        # Of two without it the blocks would be of one identity, and overlap.
+        ({}, observed(labels=EXPECTED), []),
+        (STORE, observed(labels=EXPECTED), ["objstore"]),
+        ({**STORE, "expected_labels": EXPECTED}, observed(labels=TESTBED), ["expected_labels", "objstore"]),
     ],
 )
 def test_what_thanos_would_not_work_with_is_refused(
@@ -121,6 +131,17 @@ def test_what_thanos_would_not_work_with_is_refused(
     sidecar.refuse(read(**values), state, problems)
     assert [error.parameter for error in problems.found] == parameters
     assert all(error.advice for error in problems.found)
+
+
+def test_labels_that_differ_are_told_with_those_that_there_are() -> None:
+    problems = Problems()
+    expected = {"layer": "iaas", "region": "RegionOne", "zone": 1}
+    sidecar.refuse(read(expected_labels=expected), observed(labels={**LABELS, "region": "two"}), problems)
+    (error,) = problems.found
+    assert str(error).startswith(
+        "expected_labels: region=RegionOne, zone=1 are expected of the external labels of the Prometheus in "
+        "prometheus_server, which are layer=iaas, region=two, replica=control-1"
+    )
 
 
 def made(**values: Any) -> tuple[dict[str, Any], dict[str, File]]:
@@ -186,7 +207,7 @@ def test_a_diff_shows_no_secret_and_that_one_changed() -> None:
     assert "(hidden, changed)" in changed.diff()["after"]
 
 
-REMEMBERED = {**TLS, **USER, "grpc_port": 1, "image": "quay.io/thanos/thanos:v0.42.4"}
+REMEMBERED = {**TLS, **USER, "expected_labels": EXPECTED, "grpc_port": 1, "image": "quay.io/thanos/thanos:v0.42.4"}
 
 
 @pytest.mark.parametrize(
