@@ -112,8 +112,8 @@ options:
     default: prometheus
   sidecar:
     description:
-      - Other variables of the role P(scs.observability.osism_thanos_sidecar#role), none of them a secret. One that is, or
-        that has a private key or a token in it, is refused.
+      - Other variables of the role P(scs.observability.osism_thanos_sidecar#role), none of them a secret. One that is,
+        or that has a private key or a token in it, is refused.
     type: dict
   sidecar_references:
     description:
