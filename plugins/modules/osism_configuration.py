@@ -148,7 +148,9 @@ EXAMPLES = r"""
     sidecar:
       osism_thanos_sidecar_bucket_name: observability-metrics
       osism_thanos_sidecar_bucket_endpoint: https://s3.example.com
-      osism_thanos_sidecar_observer_kubeconfig: /share/observer.yaml
+      # It has boto3, which OSISM's container has not, and this kubeconfig.
+      osism_thanos_sidecar_observer_host: observer-1
+      osism_thanos_sidecar_observer_kubeconfig: /etc/observer.kubeconfig
     sidecar_references:
       osism_thanos_sidecar_bucket_access_key: scs_observability_bucket_access_key
       osism_thanos_sidecar_bucket_secret_key: scs_observability_bucket_secret_key
