@@ -101,6 +101,7 @@ options:
         description:
           - Its private key, encrypted by ansible-vault with the password of the repository. One in clear is refused.
           - As each encryption gives another text, the key in the repository stays while the certificate is the same.
+          - One that was encrypted with a wrong password is replaced with O(force=true), as is each other one then.
         type: str
       key_variable:
         description: In the place of O(remote_write[].key), the variable in C(environments/secrets.yml) that has it.
@@ -110,7 +111,9 @@ options:
     type: str
     default: prometheus
   sidecar:
-    description: Other variables of the role P(scs.observability.osism_thanos_sidecar#role), none of them a secret.
+    description:
+      - Other variables of the role P(scs.observability.osism_thanos_sidecar#role), none of them a secret. One that is,
+        or that has a private key or a token in it, is refused.
     type: dict
   sidecar_references:
     description:
@@ -124,7 +127,7 @@ options:
     default: scs.observability
   force:
     description:
-      - Write over values and files that say something else, and go on with local changes in git.
+      - Write over values and files that say something else, also encrypted keys, and go on with local changes in git.
       - What was written over belongs to this module then, and is removed with O(state=absent).
     type: bool
     default: false
@@ -145,7 +148,9 @@ EXAMPLES = r"""
     sidecar:
       osism_thanos_sidecar_bucket_name: observability-metrics
       osism_thanos_sidecar_bucket_endpoint: https://s3.example.com
-      osism_thanos_sidecar_observer_kubeconfig: /share/observer.yaml
+      # It has boto3, which OSISM's container has not, and this kubeconfig.
+      osism_thanos_sidecar_observer_host: observer-1
+      osism_thanos_sidecar_observer_kubeconfig: /etc/observer.kubeconfig
     sidecar_references:
       osism_thanos_sidecar_bucket_access_key: scs_observability_bucket_access_key
       osism_thanos_sidecar_bucket_secret_key: scs_observability_bucket_secret_key

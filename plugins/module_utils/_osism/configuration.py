@@ -33,6 +33,7 @@ EXTRAS = f"{_OVERLAYS}/extras/scs-observability"
 KEY = f"{EXTRAS}/client.key"
 KEYS = "scs_observability_remote_write_keys"
 ADDRESSES = "scs_observability_pull_addresses"
+URLS = "scs_observability_remote_write_urls"
 INVENTORY = "inventory/60-scs-observability"
 # Where kolla-ansible copies what is in extras/
 _EXTRAS_IN_CONTAINER = "/etc/prometheus/extras/scs-observability"
@@ -52,7 +53,12 @@ _WRAPPER = f"""---
 """
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}")
 _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-SECRET_NAME = re.compile(r"password|secret|access_key|private_key|tls_key|token")
+# The role's variables that are secrets
+SECRET_VARIABLES = frozenset(
+    _ROLE + name for name in ("bucket_secret_key", "observer_kubeconfig_content", "private_key", "prometheus_password")
+)
+_SECRET_NAME = re.compile(r"password|secret|access_key|private_key|tls_key|token")
+_SECRET_TEXT = re.compile(r"PRIVATE KEY-----|client-key-data|token[\"']?\s*:")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _CERTIFICATES = re.compile(r"\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
@@ -192,15 +198,18 @@ def claims(settings: Settings) -> list[Claim]:
         "region": settings.region,
         "pull": settings.pull,
         "upload": settings.upload,
-        "remote_write": bool(settings.remote_write),
+        "remote_write": False,
     }
     if settings.pull:
         variables["pull_address"] = reference(f"{ADDRESSES}[inventory_hostname]")
         addresses = settings.pull_addresses.items()
         found += [Claim(CUSTOM, ADDRESSES, "item", host, address) for host, address in addresses]
     if settings.remote_write:
-        variables["remote_write_url"] = settings.remote_write[0].url
+        # Of the group's hosts some may write, and each to a gateway of its own.
+        variables["remote_write"] = reference(f"inventory_hostname in {URLS}")
+        variables["remote_write_url"] = reference(f"{URLS}[inventory_hostname] | default('')")
     for path in settings.remote_write:
+        found.append(Claim(CUSTOM, URLS, "item", path.host, path.url))
         key = Tagged("!vault", path.key.strip() + "\n") if path.key else reference(path.key_variable)
         found.append(Claim(KOLLA, KEYS, "item", path.host, key))
     if settings.read_user:
@@ -259,6 +268,11 @@ def commands(settings: Settings, vendored: bool, changed: bool) -> list[str]:
         return [f"osism apply {PLAYBOOK} -e {_ROLE}state=absent", *kolla] if changed else []
     install = f"ansible-galaxy collection install -r {REQUIREMENTS} -p environments/custom/collections"
     return [*([] if vendored else [install]), *kolla, f"osism apply {PLAYBOOK}"]
+
+
+def is_secret(name: str, value: Any) -> bool:
+    """Return whether a value is a secret, by its name or by what is in it."""
+    return bool(name in SECRET_VARIABLES or _SECRET_NAME.search(name) or _SECRET_TEXT.search(rendered(value)))
 
 
 def reference(variable: str) -> str:
@@ -346,12 +360,12 @@ def _sidecar(given: Mapping[str, Any], secret_variables: Mapping[str, Any]) -> N
                 )
     problems.found += [
         InputError(
-            f"{name} is a secret, and would be read by whoever reads the repository",
+            f"{name} is a secret, or has one in it, and would be read by whoever reads the repository",
             parameter="sidecar",
             advice=f"Keep it in {SECRETS}, and give the name of the variable there with sidecar_references",
         )
-        for name in given
-        if SECRET_NAME.search(str(name))
+        for name, value in given.items()
+        if is_secret(str(name), value)
     ]
     for name, variable in secret_variables.items():
         problems.of(_match, str(variable), _VARIABLE, "sidecar_references", f"the name of a variable, for {name}")

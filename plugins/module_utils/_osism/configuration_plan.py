@@ -23,11 +23,11 @@ from ansible_collections.scs.observability.plugins.module_utils._osism.configura
     KOLLA,
     RECORD,
     REQUIREMENTS,
-    SECRET_NAME,
     Claim,
     Settings,
     claims,
     files,
+    is_secret,
 )
 from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text import (
     Tagged,
@@ -158,8 +158,11 @@ class _Planner:
         return True
 
     def _same_key(self, claim: Claim, found: Any) -> bool:
-        """Return whether an encrypted key stays, as its certificate does: each encryption gives another text."""
-        if claim.key != KEYS or not (isinstance(found, Tagged) and isinstance(claim.value, Tagged)):
+        """Return whether an encrypted key stays, as its certificate does: each encryption gives another text.
+
+        With ``force`` it does not: nothing tells here by which password it was encrypted, which may be a wrong one.
+        """
+        if self.force or claim.key != KEYS or not (isinstance(found, Tagged) and isinstance(claim.value, Tagged)):
             return False
         paths = [path for path in self.settings.remote_write if path.host == claim.name]
         return all(self.there.get(path.certificate_file) == path.certificate.strip() + "\n" for path in paths)
@@ -344,7 +347,7 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             key: "(hidden)"
-            if SECRET_NAME.search(str(key)) and not isinstance(content, dict | list) and "{{" not in str(content)
+            if not isinstance(content, dict | list) and is_secret(str(key), content) and "{{" not in str(content)
             else _without_secrets(content)
             for key, content in value.items()
         }

@@ -131,7 +131,13 @@ class YamlText:
             return self.with_value(key, [dict(value)])
         if place is not None:
             there[place] = dict(value)
-            return self.with_value(key, there)
+            container = self._entry(key)[1]
+            node, wanted = container.value[place], {**self.data, key: there}
+            if container.flow_style:
+                return self._replaced(node, inline(value), wanted)
+            return self._edited(
+                *self._lines(node), _indented(rendered([dict(value)]), container.start_mark.column), wanted
+            )
         wanted = {**self.data, key: [*there, dict(value)]}
         return self._added(self._entry(key)[1], rendered([dict(value)]), inline(value), wanted)
 

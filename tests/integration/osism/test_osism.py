@@ -39,7 +39,7 @@ HOST = "testbed-manager"
 VAULT = "password-of-the-vault"
 
 
-def configure(osism: Osism, root: Path, *options: str, **others: Any) -> str:
+def configure(osism: Osism, root: Path, *options: str, status: int = 0, **others: Any) -> str:
     """What the playbook printed that writes into a configuration repository."""
     variables = {
         "ansible_python_interpreter": str(osism.python),
@@ -53,7 +53,8 @@ def configure(osism: Osism, root: Path, *options: str, **others: Any) -> str:
     }
     file = osism.home / "variables.yml"
     file.write_text(yaml.safe_dump(variables))
-    return osism.run("ansible-playbook", "--extra-vars", f"@{file}", *options, "scs.observability.osism_configuration")
+    play = ("ansible-playbook", "--extra-vars", f"@{file}", *options, "scs.observability.osism_configuration")
+    return osism.run(*play, status=status)
 
 
 def changed(output: str, host: str = "localhost") -> int:
@@ -107,6 +108,28 @@ def test_the_playbook_registers_writes_says_what_to_call_and_changes_nothing_aga
     assert "DEPRECATION" not in said + done
     assert changed(configure(osism, root, osism_configuration_state="absent")) == 1
     assert osism_repository.contents(root) == before
+
+
+def test_nobody_is_registered_for_a_repository_that_cannot_have_it(
+    osism: Osism, api_server: ApiServer, deployed: str, tmp_path: Path
+) -> None:
+    root = osism_repository.make(tmp_path / "configuration")
+    (root / KOLLA).write_text((root / KOLLA).read_text() + "# not committed\n")
+    secrets = api_server.client().list("v1", "Secret", namespace=NAMESPACE)
+    said = configure(
+        osism,
+        root,
+        status=2,
+        osism_configuration_pull=False,
+        osism_configuration_upload=False,
+        osism_configuration_remote_write_hosts=["control-2"],
+        osism_configuration_remote_write_url="https://metrics.example.com/api/v1/receive",
+        osism_configuration_vault_password=VAULT,
+        osism_configuration_observer_kubeconfig=deployed,
+        osism_configuration_observer_namespace=NAMESPACE,
+    )
+    assert f"{KOLLA} has local changes that are in no commit" in said
+    assert api_server.client().list("v1", "Secret", namespace=NAMESPACE) == secrets
 
 
 def test_osism_finds_the_playbook_in_the_collection_beside_it(osism: Osism, collections: Path, tmp_path: Path) -> None:

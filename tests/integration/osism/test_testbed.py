@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.scs.observability.plugins.module_utils._osism.configuration import read
+from ansible_collections.scs.observability.plugins.module_utils._osism.configuration_plan import Record, plan_changes
+from ansible_collections.scs.observability.plugins.module_utils._osism.configuration_repository import apply
+from tests import osism_repository
 from tests.integration.osism.conftest import Osism
 from tests.osism_repository import git, save
 
@@ -100,7 +104,41 @@ def test_steps_are_taken_in_order_and_go_on_where_they_stopped(machine: Osism, t
     run(machine, testbed, osism_testbed_state="absent")
     assert journal(testbed)[-1] == "clean north 9.2.0 2025.1"
     assert len(journal(testbed)) == len(steps) + 1
-    assert not (testbed / ".git" / "scs-observability").exists()
+    assert not (testbed / ".git" / "scs-observability" / "north").exists()
+
+
+def test_one_cloud_is_destroyed_the_other_is_remembered_and_clean_always_runs(machine: Osism, testbed: Path) -> None:
+    # A name that begins as the other does
+    kept = testbed / ".git" / "scs-observability" / "north-2" / "create.done"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("done v1 ENVIRONMENT=north-2 VERSION_MANAGER=9.2.0\n")
+    for _time in range(2):
+        run(machine, testbed, osism_testbed_state="absent")
+    assert journal(testbed) == ["clean north 9.2.0 2025.1"] * 2
+    assert kept.exists()
+
+
+def test_what_osism_configuration_writes_into_the_checkout_stops_nothing(machine: Osism, testbed: Path) -> None:
+    osism_repository.make(testbed, commit=False)
+    save(testbed)
+    git(testbed, "tag", "--force", "v1")
+    configuration = read({"region": "north", "pull_addresses": {"testbed-manager": "192.0.2.5:10901"}})
+    plan = plan_changes(configuration, osism_repository.FILES, Record())
+    apply(testbed, plan.changes)
+    (testbed / "environments" / "secrets.yml").write_text("scs_observability_prometheus_password: x\n")
+    run(machine, testbed, osism_testbed_steps=STEPS[:1])
+    save(testbed)
+    assert re.search(r"changed=0 .*failed=0", run(machine, testbed, osism_testbed_steps=STEPS[:1]))
+
+    # It costs money, so what others changed keeps nobody from destroying it.
+    (testbed / "Makefile").write_text(MAKEFILE + "# mine\n")
+    said = run(machine, testbed, status=2)
+    assert "osism_testbed_path: the checkout has local changes: Makefile" in said
+    save(testbed)
+    assert "osism_testbed_version: the checkout is at" in run(machine, testbed, status=2)
+    (testbed / "Makefile").write_text(MAKEFILE + "# mine, too\n")
+    run(machine, testbed, osism_testbed_state="absent")
+    assert [line.split()[0] for line in journal(testbed)] == [STEPS[0], "clean"]
 
 
 def test_all_that_stands_in_the_way_is_told_before_the_first_step(machine: Osism, testbed: Path) -> None:
@@ -108,8 +146,8 @@ def test_all_that_stands_in_the_way_is_told_before_the_first_step(machine: Osism
     Path(machine.variables["PATH"].split(os.pathsep)[1], "virtualenv").unlink()
     # Another release is an upgrade, which is not what the steps do.
     record = testbed / ".git" / "scs-observability"
-    record.mkdir()
-    (record / "south-create.done").write_text("done v1 ENVIRONMENT=south VERSION_MANAGER=9.1.0\n")
+    (record / "south").mkdir(parents=True)
+    (record / "south" / "create.done").write_text("done v1 ENVIRONMENT=south VERSION_MANAGER=9.1.0\n")
     said = run(
         machine,
         testbed,

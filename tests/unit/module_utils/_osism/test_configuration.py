@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Environment, StrictUndefined
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._osism import configuration
@@ -22,6 +24,7 @@ from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text
 from tests import osism_repository
 from tests.pki import authority
 
+SPECIFICATION = Path(__file__).parents[4] / "roles" / "osism_thanos_sidecar" / "meta" / "argument_specs.yml"
 CERTIFICATE = authority("client").pem
 VAULTED = "$ANSIBLE_VAULT;1.1;AES256\n3633\n"
 REMOTE_WRITE = {
@@ -55,6 +58,11 @@ def refused(there: dict[str, str], params: dict[str, Any]) -> str:
     with pytest.raises(InputError) as caught:
         changed(there, params)
     return str(caught.value)
+
+
+def templated(text: str, variables: dict[str, Any]) -> str:
+    """What Ansible makes of a text."""
+    return Environment(undefined=StrictUndefined).from_string(text).render(variables)
 
 
 def test_a_real_repository_gets_all_of_it_and_a_second_run_changes_nothing() -> None:
@@ -225,6 +233,29 @@ def test_an_encrypted_key_stays_while_its_certificate_does() -> None:
     assert changed(moved, ABSENT)[0] == repository()
 
 
+def test_a_key_that_was_encrypted_with_a_wrong_password_is_replaced_by_force() -> None:
+    after, _plan = changed(repository(), ALL)
+    params = {**ALL, "remote_write": [{**REMOTE_WRITE, "key": VAULTED.replace("3633", "3939")}]}
+    mended, _plan = changed(after, params, force=True)
+    assert mended[KOLLA] == after[KOLLA].replace("3633\n", "3939\n")
+    assert changed(mended, params)[1].changes == []
+    assert changed(mended, ABSENT)[0] == repository()
+
+
+def test_hosts_that_do_not_write_are_not_told_to_and_each_has_the_url_of_its_gateway() -> None:
+    urls = {"manager": REMOTE_WRITE["url"], "node-0": "https://other.example.com/api/v1/receive"}
+    paths = [{**REMOTE_WRITE, "host": host, "url": url} for host, url in urls.items()]
+    after, _plan = changed(repository(), {**PARAMS, "remote_write": paths})
+    custom = yaml.safe_load(after[CUSTOM])
+    assert custom["scs_observability_remote_write_urls"] == urls
+    for host, url in {**urls, "node-1": ""}.items():
+        known = {**custom, "inventory_hostname": host}
+        assert templated(custom["osism_thanos_sidecar_remote_write"], known) == str(bool(url))
+        assert templated(custom["osism_thanos_sidecar_remote_write_url"], known) == url
+    one, _plan = changed(after, {**PARAMS, "remote_write": paths[:1]})
+    assert one == changed(repository(), {**PARAMS, "remote_write": paths[:1]})[0]
+
+
 def test_each_host_has_a_key_of_its_own_and_it_may_be_a_variable() -> None:
     second = {**REMOTE_WRITE, "host": "node-0", "key": None, "key_variable": "observer_key"}
     after, _plan = changed(repository(), {**PARAMS, "remote_write": [REMOTE_WRITE, second]})
@@ -277,6 +308,16 @@ def test_all_files_that_cannot_be_read_are_told_at_once() -> None:
             {"sidecar": {"osism_thanos_sidecar_objstore_secret_key": "swordfish"}},
             ["sidecar: osism_thanos_sidecar_objstore_secret_key is a secret"],
         ),
+        (
+            {"sidecar": {"osism_thanos_sidecar_x": [{"kubeconfig": "users:\n- user: {token: swordfish}\n"}]}},
+            ["sidecar: osism_thanos_sidecar_x is a secret, or has one in it"],
+        ),
+        (
+            {"sidecar": {"osism_thanos_sidecar_x": '{"users": [{"user": {"token": "swordfish"}}]}'}},
+            ["osism_thanos_sidecar_x is a secret"],
+        ),
+        ({"sidecar": {"osism_thanos_sidecar_x": {"client-key-data": "swordfish"}}}, ["osism_thanos_sidecar_x is a"]),
+        ({"sidecar": {"osism_thanos_sidecar_x": authority("x").key_pem}}, ["osism_thanos_sidecar_x is a secret"]),
         ({"sidecar_references": {"osism_thanos_sidecar_x": "a b"}}, ["sidecar_references: 'a b' is not the name"]),
         ({"sidecar_references": {"osism_thanos_sidecar_x": "osism_thanos_sidecar_x"}}, ["would be itself"]),
         (
@@ -299,6 +340,23 @@ def test_bad_parameters_are_told_all_at_once(params: dict[str, Any], said: list[
     assert [text for text in said if text not in message] == []
     assert "swordfish" not in message
     assert "PRIVATE KEY" not in message
+
+
+def test_each_secret_of_the_role_is_refused_in_clear() -> None:
+    options = yaml.safe_load(SPECIFICATION.read_text())["argument_specs"]["main"]["options"]
+    assert {name for name, option in options.items() if option.get("no_log")} == configuration.SECRET_VARIABLES
+    message = refused(repository(), {**PARAMS, "sidecar": dict.fromkeys(configuration.SECRET_VARIABLES, "swordfish")})
+    assert [name for name in configuration.SECRET_VARIABLES if f"sidecar: {name} is a secret" not in message] == []
+    assert "swordfish" not in message
+
+
+def test_a_kubeconfig_in_clear_that_an_operator_has_there_is_not_shown() -> None:
+    name = "osism_thanos_sidecar_observer_kubeconfig_content"
+    there = repository(custom=f"{name}: swordfish\n")
+    params = {**PARAMS, "sidecar_references": {name: "observer_kubeconfig"}}
+    assert f"{name} is (hidden), and would have to be" in refused(there, params)
+    _after, plan = changed(there, params, force=True)
+    assert "swordfish" not in "".join(change.excerpt_before + change.excerpt_after for change in plan.changes)
 
 
 def test_no_excerpt_shows_a_secret() -> None:
