@@ -50,7 +50,8 @@ def forms(value: str) -> Iterator[str]:
     """What a value looks like in a log: as it is, in JSON, in Base64, and of a longer text what is secret in it."""
     parts = [value, value.strip()]
     if _PRIVATE_KEY in value:
-        parts += [line for line in value.splitlines() if "-----" not in line]
+        # The last line of a key on a curve is of its public half, which certificates have, too.
+        parts += [line for line in value.splitlines() if "-----" not in line][:-1]
     else:
         parts += fields(value)
     for part in parts:

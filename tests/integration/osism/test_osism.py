@@ -24,16 +24,14 @@ from ansible_collections.scs.observability.plugins.module_utils._osism.configura
 from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text import YamlText
 from tests import osism_repository
 from tests.integration.api_server import ApiServer
-from tests.integration.iaas.conftest import deployed, identities
 from tests.integration.osism.conftest import Osism
 from tests.integration.osism.kolla import PASSWORD, USER, build_image, docker, kolla_prometheus, needs_engine
 from tests.integration.processes import free_port
-from tests.integration.thanos.conftest import NAMESPACE
 from tests.secrets_in_log import leaks
 
-__all__ = ["deployed", "identities"]
-
 HOST = "testbed-manager"
+# Without a query: nothing is asked whether the name has metrics.
+NAMESPACE = "osism-configuration"
 
 
 VAULT = "password-of-the-vault"
@@ -63,7 +61,7 @@ def changed(output: str, host: str = "localhost") -> int:
 
 
 def test_the_playbook_registers_writes_says_what_to_call_and_changes_nothing_again(
-    osism: Osism, api_server: ApiServer, deployed: str, tmp_path: Path
+    osism: Osism, api_server: ApiServer, tmp_path: Path
 ) -> None:
     assert "[core 2.18." in osism.run("ansible", "--version")
     root = osism_repository.make(tmp_path / "configuration")
@@ -72,7 +70,7 @@ def test_the_playbook_registers_writes_says_what_to_call_and_changes_nothing_aga
         "osism_configuration_remote_write_hosts": [HOST],
         "osism_configuration_remote_write_url": "https://metrics.example.com/api/v1/receive",
         "osism_configuration_vault_password": VAULT,
-        "osism_configuration_observer_kubeconfig": deployed,
+        "osism_configuration_observer_kubeconfig": str(api_server.kubeconfig()),
         "osism_configuration_observer_namespace": NAMESPACE,
     }
 
@@ -111,7 +109,7 @@ def test_the_playbook_registers_writes_says_what_to_call_and_changes_nothing_aga
 
 
 def test_nobody_is_registered_for_a_repository_that_cannot_have_it(
-    osism: Osism, api_server: ApiServer, deployed: str, tmp_path: Path
+    osism: Osism, api_server: ApiServer, tmp_path: Path
 ) -> None:
     root = osism_repository.make(tmp_path / "configuration")
     (root / KOLLA).write_text((root / KOLLA).read_text() + "# not committed\n")
@@ -125,7 +123,7 @@ def test_nobody_is_registered_for_a_repository_that_cannot_have_it(
         osism_configuration_remote_write_hosts=["control-2"],
         osism_configuration_remote_write_url="https://metrics.example.com/api/v1/receive",
         osism_configuration_vault_password=VAULT,
-        osism_configuration_observer_kubeconfig=deployed,
+        osism_configuration_observer_kubeconfig=str(api_server.kubeconfig()),
         osism_configuration_observer_namespace=NAMESPACE,
     )
     assert f"{KOLLA} has local changes that are in no commit" in said
