@@ -189,3 +189,35 @@ def kolla_prometheus(folder: Path, **settings: Any) -> Iterator[KollaPrometheus]
     finally:
         made.remove()
         docker("volume", "rm", "--force", made.volume, check=False)
+
+
+def sidecar_inventory(
+    prometheus: KollaPrometheus, folder: Path, python: str | Path, kubeconfig: str | Path, namespace: str, **others: Any
+) -> Path:
+    """An inventory for osism_sidecar.yml whose one host, control-1, has this Prometheus; it is not read back from."""
+    variables = {
+        "become": False,
+        "container": prometheus.name,
+        "name": sidecar_of(prometheus),
+        "directory": str(folder / "etc"),
+        "grpc_address": "127.0.0.1",
+        "http_port": free_port(),
+        "prometheus_user": USER,
+        "prometheus_password": PASSWORD,
+        "region": "RegionOne",
+        "observer_kubeconfig": str(kubeconfig),
+        "observer_namespace": namespace,
+        # There is no query that it could be read back from.
+        "proof": False,
+        **others,
+    }
+    connection = {"ansible_connection": "local", "ansible_python_interpreter": str(python)}
+    named = connection | {f"osism_thanos_sidecar_{name}": value for name, value in variables.items()}
+    inventory = folder / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"iaas": {"hosts": {"control-1": named}}}))
+    return inventory
+
+
+def sidecar_of(prometheus: KollaPrometheus) -> str:
+    """What its sidecar is called."""
+    return f"{prometheus.name}-sidecar"

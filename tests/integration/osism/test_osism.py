@@ -25,7 +25,14 @@ from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text
 from tests import osism_repository
 from tests.integration.api_server import ApiServer
 from tests.integration.osism.conftest import Osism
-from tests.integration.osism.kolla import PASSWORD, USER, build_image, docker, kolla_prometheus, needs_engine
+from tests.integration.osism.kolla import (
+    build_image,
+    docker,
+    kolla_prometheus,
+    needs_engine,
+    sidecar_inventory,
+    sidecar_of,
+)
 from tests.integration.processes import free_port
 from tests.secrets_in_log import leaks
 
@@ -166,28 +173,16 @@ def test_the_sidecar_comes_stays_and_goes(osism: Osism, api_server: ApiServer, t
     build_image(tmp_path / "image")
     port = free_port()
     with kolla_prometheus(tmp_path) as prometheus:
-        name = f"{prometheus.name}-sidecar"
-        variables = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": str(osism.python),
-            "osism_thanos_sidecar_become": False,
-            "osism_thanos_sidecar_container": prometheus.name,
-            "osism_thanos_sidecar_name": name,
-            "osism_thanos_sidecar_directory": str(tmp_path / "etc"),
-            "osism_thanos_sidecar_grpc_address": "127.0.0.1",
-            "osism_thanos_sidecar_grpc_port": port,
-            "osism_thanos_sidecar_http_port": free_port(),
-            "osism_thanos_sidecar_prometheus_user": USER,
-            "osism_thanos_sidecar_prometheus_password": PASSWORD,
-            "osism_thanos_sidecar_region": "RegionOne",
-            "osism_thanos_sidecar_pull_address": f"127.0.0.1:{port}",
-            "osism_thanos_sidecar_observer_kubeconfig": str(api_server.kubeconfig()),
-            "osism_thanos_sidecar_observer_namespace": "osism",
-            # There is no query that it could be read back from.
-            "osism_thanos_sidecar_proof": False,
-        }
-        inventory = tmp_path / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"iaas": {"hosts": {"control-1": variables}}}))
+        name = sidecar_of(prometheus)
+        inventory = sidecar_inventory(
+            prometheus,
+            tmp_path,
+            osism.python,
+            api_server.kubeconfig(),
+            "osism",
+            grpc_port=port,
+            pull_address=f"127.0.0.1:{port}",
+        )
         play = ("ansible-playbook", "--inventory", inventory, "scs.observability.osism_sidecar")
         try:
             assert changed(osism.run(*play), "control-1") == 2

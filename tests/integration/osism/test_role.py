@@ -14,11 +14,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.conftest import IMPORT_ROOT
 from tests.integration.api_server import ApiServer
-from tests.integration.osism.kolla import PASSWORD, USER, build_image, docker, kolla_prometheus, needs_engine
+from tests.integration.osism.kolla import (
+    PASSWORD,
+    build_image,
+    docker,
+    kolla_prometheus,
+    needs_engine,
+    sidecar_inventory,
+    sidecar_of,
+)
 from tests.integration.processes import free_port
 from tests.integration.s3_server import S3Server
 
@@ -35,37 +41,24 @@ def test_a_host_is_put_under_observation_stays_and_leaves(api_server: ApiServer,
     needs_engine()
     (tmp_path / "image").mkdir()
     build_image(tmp_path / "image")
-    port = free_port()
     with kolla_prometheus(tmp_path) as prometheus:
-        name = f"{prometheus.name}-sidecar"
-        variables = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "osism_thanos_sidecar_become": False,
-            "osism_thanos_sidecar_container": prometheus.name,
-            "osism_thanos_sidecar_name": name,
-            "osism_thanos_sidecar_directory": str(tmp_path / "etc"),
-            "osism_thanos_sidecar_grpc_address": "127.0.0.1",
-            "osism_thanos_sidecar_grpc_port": port,
-            "osism_thanos_sidecar_http_port": free_port(),
-            "osism_thanos_sidecar_prometheus_user": USER,
-            "osism_thanos_sidecar_prometheus_password": PASSWORD,
-            "osism_thanos_sidecar_region": "RegionOne",
+        name = sidecar_of(prometheus)
+        inventory = sidecar_inventory(
+            prometheus,
+            tmp_path,
+            sys.executable,
+            api_server.kubeconfig(),
+            "role",
+            grpc_port=free_port(),
             # Nobody asks it, so nobody has to reach it; and it has a certificate all the same.
-            "osism_thanos_sidecar_pull": False,
-            "osism_thanos_sidecar_upload": True,
-            "osism_thanos_sidecar_bucket_name": "role",
-            "osism_thanos_sidecar_bucket_endpoint": s3.url,
-            "osism_thanos_sidecar_bucket_access_key": s3.owner.access_key,
-            "osism_thanos_sidecar_bucket_secret_key": s3.owner.secret_key,
-            "osism_thanos_sidecar_bucket_ca": s3.ca.read_text(),
-            "osism_thanos_sidecar_observer_kubeconfig": str(api_server.kubeconfig()),
-            "osism_thanos_sidecar_observer_namespace": "role",
-            # There is no query that it could be read back from.
-            "osism_thanos_sidecar_proof": False,
-        }
-        inventory = tmp_path / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"iaas": {"hosts": {"control-1": variables}}}))
+            pull=False,
+            upload=True,
+            bucket_name="role",
+            bucket_endpoint=s3.url,
+            bucket_access_key=s3.owner.access_key,
+            bucket_secret_key=s3.owner.secret_key,
+            bucket_ca=s3.ca.read_text(),
+        )
 
         def play(*options: str, fails: bool = False, **changes: Any) -> str:
             command = [
