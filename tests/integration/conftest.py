@@ -12,6 +12,7 @@ import kubernetes
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster
 from tests.botocore_models import models_are_read_once
 from tests.integration.api_server import ApiServer, running_cluster
 from tests.integration.openstack_servers import OpenStack, running_openstack
@@ -41,6 +42,14 @@ def openstack_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSt
 @pytest.fixture(scope="session")
 def admin(api_server: ApiServer) -> KubernetesClient:
     return api_server.client()
+
+
+@pytest.fixture(scope="module")
+def no_registrations(admin: KubernetesClient) -> Iterator[None]:
+    """Leave the API server to other files' tests without clusters, whose samples they would miss."""
+    yield
+    for record in admin.list(kaas_cluster.API_VERSION, kaas_cluster.KIND):
+        admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, record["metadata"]["name"])
 
 
 _NUMBERS = itertools.count(1)

@@ -183,7 +183,7 @@ def deployed(api_server: ApiServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(api_server: ApiServer, deployed: str, observer: Observer) -> Iterator[Site]:
+def site(api_server: ApiServer, deployed: str, observer: Observer, no_registrations: None) -> Iterator[Site]:
     with ExitStack() as stack:
         other = stack.enter_context(kubernetes.config.new_client_from_config(deployed))
         result = Site(api_server, api_server.client(), other, observer)

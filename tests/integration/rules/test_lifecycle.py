@@ -129,7 +129,9 @@ class Observer:
 
 
 @pytest.fixture
-def observer(api_server: ApiServer, admin: KubernetesClient, tmp_path: Path) -> Iterator[Observer]:
+def observer(
+    api_server: ApiServer, admin: KubernetesClient, no_registrations: None, tmp_path: Path
+) -> Iterator[Observer]:
     ports = {name: (free_port(), free_port()) for name in ("prometheus", "sidecar", "receive", "query", "rule")}
     url = {name: f"http://127.0.0.1:{http}" for name, (http, _grpc) in ports.items()}
     write = free_port()
