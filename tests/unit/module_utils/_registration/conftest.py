@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
+import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -48,6 +48,12 @@ WRITES = ("apply", "apply_status", "create", "merge", "delete")
 _ESTABLISHED = {"conditions": [{"type": "Established", "status": "True"}]}
 
 
+def copied(item: T) -> T:
+    """A deep copy of plain data, several times as fast as copy.deepcopy."""
+    result: T = pickle.loads(pickle.dumps(item))
+    return result
+
+
 def _merge(into: Manifest, patch: Mapping[str, Any]) -> None:
     for name, value in patch.items():
         if value is None:
@@ -84,7 +90,7 @@ class Cluster:
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Manifest | None:
         self._reach()
-        return copy.deepcopy(self.objects.get(self._key(api_version, kind, namespace, name)))
+        return copied(self.objects.get(self._key(api_version, kind, namespace, name)))
 
     def list(
         self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
@@ -94,7 +100,7 @@ class Cluster:
             return []
         wanted = dict(item.split("=") for item in label_selector.split(",") if "=" in item)
         return [
-            copy.deepcopy(item)
+            copied(item)
             for key, item in sorted(self.objects.items())
             if key[:2] == (api_version, kind)
             and namespace in ("", key.namespace)
@@ -114,7 +120,7 @@ class Cluster:
         self._must_exist(key)
         live = self.objects.get(key)
         self._must_be_as_seen(manifest, live)
-        result = copy.deepcopy(dict(manifest))
+        result = copied(dict(manifest))
         if key.kind == "Pod" and live is not None:
             # Made by a controller, so what is applied to it comes on top.
             result = {**live, "metadata": {**live["metadata"], **result["metadata"]}}
@@ -129,7 +135,7 @@ class Cluster:
         if key.kind == "KaaSCluster":
             self.phases.append(result["spec"]["phase"])
         # What changes nothing makes no new version.
-        return copy.deepcopy(live if result == live else self._store(result))
+        return copied(live if result == live else self._store(result))
 
     def apply_status(self, manifest: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> Manifest:
         key = identity(manifest)
@@ -138,9 +144,9 @@ class Cluster:
         self._must_be_as_seen(manifest, self.objects[key])
         self.written.append(("apply_status", key.kind, key.name))
         if self.objects[key].get("status") != manifest["status"]:
-            self.objects[key]["status"] = copy.deepcopy(manifest["status"])
+            self.objects[key]["status"] = copied(manifest["status"])
             self.touch(self.objects[key])
-        return copy.deepcopy(self.objects[key])
+        return copied(self.objects[key])
 
     def merge(self, manifest: Mapping[str, Any], *, strategic: bool = False) -> Manifest | None:
         key = identity(manifest)
@@ -151,7 +157,7 @@ class Cluster:
         self.written.append(("merge", key.kind, key.name))
         _merge(live, manifest)
         self.touch(live)
-        return copy.deepcopy(live)
+        return copied(live)
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
         key = identity(manifest)
@@ -161,7 +167,7 @@ class Cluster:
         if key in self.objects:
             raise AlreadyExists(self.host, "create", str(key), 409, "already exists")
         self.written.append(("create", key.kind, key.name))
-        return self._store(copy.deepcopy(dict(manifest)))
+        return self._store(copied(dict(manifest)))
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "", *, uid: str | None = None) -> bool:
         key = self._key(api_version, kind, namespace, name)
@@ -310,8 +316,9 @@ class Lab:
             "kubeconfig": "kaas",
             "observer_kubeconfig": "observer",
             "remote_write_url": "https://gateway:30443/api/v1/receive",
-            "wait_timeout": 5,
-            "proof_timeout": 5,
+            # Here all is ready at once, or never.
+            "wait_timeout": 1,
+            "proof_timeout": 1,
             **changes,
         }
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +25,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration im
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import timestamp
-from tests.unit.module_utils._registration.conftest import CLIENTS, SECRET, WRITES, Cluster, Lab
+from tests.unit.module_utils._registration.conftest import CLIENTS, SECRET, WRITES, Cluster, Lab, copied
 
 Run = Callable[[dict[str, Any], bool], dict[str, Any]]
 
@@ -82,7 +81,7 @@ def unreachable(cluster: Cluster) -> BaseException:
 def state(cluster: Cluster) -> dict[Any, Any]:
     """All objects without what differs between two runs."""
     found: dict[Any, Any] = {}
-    for key, item in copy.deepcopy(cluster.objects).items():
+    for key, item in copied(cluster.objects).items():
         for name in VOLATILE:
             item["metadata"].pop(name, None)
         if key.kind == "Secret":
@@ -103,7 +102,7 @@ def both(lab: Lab) -> list[dict[Any, Any]]:
 
 
 def reset(lab: Lab, objects: list[dict[Any, Any]]) -> None:
-    for cluster, found in zip((lab.observer, lab.kaas), copy.deepcopy(objects), strict=True):
+    for cluster, found in zip((lab.observer, lab.kaas), copied(objects), strict=True):
         cluster.objects = found
     lab.forget()
 
@@ -139,7 +138,7 @@ pytestmark = pytest.mark.usefixtures("gateway")
 
 @pytest.mark.parametrize("end", [killed, unreachable])
 def test_onboarding_that_is_interrupted_is_repeated(lab: Lab, end: Callable[[Cluster], BaseException]) -> None:
-    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    start = copied([lab.observer.objects, lab.kaas.objects])
     register(lab.params(), False)
     expected, count = both(lab), writes(lab)
     assert count > 10
@@ -162,7 +161,7 @@ def test_onboarding_that_is_interrupted_is_repeated(lab: Lab, end: Callable[[Clu
 def test_a_renewal_that_is_interrupted_is_repeated(lab: Lab, given: bool, hours: int) -> None:
     """Then or much later: what the agent has is let in, and so is what it had before, as a kubelet may be late."""
     register(lab.params(), False)
-    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    start = copied([lab.observer.objects, lab.kaas.objects])
     asked: dict[str, Any] = {"renew": True}
     if given:
         tenants = lab.observer.get("v1", "Secret", authority_secret_name(TENANTS), "scs-observability")
@@ -190,7 +189,7 @@ def test_a_renewal_that_is_interrupted_is_repeated(lab: Lab, given: bool, hours:
 @pytest.mark.parametrize("end", [killed, unreachable])
 def test_offboarding_that_is_interrupted_is_repeated(lab: Lab, end: Callable[[Cluster], BaseException]) -> None:
     register(lab.params(), False)
-    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    start = copied([lab.observer.objects, lab.kaas.objects])
     lab.forget()
     deregister(lab.params(), False)
     expected, count = both(lab), writes(lab)

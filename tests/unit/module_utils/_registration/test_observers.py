@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._registration import observers, onboarding
 from ansible_collections.scs.observability.plugins.module_utils._registration.observers import deregister, register
-from tests.unit.module_utils._registration.conftest import OBSERVER_UID, OTHER_OBSERVER_UID, Lab
+from tests.unit.module_utils._registration.conftest import OBSERVER_UID, OTHER_OBSERVER_UID, Lab, copied
 
 RECORD = ObjectKey(kaas_cluster.API_VERSION, kaas_cluster.KIND, "", "alpha")
 BINDING = ObjectKey("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", agent.NAME)
@@ -260,7 +259,7 @@ def test_interrupted_anywhere_and_repeated_it_ends_well(monkeypatch: pytest.Monk
     register(start.params(customer="Example Shop"), False)
     after = 0
     while True:
-        lab = copy.deepcopy(start)
+        lab = copied(start)
         monkeypatch.setattr(observers.KubernetesClient, "from_parameters", lab.client)
         was_cut = interrupted(lab, after)
         # At no moment it writes to nobody.

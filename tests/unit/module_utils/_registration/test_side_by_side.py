@@ -8,7 +8,6 @@ Whatever the agent writes with is let in, all the time; nobody else is, in the e
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._registration import identity
 from ansible_collections.scs.observability.plugins.module_utils._registration.offboarding import deregister
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
-from tests.unit.module_utils._registration.conftest import WRITES, Cluster, Lab
+from tests.unit.module_utils._registration.conftest import WRITES, Cluster, Lab, copied
 from tests.unit.module_utils._registration.test_onboarding import CLIENTS, RECORD, SECRET
 
 Run = Callable[[], Any]
@@ -130,7 +129,7 @@ def side_by_side(lab: Lab, first: Run, at: int, second: Run, until: int) -> Watc
 
 def writes(lab: Lab, run: Run) -> int:
     """How many a run does by itself. What it did is taken back."""
-    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    start = copied([lab.observer.objects, lab.kaas.objects])
     with watched(lab) as watch:
         run()
     lab.observer.objects, lab.kaas.objects = start
@@ -158,10 +157,10 @@ def test_what_the_agent_has_is_let_in(
     if not first:
         lab.kaas.objects[SECRET]["metadata"]["labels"] = {}
     one, other = (partial(register, lab.params(**changes), False) for changes in (first, second))
-    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    start = copied([lab.observer.objects, lab.kaas.objects])
     for at in range(1, writes(lab, one) + 1):
         for until in untils:
-            lab.observer.objects, lab.kaas.objects = copy.deepcopy(start)
+            lab.observer.objects, lab.kaas.objects = copied(start)
             watch = side_by_side(lab, one, at, other, until)
             assert not watch.wrong, (at, until)
             with watched(lab, watch) as after:
@@ -172,9 +171,9 @@ def test_what_the_agent_has_is_let_in(
 
 def test_of_two_that_register_the_same_cluster_one_gives_it_its_certificate(lab: Lab, gateway: Any) -> None:
     run = partial(register, lab.params(), False)
-    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    start = copied([lab.observer.objects, lab.kaas.objects])
     for at in range(1, writes(lab, run) + 1):
-        lab.observer.objects, lab.kaas.objects = copy.deepcopy(start)
+        lab.observer.objects, lab.kaas.objects = copied(start)
         watch = side_by_side(lab, run, at, run, LAST)
         assert not watch.wrong, at
         with watched(lab, watch) as after:
@@ -195,9 +194,9 @@ def test_a_cluster_that_leaves_is_gone(lab: Lab, gateway: Any, onboarding: dict[
     else:
         register(lab.params(), False)
         first, second = leave, come
-    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    start = copied([lab.observer.objects, lab.kaas.objects])
     for at in range(1, writes(lab, first) + 1):
-        lab.observer.objects, lab.kaas.objects = copy.deepcopy(start)
+        lab.observer.objects, lab.kaas.objects = copied(start)
         watch = side_by_side(lab, first, at, second, LAST)
         assert not watch.wrong, at
         if RECORD not in lab.observer.objects:
@@ -210,9 +209,9 @@ def test_a_cluster_that_leaves_is_gone(lab: Lab, gateway: Any, onboarding: dict[
 def test_of_two_removals_nothing_is_left(lab: Lab, gateway: Any) -> None:
     register(lab.params(), False)
     run = partial(deregister, lab.params(), False)
-    start = copy.deepcopy([lab.observer.objects, lab.kaas.objects])
+    start = copied([lab.observer.objects, lab.kaas.objects])
     for at in range(1, writes(lab, run) + 1):
-        lab.observer.objects, lab.kaas.objects = copy.deepcopy(start)
+        lab.observer.objects, lab.kaas.objects = copied(start)
         side_by_side(lab, run, at, run, LAST)
         assert RECORD not in lab.observer.objects, at
         assert gateway() is None, at
