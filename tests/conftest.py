@@ -1,13 +1,18 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make `ansible_collections.scs.observability` importable straight from the checkout, for the edit loop."""
+"""Make `ansible_collections.scs.observability` importable straight from the checkout, for the edit loop.
+
+What tests read with `yaml.safe_load` is read in C, where PyYAML has that, which takes a tenth of the time.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+
+import yaml
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 IMPORT_ROOT = CHECKOUT / ".build" / "dev"
@@ -24,6 +29,7 @@ def link_package() -> None:
     fresh.replace(link)
 
 
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 link_package()
 sys.path.insert(0, str(IMPORT_ROOT))
 # Processes that tests start (a module as Ansible would run it) find the package the same way.

@@ -89,11 +89,18 @@ def tasks(content: Any, variables: Mapping[str, Any]) -> Iterator[tuple[dict[str
             yield from tasks(task.get(part), inside)
 
 
-def _render(files: Sequence[str], changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+@cache
+def _loader() -> Any:
+    """One for all requests: it knows the files that it has read."""
     from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
+
+    return DataLoader()
+
+
+def _render(files: Sequence[str], changes: Mapping[str, Any]) -> list[dict[str, Any]]:
     from ansible.template import Templar  # noqa: PLC0415
 
-    loader = DataLoader()
+    loader = _loader()
 
     def load(path: Path) -> Any:
         return loader.load_from_file(str(path), trusted_as_template=True) or []

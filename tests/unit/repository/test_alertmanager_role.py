@@ -19,7 +19,7 @@ ALWAYS = {"ServiceAccount alertmanager", "Service alertmanager", "ServiceMonitor
 
 def of_the_role(**given: Any) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Objects by kind and name, and the texts of the Secret."""
-    (call,) = [call for call in rendered.calls(**given) if call.file == "alertmanager.yml"]
+    (call,) = rendered.calls("alertmanager.yml", **given)
     objects = {f"{item['kind']} {item['metadata']['name']}": item for item in call.arguments["objects"]}
     return objects, call.arguments["secrets"]["alertmanager-configuration"]
 

@@ -46,7 +46,9 @@ def texts() -> dict[str, str]:
 def test_no_package_registry_is_named(host: str) -> None:
     # Where packages come from is the configuration of the machine.
     searched = {
-        path: text for path, text in texts().items() if not any(fnmatch.fnmatch(path, name) for name in MODULE_NAMES)
+        path: text
+        for path, text in texts().items()
+        if host in text and not any(fnmatch.fnmatch(path, name) for name in MODULE_NAMES)
     }
     pattern = re.compile(rf"(?:[\w-]+\.)*{re.escape(host)}(?!/x/)\b")
     assert [path for path, text in searched.items() if pattern.search(text)] == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ INVENTORIES = sorted((CHECKOUT / "inventories").glob("*/group_vars/*.yml")) + so
 )
 
 
+@cache
 def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
