@@ -51,7 +51,8 @@ def onboard() -> dict[str, float]:
 def first_scrape(since: float) -> float:
     """The time of the cluster's first sample after a moment, both in seconds since 1970."""
     window = max(int(time.time() - since), 1)
-    expression = f'min(min_over_time(timestamp(up{{cluster="{CLUSTER}"}})[{window}s:1s]))'
+    # Samples of the round before are found for some minutes still.
+    expression = f'min(min_over_time((timestamp(up{{cluster="{CLUSTER}"}}) >= {since:.3f})[{window}s:1s]))'
     path = (
         "/api/v1/namespaces/scs-observability/services/thanos-query-frontend:http/proxy/api/v1/query?"
         + urllib.parse.urlencode({"query": expression})
