@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,9 +65,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(name: str, arguments: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    name: str, arguments: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program for as long as the block lasts; the environment comes on top of this process's own."""
+    env = {**os.environ, **(environment or {})}
     with log.open("wb") as output:
-        started = subprocess.Popen([binary(name), *arguments], stdout=output, stderr=subprocess.STDOUT)
+        started = subprocess.Popen([binary(name), *arguments], stdout=output, stderr=subprocess.STDOUT, env=env)
     try:
         yield started
     finally:

@@ -133,7 +133,8 @@ def interrupted(lab: Lab, run: Run, after: int, end: Callable[[Cluster], BaseExc
         run(lab.params(), False)
 
 
-pytestmark = pytest.mark.usefixtures("gateway")
+# Counting lines takes as long again, and others run them too.
+pytestmark = [pytest.mark.usefixtures("gateway"), pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize("end", [killed, unreachable])

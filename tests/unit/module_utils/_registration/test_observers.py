@@ -252,6 +252,7 @@ def interrupted(lab: Any, after: int) -> bool:
     return False
 
 
+@pytest.mark.no_cover  # Counting lines takes as long again, and others run them too.
 def test_interrupted_anywhere_and_repeated_it_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 0.0)
     start = Lab()

@@ -25,6 +25,9 @@ from tests.unit.module_utils._registration.test_onboarding import CLIENTS, RECOR
 
 Run = Callable[[], Any]
 
+# Counting lines takes as long again, and others run them too.
+pytestmark = pytest.mark.no_cover
+
 
 class Watched:
     """The two clusters, with a look before each write at what must be true then, and a stop before one of them."""
