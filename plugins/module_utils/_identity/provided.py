@@ -92,7 +92,7 @@ def also_trusted(text: str, certificate: str, other: str) -> str:
     observer's other authority, if there is one, as for check_apart. Raises InputError.
     """
     found = [certificate]
-    for item in _parse(text, ALSO_TRUSTED) if text else []:
+    for item in _certificates(Source(text, "", certificate_parameter=ALSO_TRUSTED)) if text else []:
         _check_public_key(item, ALSO_TRUSTED)
         _check_authority(item, ALSO_TRUSTED, signs_servers=True)
         if other:

@@ -81,7 +81,7 @@ class Rotation:
                 for version, kind in kinds
                 for item in self.admin.list(version, kind, self.namespace)
             ]
-            self.query = self.queries.enter_context(Node(self.folder, _QUICK).run(found))
+            self.query = self.queries.enter_context(Node(self.folder, dict(_QUICK)).run(found))
         return is_another
 
     def register(self) -> dict[str, Any]:
