@@ -94,6 +94,12 @@ def test_what_it_has_is_read_back_by_pull_and_by_remote_write(iaas: Iaas, runnin
     record = iaas.record(NAME)
     assert record is not None
     assert record["status"]["proof"]["pull"] == {"state": "proven"}
+    # What verify.yml prints of it
+    (told,) = iaas.site.look(components=False)["iaas"]
+    assert (told["name"], told["region"], told["state"], told["healthy"]) == (NAME, "north", "ok", True)
+    assert told["last_sample_age_seconds"] < 60
+    ends = [item["expires"] for item in done["certificates"].values()]
+    assert told["certificate_expires"] == min(ends)
 
 
 def test_who_has_the_certificate_of_a_cluster_gets_nothing_from_a_sidecar(
