@@ -29,7 +29,7 @@ _LAST_PART = 1 - RENEWAL_FRACTION
 
 def look(
     client: KubernetesClient, api: QueryApi, registered: Sequence[IaasRegistration], now: float
-) -> dict[str, Findings]:
+) -> Mapping[str, Findings]:
     """What is known of each path of each registration, by name. ``now`` is the observer's time, seconds since 1970."""
     floors = dict.fromkeys(("pull", "remote_write"), now - MAX_AGE)
     asked = [(item, path) for item in registered for path in item.paths]
