@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.scs.observability.plugins.filter.registrations_table import age
-from ansible_collections.scs.observability.plugins.plugin_utils._table import reason, state, table
+from ansible_collections.scs.observability.plugins.plugin_utils._table import age, reason, state, table
 
 DOCUMENTATION = r"""
 name: iaas_table
