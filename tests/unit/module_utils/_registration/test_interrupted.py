@@ -133,7 +133,7 @@ def interrupted(lab: Lab, run: Run, after: int, end: Callable[[Cluster], BaseExc
         run(lab.params(), False)
 
 
-# Counting lines takes as long again, and others run them too.
+# Counting lines takes as long again, for a dozen that no other test runs.
 pytestmark = [pytest.mark.usefixtures("gateway"), pytest.mark.no_cover]
 
 

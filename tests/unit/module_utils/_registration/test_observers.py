@@ -252,7 +252,7 @@ def interrupted(lab: Any, after: int) -> bool:
     return False
 
 
-@pytest.mark.no_cover  # Counting lines takes as long again, and others run them too.
+@pytest.mark.no_cover  # Counting lines takes as long again, for a dozen that no other test runs.
 def test_interrupted_anywhere_and_repeated_it_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onboarding, "ADMITTED_SECONDS", 0.0)
     start = Lab()

@@ -25,7 +25,7 @@ from tests.unit.module_utils._registration.test_onboarding import CLIENTS, RECOR
 
 Run = Callable[[], Any]
 
-# Counting lines takes as long again, and others run them too.
+# Counting lines takes as long again, for a dozen that no other test runs.
 pytestmark = pytest.mark.no_cover
 
 
