@@ -127,8 +127,11 @@ def prepare_iaas(
 
 
 def kolla(lab: Lab, name: str, action: str, release: str, progress: Progress) -> None:
-    """Run kolla-ansible of a release on the host that was made by `name`'s."""
-    with locked(lab.lock_file, _waiting(progress, f"lab {lab.prefix}")):
+    """Run kolla-ansible of a release on the host that was made by `name`'s; on another host at the same time."""
+    with (
+        locked(lab.lock_file, _waiting(progress, f"lab {lab.prefix}"), shared=True),
+        locked(lab.iaas_lock_file(name), _waiting(progress, lab.iaas_host(name))),
+    ):
         docker, _binaries, found = prepare(lab, progress)
         place = network.find(docker, lab)
         if place is None or name not in iaas_hosts.find(docker, lab):
