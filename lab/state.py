@@ -59,6 +59,10 @@ class Lab:
         return f"{self.prefix}-registry"
 
     @property
+    def openstack(self) -> str:
+        return f"{self.prefix}-openstack"
+
+    @property
     def label(self) -> str:
         return f"{LABEL}={self.prefix}"
 
