@@ -225,7 +225,8 @@ class Servers:
         )
         for name, port in self.storage_ports.items():
             (place / f"{name}.conf").write_text(_STORAGE.format(name=name, port=port, **given))
-            processes.enter_context(self._process(f"swift.{name}.server", "main", [f"{name}.conf"], place))
+            module = f"swift.{'obj' if name == 'object' else name}.server"
+            processes.enter_context(self._process(module, "main", [f"{name}.conf"], place))
         (place / "proxy.conf").write_text(
             _PROXY.format(
                 port=self.swift_port,
@@ -313,6 +314,8 @@ def main(address: str, certificates: str) -> None:
         for start in (servers.start_swift, servers.start_keystone):
             start(processes)
         _process, status = os.wait()
+        for log in sorted(Path(folder).rglob("*.log")):
+            print(f"{log}:\n{log.read_text(errors='replace')[-3000:]}", flush=True)
         sys.exit(f"a server ended with {os.waitstatus_to_exitcode(status)}")
 
 
