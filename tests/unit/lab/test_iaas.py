@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -12,7 +14,8 @@ import pytest
 import yaml
 
 from lab.containers import Container
-from lab.iaas import hosts, images
+from lab.engine import Docker
+from lab.iaas import hosts, images, openstack, openstack_servers
 from lab.iaas.configuration import OPEN_FILES, configuration_of, globals_of, inventory, kolla_inventory
 from lab.iaas.hosts import Marker
 from lab.iaas.kolla import RELEASES, Kolla
@@ -89,6 +92,17 @@ def test_keystone_and_swift_are_probed_as_kollas_blackbox_exporter_wants_its_end
         ("keystone", "os_endpoint", "https://172.30.0.12:5000"),
         ("swift", "http_2xx", "https://172.30.0.12:8080/healthcheck"),
     ]
+
+
+def test_keystone_and_swift_are_started_by_a_python_that_has_nothing_of_the_lab() -> None:
+    command = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='imported')"
+    subprocess.run([sys.executable, "-I", "-S", "-c", command, openstack_servers.__file__], check=True)
+
+
+def test_hosts_of_a_lab_without_keystone_say_how_to_get_one(tmp_path: Path) -> None:
+    nothing = Docker(("false",), {"PATH": "/usr/bin:/bin"})
+    with pytest.raises(LabError, match="no scs-lab-openstack; `make lab IAAS=1` makes it"):
+        openstack.authority(nothing, Lab("scs-lab", tmp_path / "lab", tmp_path / "cache"))
 
 
 def test_an_operator_has_what_a_sidecar_wants_of_prometheus() -> None:
