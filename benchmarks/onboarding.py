@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long until a cluster's first sample is read, and what its agent costs, on the running lab after `make demo`.
 
-Takes kaas-1 off board and on again, each round. Nobody can be faster than the floor: the agent's image starts, a target
-is first scraped at a moment within the scrape interval that Prometheus chooses, and remote write collects a batch for
-up to 5 s. Memory is read from the kubelet once everything has run for a while; the peer beside it is the API server of
-the same node.
+Takes kaas-1 off board and on again, each round, then all clusters that the lab has at once (`python -m lab up
+--clusters 10`). Nobody can be faster than the floor: the agent's image starts, a target is first scraped at a moment
+within the scrape interval that Prometheus chooses, and remote write collects a batch for up to 5 s. Memory is read from
+the kubelet once everything has run for a while; the peer beside it is the API server of the same node.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import playbook
+import yaml
 
 CLUSTER = "kaas-1"
 TASK = "Bring all clusters to what is wanted, side by side, until that is proven"
@@ -31,13 +34,27 @@ SETTLED = 70.0
 MEBIBYTE = 2**20
 
 
-def onboard() -> dict[str, float]:
-    playbook.run("scs.observability.offboard", f"--limit={CLUSTER}")
-    task = playbook.run("scs.observability.onboard", f"--limit={CLUSTER}").task(TASK)
-    (result,) = task.results[CLUSTER]["clusters"]
-    if result["missing_jobs"]:
-        sys.exit(f"jobs are missing: {result['missing_jobs']}")
-    timings: dict[str, float] = result["timings"]
+def run(name: str, clusters: Sequence[str], folder: Path) -> playbook.Run:
+    """Run a playbook over clusters, of which the inventory has the first only."""
+    inventory = folder / "clusters.yml"
+    inventory.write_text(yaml.safe_dump({"kaas": {"hosts": dict.fromkeys(clusters)}}))
+    return playbook.run(name, f"--inventory={inventory}", f"--limit={','.join(clusters)}")
+
+
+def onboard(clusters: Sequence[str], folder: Path) -> tuple[playbook.Task, list[dict[str, Any]]]:
+    """Take clusters off board and on again; return the task, and what it returned of each."""
+    run("scs.observability.offboard", clusters, folder)
+    task = run("scs.observability.onboard", clusters, folder).task(TASK)
+    results = task.results[clusters[0]]["clusters"]
+    for result in results:
+        if result["missing_jobs"]:
+            sys.exit(f"{result['name']}: jobs are missing: {result['missing_jobs']}")
+    return task, results
+
+
+def onboard_one(folder: Path) -> dict[str, float]:
+    task, (result,) = onboard([CLUSTER], folder)
+    timings: dict[str, float] = {**result["timings"], "call": task.seconds}
     # The module ends when the last job has sent.
     started = task.end - timings["all_jobs"]
     scraped = max(first_scrape(started) - started, timings["agent_ready"])
@@ -51,7 +68,8 @@ def onboard() -> dict[str, float]:
 def first_scrape(since: float) -> float:
     """The time of the cluster's first sample after a moment, both in seconds since 1970."""
     window = max(int(time.time() - since), 1)
-    expression = f'min(min_over_time(timestamp(up{{cluster="{CLUSTER}"}})[{window}s:1s]))'
+    # Samples of the round before are found for some minutes still.
+    expression = f'min(min_over_time((timestamp(up{{cluster="{CLUSTER}"}}) >= {since:.3f})[{window}s:1s]))'
     path = (
         "/api/v1/namespaces/scs-observability/services/thanos-query-frontend:http/proxy/api/v1/query?"
         + urllib.parse.urlencode({"query": expression})
@@ -78,8 +96,18 @@ def containers(summary: dict[str, Any]) -> Iterator[tuple[str, str, int, int]]:
             yield pod["podRef"]["namespace"], container["name"], memory["rssBytes"], memory["workingSetBytes"]
 
 
+def clusters_of_the_lab() -> list[str]:
+    numbers = range(1, 101)
+    return [f"kaas-{number}" for number in numbers if f"KAAS_{number}_KUBECONFIG" in os.environ]
+
+
 def main(rounds: int) -> None:
-    runs = [onboard() for _ in range(rounds)]
+    clusters = clusters_of_the_lab()
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [onboard_one(Path(folder)) for _ in range(rounds)]
+        task, together = onboard(clusters, Path(folder))
+        if clusters != [CLUSTER]:
+            run("scs.observability.offboard", clusters[1:], Path(folder))
     print(f"A cluster comes on board: {rounds} runs; median (min to max), seconds from the start of agent_registration")
     for name, what in (
         ("applied", "everything applied"),
@@ -91,8 +119,17 @@ def main(rounds: int) -> None:
         ("delivery", "from that scrape to the query, batch included"),
         ("above_floor", "what is above the floor, at most 10 s"),
     ):
-        values = [run[name] for run in runs]
+        values = [timings[name] for timings in runs]
         print(f"  {what:48} {statistics.median(values):6.1f} s ({min(values):.1f} to {max(values):.1f})")
+    print(f"{len(clusters)} clusters at once, beside the median of one")
+    for name, what in (
+        ("applied", "everything applied to the last"),
+        ("first_sample", "first sample of the last read"),
+        ("all_jobs", "every job of all has sent"),
+        ("call", "the module's call"),
+    ):
+        last = task.seconds if name == "call" else max(result["timings"][name] for result in together)
+        print(f"  {what:48} {last:6.1f} s, ratio {last / statistics.median(timings[name] for timings in runs):.1f}")
 
     time.sleep(SETTLED)
     found = list(containers(kubelet_summary()))
