@@ -40,3 +40,17 @@ options:
         those of the system.
     type: path
 """
+
+    # What of its authority a module takes for the store and Keystone alike, a lookup takes for Keystone.
+    LOOKUP = r"""
+options:
+  ca_content:
+    description:
+      - Certificate (PEM) of the authority that signed Keystone's certificate, as text, where neither O(cacert) nor the
+        cloud's configuration names a file.
+    type: str
+  validate_certs:
+    description: Whether Keystone's certificate must be valid.
+    type: bool
+    default: true
+"""

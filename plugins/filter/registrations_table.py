@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.scs.observability.plugins.plugin_utils._table import reason, state, table
+from ansible_collections.scs.observability.plugins.plugin_utils._table import age, reason, state, table
 
 DOCUMENTATION = r"""
 name: registrations_table
@@ -62,18 +62,6 @@ def _row(registration: Mapping[str, Any]) -> tuple[str, ...]:
         state(registration),
         reason(registration),
     )
-
-
-def age(seconds: float | None) -> str:
-    """An age in the largest unit that says enough: 12s, 4m10s, 3h05m."""
-    if seconds is None:
-        return "never"
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
 class FilterModule:

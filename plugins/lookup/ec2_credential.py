@@ -20,21 +20,13 @@ requirements:
   - openstacksdk 4.5 or newer
 extends_documentation_fragment:
   - scs.observability.openstack
+  - scs.observability.openstack.lookup
 options:
   _terms:
     description: Access keys.
     type: list
     elements: str
     required: true
-  ca_content:
-    description:
-      - Certificate (PEM) of the authority that signed Keystone's certificate, as text, where neither O(cacert) nor the
-        cloud's configuration names a file.
-    type: str
-  validate_certs:
-    description: Whether Keystone's certificate must be valid.
-    type: bool
-    default: true
 """
 
 EXAMPLES = r"""

@@ -20,21 +20,13 @@ requirements:
   - openstacksdk 4.5 or newer
 extends_documentation_fragment:
   - scs.observability.openstack
+  - scs.observability.openstack.lookup
 options:
   _terms:
     description: None.
     type: list
     elements: str
     default: []
-  ca_content:
-    description:
-      - Certificate (PEM) of the authority that signed Keystone's certificate, as text, where neither O(cacert) nor the
-        cloud's configuration names a file.
-    type: str
-  validate_certs:
-    description: Whether Keystone's certificate must be valid.
-    type: bool
-    default: true
   regions:
     description: Regions whose services are probed; all of the catalog without them.
     type: list

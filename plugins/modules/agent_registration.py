@@ -336,7 +336,8 @@ options:
     description:
       - With O(state=present), take over fields that another field manager owns, and a cluster whose agent belongs to
         another observer. That observer then hears nothing more of it. A new cluster goes on with the metrics that are
-        left under its name when nobody knows any more whose they are.
+        left under its name when nobody knows any more whose they are. Where that is known, the name stays another
+        cluster's until they are erased.
       - With O(move_from), leave an observer that does not answer. Its registration of the cluster stays there.
       - With O(state=absent), remove the registration although the KaaS cluster does not answer (or answers with a
         status of 500 and more, as load balancers without a server behind do), is not the one that was registered, or

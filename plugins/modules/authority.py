@@ -45,10 +45,20 @@ options:
     default: present
   certificate:
     description:
-      - The certificate of the authority (PEM), required for O(state=present). Certificates that follow, its chain up to
-        a root, are left out.
+      - The certificate of the authority (PEM), required for O(state=present) without O(also_trusted). Certificates
+        that follow, its chain up to a root, are left out.
       - It is refused when it is no authority's, must not sign what it is for, is not valid now, has a key that not all
         verifiers take, is limited to certain names, or is also the other authority, above it or below it.
+    type: str
+  also_trusted:
+    description:
+      - Certificates (PEM) of authorities that are trusted beside V(internal), while it is rotated. Its own may be among
+        them, and changes nothing.
+      - Without O(force) an authority can be replaced by one that is trusted already, as long as it stays trusted
+        itself, and is trusted no longer when nothing that it signed is in use. So give the new one here first, deploy
+        the observer and register again whatever is registered. Then let it sign, with the old one here, and do the
+        same. Then leave that out.
+      - With it O(certificate) may be left out. The authority that is there stays then.
     type: str
   private_key:
     description:
@@ -84,6 +94,11 @@ EXAMPLES = r"""
     name: internal
     certificate: "{{ internal_certificate }}"
     private_key: "{{ vault_internal_key }}"
+
+- name: Have components trust another authority too, before it signs
+  scs.observability.authority:
+    name: internal
+    also_trusted: "{{ next_internal_certificate }}"
 
 - name: Let the observer have an authority of its own again
   scs.observability.authority:
@@ -137,6 +152,7 @@ def main() -> None:
             "name": {"type": "str", "required": True, "choices": ["tenants", "internal"]},
             "namespace": {"type": "str", "default": "scs-observability"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "also_trusted": {"type": "str"},
             "force": {"type": "bool", "default": False},
             **CERTIFICATE,
             **KUBERNETES,

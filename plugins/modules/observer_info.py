@@ -17,6 +17,8 @@ description:
     not there when its Service is, or when clusters are registered that need it.
   - Reads the registrations (C(KaaSCluster)) of the observer and compares them with the samples that its query-frontend
     has. The same few queries serve any number of clusters.
+  - Reads the registered Prometheuses of the IaaS layer (C(IaaSPrometheus)), and asks query of each path of each whether
+    fresh samples are there.
   - Only a cluster in the phase C(active) can fail. Silence of one that is being provisioned, maintained or deleted is
     no failure.
   - What does not answer is told as a problem, and hides nothing of the rest. The module fails only when it cannot read
@@ -41,6 +43,7 @@ options:
 notes:
   - For clusters the module needs the verb C(list) on C(kaasclusters.observability.scs.community) and
     C(iaasprometheuses.observability.scs.community), and in O(namespace) C(get) on C(services/proxy).
+  - For Prometheuses of the IaaS layer it needs C(list) on C(services) too. Without it they are V(unknown).
   - For components it needs, in O(namespace), C(list) on C(deployments.apps), C(statefulsets.apps), C(daemonsets.apps),
     C(services) and C(pods), and C(get) on C(pods/proxy) and C(services/proxy).
   - To tell why a component is not ready, C(get) on C(deployments.apps), C(statefulsets.apps), C(daemonsets.apps) and
@@ -66,6 +69,10 @@ EXAMPLES = r"""
 - name: Show the clusters as a table
   ansible.builtin.debug:
     msg: "{{ observer.registrations | scs.observability.registrations_table }}"
+
+- name: Show the IaaS layer as a table
+  ansible.builtin.debug:
+    msg: "{{ observer.iaas | scs.observability.iaas_table }}"
 
 - name: Fail when something does not work, saying what
   ansible.builtin.assert:
@@ -341,6 +348,58 @@ registrations:
       description: The state in words.
       type: str
       sample: fresh samples of every job
+iaas:
+  description: The registered Prometheuses of the IaaS layer, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What it is called.
+      type: str
+      sample: north-1
+    region:
+      description: Its region.
+      type: str
+      sample: north
+    pull_address:
+      description: Where query asks its sidecar; none where it does not.
+      type: str
+      sample: 192.0.2.10:10901
+    paths:
+      description:
+        - The paths by which its metrics come, each with the C(path), a C(state) of V(proven), V(pending) (blocks that
+          are still to come), V(missing) or V(unknown), and a C(message).
+      type: list
+      elements: dict
+      sample: [{path: pull, state: proven, message: ""}]
+    last_sample_age_seconds:
+      description: Age of its newest sample by any path; none when there is none.
+      type: float
+      sample: 12.3
+    certificate_expires:
+      description: When the first of its certificates expires.
+      type: str
+      sample: "2026-05-02T10:00:00Z"
+    last_proof:
+      description: When M(scs.observability.iaas_registration) last read its samples back; none before the first time.
+      type: str
+      sample: "2026-02-01T10:00:21Z"
+    healthy:
+      description: V(false) when somebody has to act.
+      type: bool
+    state:
+      description:
+        - C(ok); C(unproven) before it was read back the first time; C(due) when a certificate is due to be renewed;
+          C(pending) while blocks are still to come.
+        - When it is not healthy, C(expired) (a certificate), C(failing) when a path is broken and another is not,
+          C(silent) when nothing of it arrives, C(unknown) when the query API is away.
+      type: str
+      sample: ok
+    reason:
+      description: The state in words, with everything that is wrong.
+      type: str
+      sample: read by every path
 orphans:
   description: Clusters whose samples arrive although they are not registered, or were until a few minutes ago.
   returned: success

@@ -226,6 +226,7 @@ problems:
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
+from ansible_collections.scs.observability.plugins.module_utils._osism.configuration import secret_texts
 from ansible_collections.scs.observability.plugins.module_utils._osism.configuration_repository import ensure
 
 
@@ -260,6 +261,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
+        hidden=secret_texts,
     )
     outcome.run(module, ensure)
 

@@ -48,3 +48,15 @@ def state(item: Mapping[str, Any]) -> str:
 def reason(item: Mapping[str, Any]) -> str:
     """The reason of a state: when all is well there is nothing to explain."""
     return "" if item["state"] == "ok" else str(item["reason"])
+
+
+def age(seconds: float | None) -> str:
+    """An age in the largest unit that says enough: 12s, 4m10s, 3h05m."""
+    if seconds is None:
+        return "never"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

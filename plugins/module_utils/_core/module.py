@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible.module_utils import basic
@@ -42,17 +42,35 @@ _IN_CONTAINERD = re.compile(r"""\b(?:password|auth|identitytoken)\s*=\s*["']([^"
 class AnsibleModule(basic.AnsibleModule):  # type: ignore[misc]
     """A survey sends an empty text for what was not answered, where Ansible would want a number, a bool or a choice.
 
-    A secret where none belongs is refused later on, and Ansible shows the arguments of what failed.
+    A secret where none belongs is refused later on, and Ansible shows the arguments of what failed. ``hidden`` yields
+    those that only the module itself knows in its parameters.
     """
 
     params: dict[str, Any]
     argument_spec: dict[str, dict[str, Any]]
 
+    def __init__(
+        self,
+        argument_spec: dict[str, dict[str, Any]],
+        *,
+        hidden: Callable[[Mapping[str, Any]], Iterable[str]] | None = None,
+        **given: Any,
+    ) -> None:
+        self._hidden = hidden
+        super().__init__(argument_spec, **given)
+        # Once more, as texts have become the dictionaries that they are of.
+        self._hide()
+
     def _load_params(self) -> None:
         """Ansible's own place for this: before types, choices and what is required are looked at."""
         super()._load_params()
         self.params = without_empty(self.params, self.argument_spec)
+        self._hide()
+
+    def _hide(self) -> None:
         self.no_log_values.update(secrets_in(self.params))
+        if self._hidden:
+            self.no_log_values.update(self._hidden(self.params))
 
 
 def without_empty(params: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -289,7 +289,7 @@ def certificates(settings: Settings, observed: Observed, now: datetime) -> dict[
                 wanted.observer,
                 wanted.labels,
                 tenants=tenants,
-                internal_certificate=settings.remote_write_ca or internal.certificate,
+                internal_certificate=settings.remote_write_ca or internal.trusted,
                 cluster=wanted.name,
                 now=now,
             )

@@ -16,6 +16,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -111,7 +112,7 @@ def authority_secret(authority: str, namespace: str, pair: KeyPair) -> Manifest:
         "app.kubernetes.io/instance": name,
         "app.kubernetes.io/component": authority,
     }
-    return _tls_secret({"name": name, "namespace": namespace, "labels": labels}, pair, pair.certificate)
+    return _tls_secret({"name": name, "namespace": namespace, "labels": labels}, pair, pair.trusted)
 
 
 def pair_of_authority(secret: Mapping[str, Any]) -> KeyPair:
@@ -129,7 +130,13 @@ def pair_of_authority(secret: Mapping[str, Any]) -> KeyPair:
             parameter="namespace",
             advice="Restore it; a new authority would make every certificate of the old one useless",
         )
-    return pair
+    trusted = secret_text(secret, "ca.crt") or ""
+    # Its own is the first, where there are others: see authority_secret.
+    return (
+        replace(pair, also_trusted=trusted.removeprefix(pair.certificate))
+        if trusted.startswith(pair.certificate)
+        else pair
+    )
 
 
 def leaf_secret(
@@ -152,11 +159,11 @@ def leaf_secret(
     """Return the Secret (kubernetes.io/tls: tls.crt, tls.key, ca.crt) of a component or an agent.
 
     ``existing`` is the live Secret; its pair is kept while nothing speaks for a new one (renewal_reason).
-    ``ca_certificate`` is what its user shall trust, the authority itself unless given: an agent's is signed by
-    ``tenants`` and trusts ``internal``, receive's is signed by ``internal`` and trusts ``internal-gateway``.
+    ``ca_certificate`` is what its user shall trust, all that is trusted with the authority unless given: an agent's is
+    signed by ``tenants`` and trusts ``internal``, receive's is signed by ``internal`` and trusts ``internal-gateway``.
     ``provided`` is a pair that is to be used whatever there is. Raises InputError for an authority that cannot sign.
     """
-    trusted = ca_certificate or authority.certificate
+    trusted = ca_certificate or authority.trusted
     names, addresses = tuple(dict.fromkeys(dns_names)), tuple(dict.fromkeys(ip_addresses))
 
     def digest(pair: KeyPair) -> str:

@@ -48,10 +48,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A certificate and its private key, both PEM. The key is never shown by repr or str."""
+    """A certificate and its private key, both PEM. The key is never shown by repr or str.
+
+    ``also_trusted`` are the certificates (PEM) of others that are trusted beside an authority, while it is rotated.
+    """
 
     certificate: str
     key: str = field(repr=False)
+    also_trusted: str = ""
+
+    @property
+    def trusted(self) -> str:
+        """Whom to trust where this authority is trusted."""
+        return self.certificate + self.also_trusted
 
 
 def needs_cryptography(function: Callable[P, T]) -> Callable[P, T]:

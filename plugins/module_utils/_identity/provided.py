@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CERTIFICATE = "certificate"
 PRIVATE_KEY = "private_key"
 PASSPHRASE = "private_key_passphrase"
+ALSO_TRUSTED = "also_trusted"
 
 SMALLEST_RSA = 2048
 
@@ -81,6 +82,33 @@ def authority_of(source: Source, now: datetime, *, signs_servers: bool) -> KeyPa
     _check_public_key(certificate, parameter)
     _check_authority(certificate, parameter, signs_servers=signs_servers)
     return KeyPair(_pem(certificate), _key(source, certificate) if source.key else "")
+
+
+@needs_cryptography
+def also_trusted(text: str, certificate: str, other: str) -> str:
+    """Return the authorities (PEM) in a text that are to be trusted beside one with ``certificate``, each once.
+
+    One that expired, or is about to come, may be among them: it is trusted for nothing then. ``other`` is the
+    observer's other authority, if there is one, as for check_apart. Raises InputError.
+    """
+    found = [certificate]
+    for item in _certificates(Source(text, "", certificate_parameter=ALSO_TRUSTED)) if text else []:
+        _check_public_key(item, ALSO_TRUSTED)
+        _check_authority(item, ALSO_TRUSTED, signs_servers=True)
+        if other:
+            check_apart(Source(_pem(item), "", certificate_parameter=ALSO_TRUSTED), other)
+        if _pem(item) not in found:
+            found.append(_pem(item))
+    return "".join(found[1:])
+
+
+@needs_cryptography
+def each(certificates: str) -> list[str]:
+    """Return each certificate of a text (PEM) by itself; a text that has none has none."""
+    try:
+        return [_pem(item) for item in _parse(certificates, CERTIFICATE)]
+    except InputError:
+        return []
 
 
 @needs_cryptography

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
@@ -60,6 +64,18 @@ def authority_from(path: str | None, content: str | None) -> str | None:
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}", parameter=parameter) from error
     return trusted(text, datetime.now(UTC), parameter)
+
+
+@contextmanager
+def authority_file(certificates: str) -> Iterator[str]:
+    """A file with certificates (PEM), for libraries that take nothing else; it is there until the end of the block."""
+    descriptor, path = tempfile.mkstemp(prefix="scs-observability-", suffix=".crt")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(certificates)
+        yield path
+    finally:
+        os.unlink(path)
 
 
 def _time(text: str) -> datetime:

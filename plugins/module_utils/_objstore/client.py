@@ -14,10 +14,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.scs.observability.plugins.module_utils._core.clocks import clock_skew
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import LibraryError, StorageError
+from ansible_collections.scs.observability.plugins.module_utils._identity.trust import authority_file
 from ansible_collections.scs.observability.plugins.module_utils._objstore import errors
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import (
     DEFAULT_REGION,
@@ -104,7 +105,7 @@ class BucketClient:
         self._access = access
         self._now = now
         self._skew: int | None = None
-        self._ca_file: str | None = None
+        self._files = ExitStack()
         self._lists_v1 = False
         try:
             self._s3 = self._connect()
@@ -122,9 +123,7 @@ class BucketClient:
 
     def close(self) -> None:
         """Remove the file that the authority's certificate was written to."""
-        if self._ca_file is not None:
-            os.unlink(self._ca_file)
-            self._ca_file = None
+        self._files.close()
 
     def request(self, operation: str) -> errors.Request:
         """Return what to name in an error about ``operation``."""
@@ -452,10 +451,7 @@ class BucketClient:
         access = self._access
         verify: bool | str | None = None if access.validate_certs else False
         if access.ca and access.validate_certs:
-            descriptor, self._ca_file = tempfile.mkstemp(prefix="scs-observability-", suffix=".crt")
-            with os.fdopen(descriptor, "w") as file:
-                file.write(access.ca)
-            verify = self._ca_file
+            verify = self._files.enter_context(authority_file(access.ca))
         options: dict[str, Any] = {
             "signature_version": "s3v4",
             "s3": {"addressing_style": access.addressing_style},

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -24,14 +24,18 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
     LEAF_LIFETIME,
+    KeyPair,
     date_text,
     expiry,
     fingerprint,
 )
 from ansible_collections.scs.observability.plugins.module_utils._identity.provided import (
+    ALSO_TRUSTED,
     Source,
+    also_trusted,
     authority_of,
     check_apart,
+    each,
     has_signed,
     is_same_authority,
 )
@@ -86,15 +90,26 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
     # The agents' certificates may all be signed elsewhere; components' are signed here, at each renewal.
     source = Source.of(params, key_elsewhere=name == TENANTS)
-    if source is None:
+    beside = params.get(ALSO_TRUSTED) or ""
+    if source is None and not beside:
         raise InputError("is required and must not be empty", parameter="certificate")
-    pair = authority_of(source, now, signs_servers=name == INTERNAL)
+    if beside and name != INTERNAL:
+        raise InputError("is for internal alone", parameter=ALSO_TRUSTED, advice="Replace tenants with force: true")
+    pair = authority_of(source, now, signs_servers=name == INTERNAL) if source else None
     client = KubernetesClient.from_parameters(params)
     observed = observe(client, name, namespace)
-    if observed.other is not None:
-        check_apart(source, pair_of_authority(observed.other).certificate)
+    if pair is None:
+        if observed.secret is None:
+            raise InputError(
+                f"there is no authority {name} yet that others could be trusted beside", parameter=ALSO_TRUSTED
+            )
+        pair = pair_of_authority(observed.secret)
+    other = pair_of_authority(observed.other).certificate if observed.other else ""
+    if source and other:
+        check_apart(source, other)
+    pair = replace(pair, also_trusted=also_trusted(beside, pair.certificate, other))
     if not force:
-        refuse_loss(name, observed, pair.certificate, now)
+        refuse_loss(name, observed, pair, now)
     plan = plan_of(client, observed, authority_secret(name, namespace, pair), force=force)
     if not check_mode:
         apply_plan(client, plan, force=True)
@@ -130,39 +145,87 @@ def observe(client: KubernetesClient, name: str, namespace: str) -> Observed:
     return Observed(secret, others, tuple(secrets), tuple(registrations))
 
 
-def refuse_loss(name: str, observed: Observed, certificate: str | None, now: datetime) -> None:
-    """Refuse to replace (or with None to remove) an authority whose certificates are in use. Raises InputError."""
+def refuse_loss(name: str, observed: Observed, wanted: KeyPair | None, now: datetime) -> None:
+    """Refuse what cuts off who has a certificate that is in use. ``wanted`` is the authority to be, None for none.
+
+    Raises InputError: when an authority that was trusted is to be so no more and has signed some, and when one is to
+    sign that whoever has one does not trust yet.
+    """
     if observed.secret is None:
         return
-    live = pair_of_authority(observed.secret).certificate
-    if certificate is not None and is_same_authority(live, certificate):
-        return
-    clusters = sorted(item["metadata"]["name"] for item in observed.registrations if _is_written_as(item, now))
-    # Of components, and of what writes without an agent
-    secrets = sorted(
-        item["metadata"]["name"]
-        for item in observed.secrets
-        if _is_good(item, now) and has_signed(live, secret_text(item, "tls.crt") or "")
+    live = pair_of_authority(observed.secret)
+    trusted, kept = each(live.trusted), each(wanted.trusted) if wanted else []
+    gone = [item for item in trusted if not _is_among(item, kept)]
+    is_replaced = wanted is None or not is_same_authority(live.certificate, wanted.certificate)
+    is_known = wanted is not None and _is_among(wanted.certificate, trusted)
+    in_use = [item for item in observed.secrets if _is_good(item, now)]
+    # Of components, of sidecars, and of what writes without an agent
+    cut_off = _names(
+        item for item in in_use if any(has_signed(authority, _text(item, "tls.crt")) for authority in gone)
     )
     if name == TENANTS:
-        signed = clusters + secrets
-        loss = "would not be let in any more, until it has been registered again (onboard)"
-    else:
-        signed = secrets
-        loss = (
-            "would not be known to the others any more, until the observer has been deployed again, and the gateway "
-            f"not to the agents of {len(clusters)} clusters, until these have been registered again (onboard)"
+        if is_replaced:
+            clusters = sorted(item["metadata"]["name"] for item in observed.registrations if _is_written_as(item, now))
+            _refuse(
+                name,
+                clusters + cut_off,
+                "would not be let in any more, until it has been registered again (onboard)",
+                "state" if wanted is None else "certificate",
+            )
+        return
+    loss = (
+        "would not be known to the others any more, until the observer has been deployed again (for a sidecar "
+        "osism_sidecar)"
+    )
+    if is_replaced and not is_known:
+        clusters = [item for item in observed.registrations if _is_written_as(item, now)]
+        loss += (
+            f", and the gateway not to the agents of {len(clusters)} clusters, until these have been registered again "
+            "(onboard)"
         )
+        signed = _names(
+            item for item in in_use if any(has_signed(authority, _text(item, "tls.crt")) for authority in trusted)
+        )
+        _refuse(name, signed, loss, "state" if wanted is None else "certificate")
+    _refuse(name, cut_off, loss, ALSO_TRUSTED)
+    if wanted is not None and is_replaced:
+        unaware = _names(
+            item
+            for item in in_use
+            if _is_among(live.certificate, each(_text(item, "ca.crt")))
+            and not _is_among(wanted.certificate, each(_text(item, "ca.crt")))
+        )
+        _refuse(name, unaware, "does not trust the other one yet", "certificate")
+
+
+def _refuse(name: str, signed: Sequence[str], loss: str, parameter: str) -> None:
     if not signed:
         return
     shown = ", ".join(signed[:_SHOWN]) + (f" and {len(signed) - _SHOWN} more" if len(signed) > _SHOWN else "")
-    raise InputError(
-        f"the observer's authority {name} is another one and has signed certificates that are in use, of {shown}. "
-        f"Each of them {loss}",
-        parameter="state" if certificate is None else "certificate",
-        advice="Set force: true to do it all the same",
-        details={"signed": signed},
+    steps = "Change it in steps with also_trusted, or set" if name == INTERNAL else "Set"
+    which = (
+        "an authority that is no longer to be trusted"
+        if parameter == ALSO_TRUSTED
+        else f"the observer's authority {name} is another one and"
     )
+    raise InputError(
+        f"{which} has signed certificates that are in use, of {shown}. Each of them {loss}",
+        parameter=parameter,
+        advice=f"{steps} force: true to do it all the same",
+        details={"signed": list(signed)},
+    )
+
+
+def _names(secrets: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted(item["metadata"]["name"] for item in secrets)
+
+
+def _text(secret: Mapping[str, Any], key: str) -> str:
+    return secret_text(secret, key) or ""
+
+
+def _is_among(certificate: str, authorities: Iterable[str]) -> bool:
+    return any(is_same_authority(certificate, item) for item in authorities)
 
 
 def plan_of(client: KubernetesClient, observed: Observed, secret: Manifest, *, force: bool) -> Plan:

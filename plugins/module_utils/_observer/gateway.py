@@ -133,7 +133,7 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "namespace": settings.namespace,
         "endpoints": endpoints,
         "addresses": addresses,
-        "ca": observed.authorities[INTERNAL].certificate if stored and own is None else None,
+        "ca": observed.authorities[INTERNAL].trusted if stored and own is None else None,
         "warnings": [*said, *_warnings(own, hostnames, addresses, now)],
     }
 
@@ -249,7 +249,7 @@ def objects(
     )
     # HAProxy reads certificates at its start only.
     checksums = {"certificates": workload.checksum([server["data"], client["data"]])}
-    authorities = {which: trust_anchors(observed.authorities[which].certificate) for which in (TENANTS, INTERNAL)}
+    authorities = {which: trust_anchors(observed.authorities[which].trusted) for which in (TENANTS, INTERNAL)}
     secrets = [client] if settings.server_secret else [server, client]
     return [*gateway.objects(replace(settings, checksums=checksums), authorities), *secrets]
 

@@ -12,15 +12,14 @@ login is made: wrong parameters are refused without it.
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, LibraryError
+from ansible_collections.scs.observability.plugins.module_utils._identity.trust import authority_file
 from ansible_collections.scs.observability.plugins.module_utils._openstack import errors
 from ansible_collections.scs.observability.plugins.module_utils._openstack.credentials import Credential
 from ansible_collections.scs.observability.plugins.module_utils._openstack.login import Login, incomplete
@@ -37,7 +36,7 @@ class Cloud:
 
     def __init__(self, login: Login) -> None:
         self._login = login
-        self._ca_file: str | None = None
+        self._files = ExitStack()
         try:
             self._connect()
         except BaseException:
@@ -54,9 +53,7 @@ class Cloud:
 
     def close(self) -> None:
         """Remove the file that the authority's certificate was written to."""
-        if self._ca_file is not None:
-            os.unlink(self._ca_file)
-            self._ca_file = None
+        self._files.close()
 
     @property
     def project(self) -> str:
@@ -141,10 +138,7 @@ class Cloud:
             except (sdk.ConfigException, exceptions.AuthPluginException) as error:
                 raise self._unusable(error) from None
             if login.ca and login.validate_certs and not config.config.get("cacert"):
-                descriptor, self._ca_file = tempfile.mkstemp(prefix="scs-observability-", suffix=".crt")
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(login.ca)
-                config.config["cacert"] = self._ca_file
+                config.config["cacert"] = self._files.enter_context(authority_file(login.ca))
             config.config["api_timeout"] = config.config.get("api_timeout") or TIMEOUT
             auth = config.config.get("auth", {})
             missing = incomplete(auth, str(config.config.get("auth_type")))

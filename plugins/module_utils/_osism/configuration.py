@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, Problems
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    InputError,
+    LibraryError,
+    Problems,
+)
 from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text import (
     COMMENT,
     Tagged,
@@ -273,6 +278,24 @@ def commands(settings: Settings, vendored: bool, changed: bool) -> list[str]:
 def is_secret(name: str, value: Any) -> bool:
     """Return whether a value is a secret, by its name or by what is in it."""
     return bool(name in SECRET_VARIABLES or _SECRET_NAME.search(name) or _SECRET_TEXT.search(rendered(value)))
+
+
+def secret_texts(params: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts of parameters in which a secret is where none belongs: they are refused, and not shown."""
+    given = params.get("sidecar")
+    # Without the library nothing can be told from a secret; what is missing is said later on.
+    with suppress(LibraryError):
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            if is_secret(str(name), value):
+                yield from _texts(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
+    elif value not in (None, "") and not isinstance(value, bool):
+        yield str(value)
 
 
 def reference(variable: str) -> str:

@@ -474,7 +474,7 @@ def intend(
         observed.identity_secret,
         before,
         tenants=side.authorities[TENANTS],
-        internal_certificate=settings.remote_write_ca or side.authorities[INTERNAL].certificate,
+        internal_certificate=settings.remote_write_ca or side.authorities[INTERNAL].trusted,
         now=now,
     )
     collected = Collected.of(settings.overrides or {}, observed.discovered)

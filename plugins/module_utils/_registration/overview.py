@@ -8,11 +8,13 @@ Which components do not work, which clusters are silent that should not be, and 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._iaas import overview as iaas
 from ansible_collections.scs.observability.plugins.module_utils._iaas.record import registered_with
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_receive import DEFAULT_TENANT
@@ -44,13 +46,15 @@ NO_CLUSTERS = frozenset({DEFAULT_TENANT})
 def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Return the result of observer_info.
 
-    For clusters six requests, seven when one is silent, however many there are; for components see their observe().
+    For clusters six requests, seven when one is silent, however many there are; for an IaaS Prometheus two for each of
+    its paths; for components see their observe().
     A query API that does not answer is a problem among others: what is registered and deployed is told all the same.
     """
     observer = KubernetesClient.from_parameters(params)
     api = QueryApi(observer, namespace(params, "namespace"), params.get("query_frontend") or DEFAULT_SERVICE)
     registered = remote_write_clients.clusters(observer, api.namespace)
-    writing = {item.name for item in registered_with(observer, api.namespace) if item.remote_write}
+    iaas_registered = registered_with(observer, api.namespace)
+    writing = {item.name for item in iaas_registered if item.remote_write}
     problems: list[str] = []
     warnings: list[str] = []
     deployed: list[dict[str, Any]] = []
@@ -69,12 +73,16 @@ def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
             seen = last_seen(api)
     except QueryError as error:
         problems.append(str(error))
+    found = iaas.look(observer, api, iaas_registered, now.time) if now else None
+    iaas_rows = iaas.describe(iaas_registered, found, now.time if now else time.time())
+    problems += [f"IaaS Prometheus {row['name']}: {row['reason']}" for row in iaas_rows if not row["healthy"] and now]
     rows = describe(registered, now, seen)
     problems += [f"cluster {row['name']}: {row['reason']}" for row in rows if not row["healthy"] and now]
     return {
         "changed": False,
         "components": deployed,
         "registrations": rows,
+        "iaas": iaas_rows,
         "orphans": orphans(registered, now, writing) if now else [],
         "healthy": not problems,
         "problems": problems,

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -188,6 +189,12 @@ class Iaas:
         assert live is not None
         found = json.loads(live["data"]["endpoints.json"])["endpoints"]
         return {item["address"]: item["client_config"]["server_name"] for item in found if "client_config" in item}
+
+    def stores(self) -> set[str]:
+        """Whom query has reached."""
+        with urlopen(f"http://127.0.0.1:{self.site.running.query.ports['http']}/api/v1/stores", timeout=10) as response:
+            found = json.load(response)["data"]
+        return {item["name"] for items in found.values() for item in items or () if not item["lastError"]}
 
     def series(self, selector: str) -> list[dict[str, str]]:
         return self.site.running.series(selector)

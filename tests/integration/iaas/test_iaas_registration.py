@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -92,6 +94,12 @@ def test_what_it_has_is_read_back_by_pull_and_by_remote_write(iaas: Iaas, runnin
     record = iaas.record(NAME)
     assert record is not None
     assert record["status"]["proof"]["pull"] == {"state": "proven"}
+    # What verify.yml prints of it
+    (told,) = iaas.site.look(components=False)["iaas"]
+    assert (told["name"], told["region"], told["state"], told["healthy"]) == (NAME, "north", "ok", True)
+    assert told["last_sample_age_seconds"] < 60
+    ends = [item["expires"] for item in done["certificates"].values()]
+    assert told["certificate_expires"] == min(ends)
 
 
 def test_who_has_the_certificate_of_a_cluster_gets_nothing_from_a_sidecar(
@@ -116,6 +124,58 @@ def test_two_prometheuses_of_a_region_are_one_to_who_asks(iaas: Iaas, running: t
         assert sorted(item["job"] for item in iaas.series(selector)) == ["mysqld", "prometheus"]
     # One of them is enough.
     assert sorted(item["job"] for item in iaas.series(selector)) == ["mysqld", "prometheus"]
+
+
+FULL = "full-1"
+
+
+@pytest.fixture(scope="module")
+def full(iaas: Iaas) -> Iterator[Host]:
+    """A host on whose disk there was no room any more when its sidecar began to upload; there is since that failed."""
+    host = iaas.host("control-8", region="full")
+    host.data.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", host.data], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    with ExitStack() as stack:
+        stack.callback(subprocess.run, ["umount", host.data], check=True)
+        issued = iaas.register(FULL, region="full", pull_address=host.address, upload=True, issue=True)
+        stack.enter_context(host.prometheus())
+        add_block(host)
+        ballast = stack.enter_context((host.data / "ballast").open("wb", buffering=0))
+
+        def fill() -> None:
+            with suppress(OSError):
+                while ballast.write(bytes(4096)):
+                    pass
+
+        def is_felt() -> bool:
+            """By Prometheus, by the sidecar, and by nobody who asks that."""
+            fill()
+            return (
+                metric(host.own, "prometheus_tsdb_wal_writes_failed_total") > 0
+                and metric(host.http, "thanos_shipper_dir_sync_failures_total") > 0
+                and host.address in iaas.stores()
+            )
+
+        fill()
+        stack.enter_context(host.sidecar(issued["sidecar"], objstore(iaas)))
+        wait_for(is_felt, 60, "neither of the two can write, and query reaches the sidecar")
+        assert metric(host.http, "thanos_shipper_uploads_total") == 0
+        ballast.truncate(0)
+        yield host
+
+
+def metric(port: int, name: str) -> float:
+    """What a program says of itself."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        lines = response.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def test_a_disk_that_was_full_is_written_to_again(iaas: Iaas, full: Host) -> None:
+    freed = time.time()
+    selector = 'timestamp(up{layer="iaas",region="full"}) > '
+    wait_for(lambda: iaas.series(f"{selector}{freed}"), 30, "samples by pull")
 
 
 def test_registered_side_by_side_none_is_lost(iaas: Iaas) -> None:
@@ -183,13 +243,16 @@ def objstore(iaas: Iaas) -> dict[str, Any]:
 
 
 def add_block(host: Host) -> None:
-    """A block as Prometheus would have written it by now, had it run for some hours."""
+    """A block as Prometheus would have written it by now, had it run for some hours. promtool needs a larger disk."""
     end = int(time.time()) // 7200 * 7200 - 60
     lines = [f'up{{job="node",instance="192.0.2.10:9100"}} 1 {end - 60 * number}' for number in range(60, 0, -1)]
     samples = host.folder / "samples"
     samples.write_text("\n".join(["# TYPE up gauge", *lines, "# EOF", ""]))
-    command = [binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(samples), str(host.data)]
+    made = host.folder / "made"
+    command = [binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(samples), str(made)]
     subprocess.run(command, check=True, capture_output=True)
+    for block in made.iterdir():
+        shutil.copytree(block, host.data / block.name)
 
 
 def test_the_link_that_is_broken_is_named(
@@ -292,3 +355,15 @@ def test_a_definition_refuses_what_has_no_path(iaas: Iaas) -> None:
         iaas.site.admin.create({**bad, "spec": {"region": "north"}})
     with pytest.raises(ApiError, match="DNS label"):
         iaas.site.admin.create({**bad, "metadata": {"name": "a.b"}, "spec": {"region": "north", "upload": True}})
+
+
+def test_what_a_full_disk_held_up_is_uploaded(iaas: Iaas, full: Host) -> None:
+    """The last one: a sidecar tries every half minute, which other tests have used."""
+
+    def state() -> str:
+        done = iaas.register(FULL, region="full", pull_address=full.address, upload=True, proof=True)
+        return str(done["proof"]["upload"]["state"])
+
+    wait_for(lambda: state() == "proven", 90, "the block is served")
+    assert metric(full.http, "thanos_shipper_dir_sync_failures_total") == 1
+    assert metric(full.http, "thanos_shipper_uploads_total") == 1

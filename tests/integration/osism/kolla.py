@@ -192,9 +192,16 @@ def kolla_prometheus(folder: Path, **settings: Any) -> Iterator[KollaPrometheus]
 
 
 def sidecar_inventory(
-    prometheus: KollaPrometheus, folder: Path, python: str | Path, kubeconfig: str | Path, namespace: str, **others: Any
+    prometheus: KollaPrometheus,
+    folder: Path,
+    python: str | Path,
+    kubeconfig: str | Path,
+    namespace: str,
+    *,
+    host: str = "control-1",
+    **others: Any,
 ) -> Path:
-    """An inventory for osism_sidecar.yml whose one host, control-1, has this Prometheus; it is not read back from."""
+    """An inventory for osism_sidecar.yml whose one host has this Prometheus; it is not read back from."""
     variables = {
         "become": False,
         "container": prometheus.name,
@@ -214,7 +221,7 @@ def sidecar_inventory(
     connection = {"ansible_connection": "local", "ansible_python_interpreter": str(python)}
     named = connection | {f"osism_thanos_sidecar_{name}": value for name, value in variables.items()}
     inventory = folder / "hosts.yml"
-    inventory.write_text(yaml.safe_dump({"iaas": {"hosts": {"control-1": named}}}))
+    inventory.write_text(yaml.safe_dump({"iaas": {"hosts": {host: named}}}))
     return inventory
 
 

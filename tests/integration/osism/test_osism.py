@@ -15,6 +15,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from ansible_collections.scs.observability.plugins.module_utils._iaas.record import registered_with
 from ansible_collections.scs.observability.plugins.module_utils._osism.configuration import (
     EXTRAS,
     KEYS,
@@ -37,6 +38,7 @@ from tests.integration.processes import free_port
 from tests.secrets_in_log import leaks
 
 HOST = "testbed-manager"
+REGISTERED = "manager-of-the-testbed"
 # Without a query: nothing is asked whether the name has metrics.
 NAMESPACE = "osism-configuration"
 
@@ -79,6 +81,7 @@ def test_the_playbook_registers_writes_says_what_to_call_and_changes_nothing_aga
         "osism_configuration_vault_password": VAULT,
         "osism_configuration_observer_kubeconfig": str(api_server.kubeconfig()),
         "osism_configuration_observer_namespace": NAMESPACE,
+        "osism_configuration_registrations": {HOST: REGISTERED},
     }
 
     said = configure(osism, root, "--check", "--diff", **writes)
@@ -107,7 +110,7 @@ def test_the_playbook_registers_writes_says_what_to_call_and_changes_nothing_aga
     certificate = x509.load_pem_x509_certificate((root / EXTRAS / f"{HOST}.crt").read_bytes())
     public = serialization.load_pem_private_key(opened.encode(), None).public_key()
     assert public == certificate.public_key()
-    assert certificate.subject.rfc4514_string().split(",")[0] == f"CN={HOST}"
+    assert certificate.subject.rfc4514_string().split(",")[0] == f"CN={REGISTERED}"
 
     assert changed(configure(osism, root, **writes)) == 0
     assert "DEPRECATION" not in said + done
@@ -171,7 +174,8 @@ def test_the_sidecar_comes_stays_and_goes(osism: Osism, api_server: ApiServer, t
     needs_engine()
     (tmp_path / "image").mkdir()
     build_image(tmp_path / "image")
-    port = free_port()
+    # No DNS label, as some of OSISM's hosts
+    host, port = "CTL_01.local", free_port()
     with kolla_prometheus(tmp_path) as prometheus:
         name = sidecar_of(prometheus)
         inventory = sidecar_inventory(
@@ -180,15 +184,17 @@ def test_the_sidecar_comes_stays_and_goes(osism: Osism, api_server: ApiServer, t
             osism.python,
             api_server.kubeconfig(),
             "osism",
+            host=host,
             grpc_port=port,
             pull_address=f"127.0.0.1:{port}",
         )
         play = ("ansible-playbook", "--inventory", inventory, "scs.observability.osism_sidecar")
         try:
-            assert changed(osism.run(*play), "control-1") == 2
+            assert changed(osism.run(*play), host) == 2
             assert json.loads(docker("inspect", name))[0]["State"]["Running"]
-            assert changed(osism.run(*play), "control-1") == 0
-            assert changed(osism.run(*play, "--extra-vars", "osism_thanos_sidecar_state=absent"), "control-1") == 2
+            assert [item.name for item in registered_with(api_server.client(), "osism")] == ["ctl-01-local"]
+            assert changed(osism.run(*play), host) == 0
+            assert changed(osism.run(*play, "--extra-vars", "osism_thanos_sidecar_state=absent"), host) == 2
             assert docker("ps", "--all", "--quiet", f"--filter=name={name}") == ""
         finally:
             docker("rm", "--force", name, check=False)

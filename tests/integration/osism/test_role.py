@@ -78,6 +78,8 @@ def test_a_host_is_put_under_observation_stays_and_leaves(api_server: ApiServer,
             )
             assert "refuses these credentials" in refused
             assert "192.0.2.1 is not an address of this host" in refused
+            refused = play(fails=True, osism_thanos_sidecar_registration="No_Label")
+            assert "osism_thanos_sidecar_registration: 'No_Label' is not a DNS label, as which control-1" in refused
             assert api_server.client().get("v1", "Namespace", "role") is None
             assert not (tmp_path / "etc").exists()
 

@@ -137,6 +137,42 @@ def test_components_in_use_keep_internal_until_told_otherwise(site: Any) -> None
     assert deploy(site)["changes"] == []
 
 
+def test_internal_is_rotated_without_force_for_who_goes_through_every_step(site: Any) -> None:
+    deploy(site)
+    site.register()
+    old, new = secret_text(secret(site, "internal"), "tls.crt"), pki.authority("Example")
+    keep = {"certificate": None, "private_key": None, "also_trusted": new.pem}
+    foreseen = put(site, "internal", new, check=True, **keep)
+    assert put(site, "internal", new, **keep)["changes"] == foreseen["changes"] != []
+    # Until all know it, it must not sign.
+    with pytest.raises(InputError, match="does not trust the other one yet") as refused:
+        put(site, "internal", new, also_trusted=old)
+    assert refused.value.details == {"signed": ["remote-write-gateway-server", "thanos-receive-tls"]}
+    for step, both in ((keep, old + new.pem), ({"also_trusted": old}, new.pem + old)):
+        put(site, "internal", new, **step)
+        assert deploy(site)["ca"] == both
+        site.register()
+        identity = site.kaas.get("v1", "Secret", agent.IDENTITY_SECRET, site.namespace)
+        assert secret_text(identity, "ca.crt") == both
+        assert deploy(site)["changes"] == []
+    assert put(site, "internal", new)["changed"]
+    assert deploy(site)["ca"] == new.pem
+
+
+def test_what_cannot_be_trusted_beside_an_authority_is_refused(site: Any) -> None:
+    own, tenants = pki.authority("Example"), pki.authority("Example Tenants")
+    keep = {"certificate": None, "private_key": None}
+    with pytest.raises(InputError, match="there is no authority internal yet"):
+        put(site, "internal", own, **keep, also_trusted=own.pem)
+    with pytest.raises(InputError, match="is for internal alone"):
+        put(site, "tenants", tenants, also_trusted=own.pem)
+    put(site, "tenants", tenants)
+    with pytest.raises(InputError, match="is the observer's other authority") as refused:
+        put(site, "internal", own, also_trusted=tenants.pem)
+    assert refused.value.parameter == "also_trusted"
+    assert secret(site, "internal") is None
+
+
 def test_two_authorities_never_one(site: Any) -> None:
     own = pki.authority("Example")
     put(site, "tenants", own)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.scs.observability.plugins.filter.registrations_table import FilterModule, age
+from ansible_collections.scs.observability.plugins.filter.registrations_table import FilterModule
+from ansible_collections.scs.observability.plugins.plugin_utils._table import age
 
 table = FilterModule().filters()["registrations_table"]
 

@@ -27,7 +27,7 @@ CONTAINERD = f"""
   password = "{SECRET}"
 """
 
-MISPLACED: list[tuple[str, dict[str, Any], str]] = [
+MISPLACED: list[tuple[str, dict[str, Any], str | None]] = [
     ("thanos_component", {"component": "store", "objstore": {"type": "S3", "config": KEYS}}, "objstore"),
     (
         "thanos_component",
@@ -58,6 +58,24 @@ MISPLACED: list[tuple[str, dict[str, Any], str]] = [
     ("agent_registration", {"name": "kaas-1", "kubeconfig": "/none", "remote_write_url": URL}, "remote_write_url"),
     # Told together with what else is wrong
     ("osism_thanos_sidecar", {"objstore": {"type": "S3", "config": KEYS}, "tls_client_ca": KEY}, "tls_client_ca"),
+    # Of the sidecar's role: by its name, by what is in it, however deep, and by the name of something in it
+    *(
+        (
+            "osism_configuration",
+            {"path": "/none", "region": "north", "pull": False, "upload": True, "sidecar": given},
+            "sidecar",
+        )
+        for given in (
+            {"osism_thanos_sidecar_prometheus_password": SECRET},
+            {"osism_thanos_sidecar_bucket_secret_key": SECRET},
+            {"osism_thanos_sidecar_observer_kubeconfig": f"users:\n- user: {{token: {SECRET}}}\n"},
+            {"osism_thanos_sidecar_resources": {"limits": [{"token": SECRET}]}},
+            {"osism_thanos_sidecar_anything": {"text": KEY}},
+            json.dumps({"osism_thanos_sidecar_prometheus_password": SECRET}),
+        )
+    ),
+    # Not even where something else ends the module before it
+    ("osism_configuration", {"path": "/none", "state": "x", "sidecar": {"any_password": SECRET}}, None),
     # In its place, and hidden all the same
     ("kind_cluster", {"name": "A", "kubeconfig": "/none", "config": {"containerdConfigPatches": [CONTAINERD]}}, "name"),
 ]
@@ -65,15 +83,15 @@ MISPLACED: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("name", "arguments", "parameter"), MISPLACED)
 def test_a_misplaced_secret_is_refused_and_not_shown(
-    name: str, arguments: dict[str, Any], parameter: str, capsys: pytest.CaptureFixture[str]
+    name: str, arguments: dict[str, Any], parameter: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = importlib.import_module(f"ansible_collections.scs.observability.plugins.modules.{name}")
     with patch_module_args(arguments), pytest.raises(SystemExit):
         module.main()
     shown = capsys.readouterr().out
     result = json.loads(shown)
-    assert (result["failed"], result["parameter"]) == (True, parameter)
-    assert "module_args" in result["invocation"]
+    assert (result["failed"], result.get("parameter")) == (True, parameter)
+    assert parameter is None or "module_args" in result["invocation"]
     assert SECRET not in shown
     assert KEY.splitlines()[1] not in shown
 

@@ -16,15 +16,14 @@ from tests.argument_specs import argument_spec
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "kaas_agent"
 
 
-def tasks() -> list[dict[str, Any]]:
+def the_one_that_says_what_is_wanted() -> dict[str, Any]:
     content: list[dict[str, Any]] = yaml.safe_load((ROLE / "tasks" / "main.yml").read_text())
-    return content
+    (task,) = [task for task in content if "kaas_agent_wanted" in task.get("ansible.builtin.set_fact", {})]
+    return task
 
 
 def test_every_option_of_a_cluster_is_one_of_the_module() -> None:
-    (wanted,) = [
-        task["ansible.builtin.set_fact"]["kaas_agent_wanted"] for task in tasks() if "ansible.builtin.set_fact" in task
-    ]
+    wanted = the_one_that_says_what_is_wanted()["ansible.builtin.set_fact"]["kaas_agent_wanted"]
     spec = argument_spec("agent_registration")
     # As they are where nothing is said: empty texts are not given, and unset variables are none.
     given = {**dict.fromkeys(wanted, ""), "name": "shop", "state": "absent", "labels": None}
@@ -35,7 +34,7 @@ def test_every_option_of_a_cluster_is_one_of_the_module() -> None:
 
 def test_secrets_of_a_cluster_are_hidden() -> None:
     options = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    (task,) = [task for task in tasks() if "ansible.builtin.set_fact" in task]
+    task = the_one_that_says_what_is_wanted()
     for name, option in options.items():
         if option.get("no_log"):
             assert name in task["no_log"]

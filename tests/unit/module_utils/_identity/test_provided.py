@@ -18,9 +18,11 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair, issue
 from ansible_collections.scs.observability.plugins.module_utils._identity.provided import (
     Source,
+    also_trusted,
     authority_of,
     check_apart,
     client_of,
+    each,
     has_signed,
     is_same_authority,
     server_of,
@@ -290,6 +292,29 @@ class TestApart:
             check_apart(given(below, certificate=below.pem + intermediate.pem + root.pem), root.pem)
         with pytest.raises(InputError, match="has signed the observer's other"):
             check_apart(given(root), intermediate.pem)
+
+
+class TestAlsoTrusted:
+    def test_each_once_and_without_what_is_there_anyway(self, root: Made) -> None:
+        own, gone = authority("Example Internal"), authority("Before", start=NOW - 2 * DAY, end=NOW - DAY)
+        text = f"# the next one\n{root.pem}{own.pem}{gone.pem}{root.pem}"
+        assert also_trusted(text, own.pem, "") == root.pem + gone.pem
+        assert also_trusted(own.pem, own.pem, "") == also_trusted("", own.pem, "") == ""
+        assert each(root.pem + own.pem) == [root.pem, own.pem]
+        assert each("none") == each("") == []
+
+    def test_what_would_let_in_too_much_or_nobody_is_refused(self, root: Made, intermediate: Made) -> None:
+        own = authority("Example Internal").pem
+        for text, reason in (
+            ("none", "not a certificate in PEM form"),
+            (root.pem + root.key_pem, "no key"),
+            (make("leaf", root).pem, "not the certificate of an authority"),
+            (own + intermediate.pem, "observer's other authority"),
+            (own + root.pem, "has signed the observer's other authority"),
+        ):
+            with pytest.raises(InputError, match=reason) as refused:
+                also_trusted(text, own, intermediate.pem)
+            assert refused.value.parameter == "also_trusted"
 
 
 class TestSame:
