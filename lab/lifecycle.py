@@ -22,9 +22,11 @@ from lab.engine import Docker
 from lab.iaas import hosts as iaas_hosts
 from lab.iaas import images as iaas_images
 from lab.iaas import kolla as iaas_kolla
+from lab.iaas import openstack
 from lab.iaas.configuration import PROMETHEUS_PORT
 from lab.iaas.hosts import Hosts
 from lab.iaas.kolla import RELEASES, Kolla
+from lab.iaas.openstack_servers import KEYSTONE_PORT
 from lab.images import Images
 from lab.network import Network
 from lab.progress import Progress
@@ -50,7 +52,7 @@ def up(lab: Lab, kaas: int, progress: Progress, *, iaas: bool = False) -> State:
         names = sorted({OBSERVER, *kaas_names(kaas), *existing}, key=by_role_and_number)
         releases = [name for name in RELEASES if iaas or name in iaas_hosts.find(docker, lab)]
         layer = prepare_iaas(lab, docker, found, releases, progress) if releases else {}
-        progress.expect(2 + found.mirrored + len(names) + len(layer))
+        progress.expect(2 + found.mirrored + len(names) + bool(layer) + len(layer))
         with progress.step(f"network {lab.network}"):
             place = network.ensure(docker, lab, IPv4Network(state.subnet) if state.subnet else None)
         state = replace(
@@ -115,6 +117,7 @@ def prepare_iaas(
     """kolla and the images of these releases, which all labs of this machine use."""
     with locked(lab.cache_lock_file, _waiting(progress, "another lab's images")):
         host_image = iaas_images.ensure_host(docker, progress, lab.cache, pull=not found.mirrored)
+        iaas_images.ensure_openstack(docker, progress)
         layer = {}
         for name in releases:
             kolla = iaas_kolla.ensure(progress, lab.cache, RELEASES[name])
@@ -127,8 +130,11 @@ def prepare_iaas(
 
 
 def kolla(lab: Lab, name: str, action: str, release: str, progress: Progress) -> None:
-    """Run kolla-ansible of a release on the host that was made by `name`'s."""
-    with locked(lab.lock_file, _waiting(progress, f"lab {lab.prefix}")):
+    """Run kolla-ansible of a release on the host that was made by `name`'s; on another host at the same time."""
+    with (
+        locked(lab.lock_file, _waiting(progress, f"lab {lab.prefix}"), shared=True),
+        locked(lab.iaas_lock_file(name), _waiting(progress, lab.iaas_host(name))),
+    ):
         docker, _binaries, found = prepare(lab, progress)
         place = network.find(docker, lab)
         if place is None or name not in iaas_hosts.find(docker, lab):
@@ -167,11 +173,19 @@ def _bring_up(
         with progress.step(f"IaaS host {lab.iaas_host(name)}") as log:
             Hosts(docker, lab, place, progress.say).ensure(made.kolla, made.host_image, made.images, log)
 
+    def openstack_servers() -> None:
+        with progress.step(f"Keystone and Swift at {place.openstack_address}"):
+            openstack.wait(docker, lab, place)
+
     parts: list[Callable[[], None]] = [
         s3_server,
         *(partial(cluster, name) for name in ports),
         *(partial(iaas_host, name) for name in layer),
     ]
+    if layer:
+        # Hosts are told of it
+        openstack.ensure(docker, lab, place, iaas_images.OPENSTACK.reference)
+        parts.append(openstack_servers)
     in_parallel([registry_with_images, *parts] if found.mirrored else parts)
 
 
@@ -270,7 +284,9 @@ def status(lab: Lab) -> list[Part]:
     place = network.find(docker, lab)
     names = sorted({OBSERVER, *state.clusters, *clusters.find(docker, lab)}, key=by_role_and_number)
     releases = [name for name in RELEASES if name in {*state.iaas, *iaas_hosts.find(docker, lab)}]
-    seen = containers.find(docker, lab.s3, lab.registry, *map(lab.node, names), *map(lab.iaas_host, releases))
+    seen = containers.find(
+        docker, lab.s3, lab.registry, lab.openstack, *map(lab.node, names), *map(lab.iaas_host, releases)
+    )
     binaries = Path(state.binaries or lab.cache / "bin" / "current")
 
     def cluster(name: str) -> Part:
@@ -286,6 +302,8 @@ def status(lab: Lab) -> list[Part]:
     with ThreadPoolExecutor(max_workers=4) as pool:
         rows = [*pool.map(cluster, names), *pool.map(iaas_host, releases)]
     servers = [_part(lab.s3, seen.get(lab.s3), place, "running", s3.PORT)]
+    if releases:
+        servers.append(_part(lab.openstack, seen.get(lab.openstack), place, "running", KEYSTONE_PORT))
     if state.registry or lab.registry in seen:
         servers.append(_part(lab.registry, seen.get(lab.registry), place, "running", registry.PORT))
     return [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CLUSTER_RANGES = (IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/16"))
 CANDIDATES = (IPv4Network("172.30.0.0/16"), IPv4Network("10.213.0.0/16"), IPv4Network("192.168.128.0/17"))
 PREFIX_LENGTH = 24
-S3_HOST, REGISTRY_HOST = 10, 11
+S3_HOST, REGISTRY_HOST, OPENSTACK_HOST = 10, 11, 12
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class Network:
     @property
     def registry_address(self) -> str:
         return str(self.subnet[REGISTRY_HOST])
+
+    @property
+    def openstack_address(self) -> str:
+        return str(self.subnet[OPENSTACK_HOST])
 
     @property
     def dynamic_range(self) -> IPv4Network:

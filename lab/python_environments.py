@@ -43,6 +43,13 @@ def environment(folder: Path, lock: Path, oldest: int, content: str = "") -> Pat
     return wanted
 
 
+def packages(folder: Path, lock: Path, python: str) -> None:
+    """Install what ``lock`` says into a folder, for a Python (3.x) that this machine need not have. Raises LabError."""
+    uv = Path(sys.executable).with_name("uv")
+    only = ("--require-hashes", "--only-binary", ":all:", "--python-version", python)
+    _run(uv, "pip", "install", "--quiet", *only, "--target", folder, "--requirement", lock)
+
+
 def pythons(oldest: int) -> Iterator[Path]:
     """Interpreters of this machine that start, older ones first; pyenv hides those that are not chosen."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser() / "versions"

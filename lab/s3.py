@@ -12,18 +12,14 @@ from __future__ import annotations
 import http.client
 import secrets
 import ssl
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from lab import containers
+from lab import certificates, containers
+from lab.certificates import Served
 from lab.containers import Container
 from lab.network import Network
 from lab.state import Lab, LabError, write_atomically
@@ -34,96 +30,21 @@ if TYPE_CHECKING:
 PORT = 7070
 DIRECTORY = "/etc/versitygw"
 DATA = "/data"
-_LIFETIME = timedelta(days=3650)
-_RENEW_BEFORE = timedelta(days=30)
 _START_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Identity:
+class Identity(Served):
     """What clients must know (access_key, secret_key, ca: PEM) and the server's own certificate and key (PEM)."""
 
     access_key: str
     secret_key: str = field(repr=False)
-    ca: str
-    certificate: str
-    key: str = field(repr=False)
-
-    def fits(self, address: str, now: datetime) -> bool:
-        """Whether a client that knows the authority will accept the server at this address for a while."""
-        try:
-            authority = x509.load_pem_x509_certificate(self.ca.encode())
-            certificate = x509.load_pem_x509_certificate(self.certificate.encode())
-            certificate.verify_directly_issued_by(authority)
-            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except Exception:  # whatever is wrong with it, a new one is right
-            return False
-        soon = now + _RENEW_BEFORE
-        lasts = min(authority.not_valid_after_utc, certificate.not_valid_after_utc) > soon
-        return lasts and ip_address(address) in names.get_values_for_type(x509.IPAddress)
 
 
 def new_identity(name: str, address: str, now: datetime) -> Identity:
-    """Random credentials; an authority whose key is thrown away, and the one certificate that it signed.
-
-    Nobody needs the authority's key again: another address means another network, and with it new clusters.
-    """
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    server_key = ec.generate_private_key(ec.SECP256R1())
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} authority")])
-    start, end = now - timedelta(days=1), now + _LIFETIME
-    authority = (
-        _builder(authority_name, authority_name, authority_key, start, end)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(sign=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    alternatives = [
-        x509.DNSName(name),
-        x509.DNSName("localhost"),
-        x509.IPAddress(ip_address(address)),
-        x509.IPAddress(ip_address("127.0.0.1")),
-    ]
-    certificate = (
-        _builder(authority_name, server_name, server_key, start, end)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(sign=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    return Identity(
-        access_key=secrets.token_hex(10).upper(),
-        secret_key=secrets.token_urlsafe(30),
-        ca=authority.public_bytes(serialization.Encoding.PEM).decode(),
-        certificate=certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        key=server_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-    )
-
-
-def _builder(
-    issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePrivateKey, start: datetime, end: datetime
-) -> x509.CertificateBuilder:
-    return x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), start, end)
-
-
-def _key_usage(*, sign: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=sign,
-        crl_sign=sign,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    """Random credentials, and what certificates.serve makes."""
+    served = certificates.serve(name, address, now)
+    return Identity(served.ca, served.certificate, served.key, secrets.token_hex(10).upper(), secrets.token_urlsafe(30))
 
 
 def endpoint(network: Network) -> str:
@@ -164,7 +85,7 @@ def _with_known_credentials(fresh: Identity, known: Identity | None) -> Identity
     """Objects and clients outlive a certificate: the keys that they know stay."""
     if known is None:
         return fresh
-    return Identity(known.access_key, known.secret_key, fresh.ca, fresh.certificate, fresh.key)
+    return replace(fresh, access_key=known.access_key, secret_key=known.secret_key)
 
 
 def _create(docker: Docker, lab: Lab, network: Network, image: str, identity: Identity) -> None:
@@ -184,8 +105,7 @@ def _create(docker: Docker, lab: Lab, network: Network, image: str, identity: Id
         )
     finally:
         variables.unlink()
-    files = {"ca.crt": identity.ca, "tls.crt": identity.certificate, "tls.key": identity.key}
-    containers.write_files(docker, lab.s3, {f"{DIRECTORY}/{name}": content for name, content in files.items()})
+    containers.write_files(docker, lab.s3, identity.files(DIRECTORY))
 
 
 def _identity_of_container(docker: Docker, container: Container) -> Identity | None:
@@ -194,7 +114,7 @@ def _identity_of_container(docker: Docker, container: Container) -> Identity | N
         containers.read_file(docker, container.name, f"{DIRECTORY}/{name}") for name in ("ca.crt", "tls.crt", "tls.key")
     )
     if access and secret and ca and certificate and key:
-        return Identity(access, secret, ca, certificate, key)
+        return Identity(ca, certificate, key, access, secret)
     return None  # created, but interrupted before it had its files
 
 
@@ -222,7 +142,7 @@ def _identity_of_files(lab: Lab) -> Identity | None:
     try:
         credentials = yaml.safe_load((directory / "credentials.yml").read_text())
         ca, certificate, key = ((directory / name).read_text() for name in ("ca.crt", "tls.crt", "tls.key"))
-        return Identity(credentials["access_key"], credentials["secret_key"], ca, certificate, key)
+        return Identity(ca, certificate, key, credentials["access_key"], credentials["secret_key"])
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         return None
 

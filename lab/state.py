@@ -59,6 +59,10 @@ class Lab:
         return f"{self.prefix}-registry"
 
     @property
+    def openstack(self) -> str:
+        return f"{self.prefix}-openstack"
+
+    @property
     def label(self) -> str:
         return f"{LABEL}={self.prefix}"
 
@@ -78,6 +82,10 @@ class Lab:
     def cache_lock_file(self) -> Path:
         """For the engine, the programs and the images, which all labs of a machine share."""
         return self.cache / "locks" / "cache"
+
+    def iaas_lock_file(self, name: str) -> Path:
+        """For one IaaS host; kolla-ansible works on several of them at the same time."""
+        return self.cache / "locks" / f"lab-{self.prefix}-iaas-{name}"
 
     def cluster(self, name: str) -> str:
         return f"{self.prefix}-{name}"
@@ -200,21 +208,23 @@ def write_atomically(path: Path, content: str, mode: int = 0o644) -> bool:
 
 
 @contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[str], None]) -> Iterator[int]:
-    """Only one process at a time has the lock, from whichever checkout. Yields the lock's file descriptor.
+def locked(path: Path, waiting: Callable[[str], None], *, shared: bool = False) -> Iterator[int]:
+    """Only one process at a time has the lock, from whichever checkout, or several that share it. Yields its file
+    descriptor.
 
     waiting is told the process id of the holder. The kernel drops the lock with its last holder, so nothing is ever
     stale; a program that inherits the descriptor and outlives a killed command keeps the next one waiting instead of
     working against it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, operation | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             waiting(file.read().strip())
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, operation)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

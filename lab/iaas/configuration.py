@@ -9,15 +9,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lab.iaas.kolla import Release
+from lab.iaas.openstack_servers import KEYSTONE_PORT, SWIFT_PORT
 
 PROMETHEUS_PORT = 9091
 # From kolla 2025.1 on; where the kernel grants less, runc does not start the container
 OPEN_FILES = 1048576
 
 
-def globals_of(address: str, overlays: str, open_files: int) -> dict[str, Any]:
+def globals_of(address: str, openstack: str, overlays: str, open_files: int) -> dict[str, Any]:
     """kolla's globals.yml: its monitoring alone, on one host, from images of Debian.
 
+    openstack:  address of Keystone and Swift
     overlays:   folder with configuration that kolla merges in, `files/overlays` in OSISM's repository
     open_files: how many the host can grant a container
     """
@@ -45,9 +47,18 @@ def globals_of(address: str, overlays: str, open_files: int) -> dict[str, Any]:
             False,
         ),
         "enable_prometheus": True,
-        # The host's own HAProxy
+        # The host's own HAProxy, RabbitMQ and MariaDB, where the lab has made the exporter's user
         "enable_prometheus_haproxy_exporter": True,
-        "prometheus_blackbox_exporter_endpoints": [f"prometheus:tcp_connect:{address}:{PROMETHEUS_PORT}"],
+        "enable_prometheus_rabbitmq_exporter": True,
+        "enable_prometheus_mysqld_exporter": True,
+        "use_preconfigured_databases": True,
+        "prometheus_blackbox_exporter_endpoints": [
+            f"prometheus:tcp_connect:{address}:{PROMETHEUS_PORT}",
+            f"keystone:os_endpoint:https://{openstack}:{KEYSTONE_PORT}",
+            f"swift:http_2xx:https://{openstack}:{SWIFT_PORT}/healthcheck",
+        ],
+        # The authority of Keystone and Swift, from `certificates/ca`
+        "kolla_copy_ca_into_containers": True,
         "prometheus_scrape_interval": "15s",
     }
     if open_files < OPEN_FILES:

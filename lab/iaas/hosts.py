@@ -19,6 +19,7 @@ import yaml
 
 from lab import builds, containers, engine
 from lab.containers import Container
+from lab.iaas import openstack
 from lab.iaas.configuration import PROMETHEUS_PORT, configuration_of, globals_of, inventory, kolla_inventory, region_of
 from lab.iaas.kolla import RELEASES, TAG, Kolla, Release
 from lab.network import Network
@@ -53,12 +54,14 @@ class Marker:
             return None
 
 
-def rebuild_reason(name: str, container: Container, marker: Marker | None, network: Network) -> str:
+def rebuild_reason(name: str, container: Container, marker: Marker | None, network: Network, image_id: str) -> str:
     """Why a host must be made anew; empty when it can stay."""
     if marker and marker.release != name:
         return f"it was upgraded to {RELEASES[marker.release].version}"
     if container.running and container.addresses.get(network.name) != address_of(name, network):
         return "its address changed"
+    if container.image != image_id:
+        return "its image changed"
     return ""
 
 
@@ -87,7 +90,8 @@ class Hosts:
         host = self.lab.iaas_host(name)
         container = containers.find(self.docker, host).get(host)
         marker = Marker.parse(containers.read_file(self.docker, host, MARKER)) if container else None
-        if container and (reason := rebuild_reason(name, container, marker, self.network)):
+        image_id = self.docker.run("image", "inspect", "--format", "{{.Id}}", image).strip()
+        if container and (reason := rebuild_reason(name, container, marker, self.network, image_id)):
             self.say(f"{host} is made anew: {reason}")
             self.remove(name)
             container = None
@@ -97,10 +101,11 @@ class Hosts:
         if container is None or not container.running:
             self._start(host)
         self._wait_for_engine(host)
-        self._write_configuration(kolla, marker.secrets if marker else None, log)
-        if marker and self._is_ready(name, _RETURN_SECONDS):
+        changed = self._write_configuration(kolla, marker.secrets if marker else None, log)
+        if marker and not changed and self._is_ready(name, _RETURN_SECONDS):
             return
         self._load(host, images, log)
+        self._make_exporters_user(name)
         self._mark(kolla.release, name)
         self._run(kolla, "deploy", name, log)
 
@@ -188,8 +193,20 @@ class Hosts:
         if saving.returncode != 0 or loaded.returncode != 0:
             raise LabError(f"{host} did not get its images; see {log}")
 
-    def _write_configuration(self, kolla: Kolla, secrets: str | None, log: Path) -> None:
-        """What kolla-ansible reads; the operator's files are left alone when they are there."""
+    def _make_exporters_user(self, name: str) -> None:
+        """MariaDB's, which kolla makes where it has deployed the database itself."""
+        host = self.lab.iaas_host(name)
+        secrets = yaml.safe_load(self.lab.iaas_secrets(name).read_text())
+        password = secrets["prometheus_mysql_exporter_database_password"]
+        self.docker.run("exec", host, "systemctl", "start", "mariadb.service")
+        statements = (
+            f"CREATE OR REPLACE USER 'prometheus'@'%' IDENTIFIED BY '{password}';\n"
+            "GRANT PROCESS, SLAVE MONITOR, SELECT ON *.* TO 'prometheus'@'%';\n"
+        )
+        self.docker.run("exec", "--interactive", host, "mariadb", input=statements)
+
+    def _write_configuration(self, kolla: Kolla, secrets: str | None, log: Path) -> bool:
+        """What kolla-ansible reads, and whether it is another than before; the operator's files stay as they are."""
         name = kolla.release.name
         place = self.lab.iaas_secrets(name)
         self.lab.iaas_overlays(name).mkdir(parents=True, exist_ok=True)
@@ -199,20 +216,25 @@ class Hosts:
         if secrets is not None:
             write_atomically(place, secrets, 0o600)
         make_passwords(kolla, place, log)
-        self._write_globals(kolla, name)
+        return self._write_globals(kolla, name)
 
-    def _write_globals(self, kolla: Kolla, name: str) -> None:
+    def _write_globals(self, kolla: Kolla, name: str) -> bool:
         host = self.lab.iaas_host(name)
         limit = self.docker.run("exec", host, "sh", "-c", "ulimit -Hn").strip()
         open_files = int(limit) if limit.isdecimal() else 2**31
         overlays = str(self.lab.iaas_overlays(name))
-        values = globals_of(address_of(name, self.network), overlays, open_files)
+        values = globals_of(address_of(name, self.network), self.network.openstack_address, overlays, open_files)
         place = self.lab.iaas_directory(name) / "kolla"
-        write_atomically(place / "globals.yml", _yaml(values))
+        ca = openstack.authority(self.docker, self.lab)
+        written = [
+            write_atomically(place / "globals.yml", _yaml(values)),
+            write_atomically(place / "certificates" / "ca" / "openstack.crt", ca),
+        ]
         # It reads them from there whatever it is told
         builds.link(place / "passwords.yml", self.lab.iaas_secrets(name))
         all_in_one = kolla.share / "kolla-ansible" / "ansible" / "inventory" / "all-in-one"
         write_atomically(place / "inventory", kolla_inventory(all_in_one.read_text(), host))
+        return any(written)
 
 
 def make_passwords(kolla: Kolla, place: Path, log: Path) -> None:

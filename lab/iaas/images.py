@@ -14,20 +14,27 @@ from pathlib import Path
 
 from lab import builds, images
 from lab.engine import Docker
+from lab.iaas import openstack_servers
 from lab.iaas.kolla import Kolla
 from lab.images import BASE, BUILD_LABEL, DOCKERFILES, Image
 from lab.progress import Progress
-from lab.state import LabError
+from lab.python_environments import packages
+from lab.state import CHECKOUT, LabError
 
 HOST = Image("scs-lab/iaas-host:trixie", "iaas/host", bases=(BASE,))
 PROGRAMS = Image("scs-lab/iaas-programs:trixie", "iaas/programs", bases=(BASE,))
+OPENSTACK = Image("scs-lab/openstack:trixie", "iaas/openstack", bases=(BASE,))
+_SERVERS = Path(openstack_servers.__file__)
+_OPENSTACK_LOCK = CHECKOUT / "requirements" / "openstack.txt"
+_DEBIAN_PYTHON = "3.13"
 BASE_FOLDER = DOCKERFILES / "iaas" / "base"
 BASE_UPSTREAM = "docker.io/library/debian:trixie-slim"
-# Beside the server: image -> its program
+# Beside the server: image -> its program, built by the lab or from Debian's package
 EXPORTERS = {
     "prometheus-node-exporter": "node_exporter",
     "prometheus-blackbox-exporter": "blackbox_exporter",
 }
+PACKAGED_EXPORTERS = {"prometheus-mysqld-exporter": "mysqld_exporter"}
 
 
 def ensure_host(docker: Docker, progress: Progress, cache: Path, *, pull: bool) -> str:
@@ -41,9 +48,30 @@ def ensure_host(docker: Docker, progress: Progress, cache: Path, *, pull: bool) 
     return HOST.reference
 
 
+def ensure_openstack(docker: Docker, progress: Progress) -> None:
+    """The image of Keystone and Swift exists; the base does already. Their packages are resolved on this machine."""
+    digest = hashlib.sha256(images.base_key().encode())
+    for path in (DOCKERFILES / OPENSTACK.folder / "Dockerfile", _SERVERS, _OPENSTACK_LOCK):
+        digest.update(path.read_bytes())
+    key = digest.hexdigest()[:16]
+    if images.label(docker, OPENSTACK.reference) == key:
+        return
+    progress.expect(1)
+    with (
+        progress.step(f"building image {OPENSTACK.reference}") as log,
+        tempfile.TemporaryDirectory(prefix="scs-observability-lab-") as directory,
+    ):
+        context = Path(directory)
+        shutil.copytree(DOCKERFILES / OPENSTACK.folder, context, dirs_exist_ok=True)
+        shutil.copy2(_SERVERS, context)
+        packages(context / "packages", _OPENSTACK_LOCK, _DEBIAN_PYTHON)
+        command = ("build", "--force-rm", "--tag", OPENSTACK.reference, "--label", f"{BUILD_LABEL}={key}")
+        docker.run(*command, directory, log=log)
+
+
 def ensure_kolla(docker: Docker, progress: Progress, binaries: Path, kolla: Kolla) -> list[str]:
     """Every image that this release deploys exists in the engine; gives their references."""
-    names = [kolla.release.server_image, *EXPORTERS]
+    names = [kolla.release.server_image, *EXPORTERS, *PACKAGED_EXPORTERS]
     references = [kolla.release.image(name) for name in names]
     base, middle = (kolla.release.image(name) for name in ("base", "prometheus-base"))
     key = _key(kolla, binaries)
@@ -97,7 +125,7 @@ def _sources(docker: Docker, kolla: Kolla, binaries: Path, place: Path) -> dict[
     for program in EXPORTERS.values():
         (place / program).mkdir()
         shutil.copy2((binaries / program).resolve(), place / program / program)
-    folders = {name: place / program for name, program in EXPORTERS.items()}
+    folders = {name: place / program for name, program in {**EXPORTERS, **PACKAGED_EXPORTERS}.items()}
     return {kolla.release.server_image: place / "prometheus", **folders}
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -12,7 +14,8 @@ import pytest
 import yaml
 
 from lab.containers import Container
-from lab.iaas import hosts, images
+from lab.engine import Docker
+from lab.iaas import hosts, images, openstack, openstack_servers
 from lab.iaas.configuration import OPEN_FILES, configuration_of, globals_of, inventory, kolla_inventory
 from lab.iaas.hosts import Marker
 from lab.iaas.kolla import RELEASES, Kolla
@@ -24,10 +27,10 @@ NETWORK = Network("scs-lab", IPv4Network("172.30.0.0/24"))
 OLD, NEW = RELEASES.values()
 
 
-def container(*, running: bool = True, address: str = "172.30.0.20") -> Container:
+def container(*, running: bool = True, address: str = "172.30.0.20", image: str = "sha256:1") -> Container:
     now = datetime(2026, 11, 23, tzinfo=UTC)
     addresses = {NETWORK.name: address} if running else {}
-    return Container("scs-lab-iaas-2024-2", running, now, now, "sha256:1", {}, {}, addresses, {})
+    return Container("scs-lab-iaas-2024-2", running, now, now, image, {}, {}, addresses, {})
 
 
 @pytest.mark.parametrize(
@@ -38,10 +41,11 @@ def container(*, running: bool = True, address: str = "172.30.0.20") -> Containe
         (container(running=False), Marker("2024-2", ""), ""),
         (container(), Marker("2025-1", ""), "upgraded to 2025.1"),
         (container(address="172.30.0.130"), Marker("2024-2", ""), "address"),
+        (container(image="sha256:2"), Marker("2024-2", ""), "image"),
     ],
 )
 def test_a_host_is_made_anew_only_when_it_cannot_stay(found: Container, marker: Marker | None, reason: str) -> None:
-    told = hosts.rebuild_reason("2024-2", found, marker, NETWORK)
+    told = hosts.rebuild_reason("2024-2", found, marker, NETWORK, "sha256:1")
     assert reason in told
     assert bool(told) == bool(reason)
 
@@ -52,8 +56,8 @@ def test_a_marker_that_cannot_be_read_is_none(text: str | None) -> None:
 
 
 def test_hosts_have_fixed_addresses_of_their_own() -> None:
-    addresses = {hosts.address_of(name, NETWORK) for name in RELEASES}
-    assert len(addresses) == len(RELEASES)
+    addresses = {*(hosts.address_of(name, NETWORK) for name in RELEASES), NETWORK.openstack_address}
+    assert len(addresses) == len(RELEASES) + 1
     taken = {NETWORK.gateway, NETWORK.s3_address, NETWORK.registry_address}
     assert not addresses & taken
     assert not any(address in map(str, NETWORK.dynamic_range) for address in addresses)
@@ -73,8 +77,32 @@ def test_kollas_inventory_has_the_host_where_it_says_localhost() -> None:
 
 @pytest.mark.parametrize(("limit", "limited"), [(1024, True), (OPEN_FILES - 1, True), (OPEN_FILES, False)])
 def test_open_files_are_not_asked_for_where_the_kernel_would_refuse(limit: int, limited: bool) -> None:
-    values = globals_of("172.30.0.20", "/overlays", limit)
+    values = globals_of("172.30.0.20", "172.30.0.12", "/overlays", limit)
     assert ("default_container_dimensions" in values) is limited
+
+
+def test_keystone_and_swift_are_probed_as_kollas_blackbox_exporter_wants_its_endpoints() -> None:
+    values = globals_of("172.30.0.20", "172.30.0.12", "/overlays", OPEN_FILES)
+    # kolla's own expression, of which the parts are service, module and target
+    parts = [
+        re.fullmatch("([^:]+):([^:]+):(.+)", endpoint) for endpoint in values["prometheus_blackbox_exporter_endpoints"]
+    ]
+    assert [part.groups() for part in parts if part] == [
+        ("prometheus", "tcp_connect", "172.30.0.20:9091"),
+        ("keystone", "os_endpoint", "https://172.30.0.12:5000"),
+        ("swift", "http_2xx", "https://172.30.0.12:8080/healthcheck"),
+    ]
+
+
+def test_keystone_and_swift_are_started_by_a_python_that_has_nothing_of_the_lab() -> None:
+    command = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='imported')"
+    subprocess.run([sys.executable, "-I", "-S", "-c", command, openstack_servers.__file__], check=True)
+
+
+def test_hosts_of_a_lab_without_keystone_say_how_to_get_one(tmp_path: Path) -> None:
+    nothing = Docker(("false",), {"PATH": "/usr/bin:/bin"})
+    with pytest.raises(LabError, match="no scs-lab-openstack; `make lab IAAS=1` makes it"):
+        openstack.authority(nothing, Lab("scs-lab", tmp_path / "lab", tmp_path / "cache"))
 
 
 def test_an_operator_has_what_a_sidecar_wants_of_prometheus() -> None:
@@ -125,7 +153,7 @@ def test_each_release_has_a_lock_with_hashes_of_kolla_and_of_the_collections(rel
 
 
 def test_images_start_from_the_labs_base_and_have_the_names_that_kolla_asks_for() -> None:
-    for image in (images.HOST, images.PROGRAMS):
+    for image in (images.HOST, images.PROGRAMS, images.OPENSTACK):
         assert f"FROM {BASE}\n" in (DOCKERFILES / image.folder / "Dockerfile").read_text()
     assert OLD.image("prometheus-v2-server") == "quay.io/openstack.kolla/prometheus-v2-server:2024.2-debian-bookworm"
 

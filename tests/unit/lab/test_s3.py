@@ -74,9 +74,9 @@ def test_an_identity_fits_its_address_until_shortly_before_its_end(identity: Ide
     assert identity.fits(ADDRESS, NOW)
     assert not identity.fits("172.30.0.12", NOW)
     assert not identity.fits(ADDRESS, NOW + timedelta(days=3645))
-    assert not Identity("a", "b", "no certificate", "either", "or").fits(ADDRESS, NOW)
+    assert not Identity("no certificate", "either", "or", "a", "b").fits(ADDRESS, NOW)
     stranger = new_identity("scs-lab-s3", ADDRESS, NOW)
-    assert not Identity("a", "b", stranger.ca, identity.certificate, identity.key).fits(ADDRESS, NOW)
+    assert not Identity(stranger.ca, identity.certificate, identity.key, "a", "b").fits(ADDRESS, NOW)
 
 
 def test_credentials_are_random_and_hidden(identity: Identity) -> None:

@@ -146,15 +146,15 @@ HOLD = """
 import sys
 from pathlib import Path
 from lab.state import locked
-with locked(Path(sys.argv[1]), print):
+with locked(Path(sys.argv[1]), print, shared=sys.argv[2:] == ["shared"]):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def hold(lab: Lab) -> subprocess.Popen[str]:
+def hold(lab: Lab, *how: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(lab.lock_file)],
+        [sys.executable, "-c", HOLD, str(lab.lock_file), *how],
         cwd=CHECKOUT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -176,6 +176,21 @@ def test_a_second_command_waits_and_says_for_whom(lab: Lab) -> None:
     with locked(lab.lock_file, waiting):
         assert holder.poll() is not None
     assert told == [str(holder.pid)]
+
+
+def test_those_that_share_a_lock_do_not_wait_for_each_other_and_others_do(lab: Lab) -> None:
+    holder = hold(lab, "shared")
+    with locked(lab.lock_file, lambda owner: pytest.fail(f"waited for {owner}"), shared=True):
+        pass
+    told: list[str] = []
+
+    def waiting(owner: str) -> None:
+        told.append(owner)
+        holder.communicate("")
+
+    with locked(lab.lock_file, waiting):
+        assert holder.poll() is not None
+    assert len(told) == 1
 
 
 def test_a_killed_holder_leaves_no_lock(lab: Lab) -> None:
