@@ -5,9 +5,6 @@
 
     python dev/run_tests.py lint unit integration coverage molecule
 
-molecule waits for the lab most of its time, so it runs beside the stages that are named with it; what it says is kept,
-and shown when its turn comes.
-
 The last line reads like pytest's (`== 7 failed, 812 passed in 301.20s ==`): the tests of all pytest stages together,
 and each other stage as one. The exit status is 1 when anything failed.
 """
@@ -20,17 +17,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 REPORTS = CHECKOUT / ".build" / "reports"
 COVERAGE = CHECKOUT / ".build" / "coverage"
-FOLLOW_SECONDS = 0.5
 SETTINGS = str(CHECKOUT / "pyproject.toml")
 
 
@@ -46,18 +39,8 @@ class Outcome:
         return f"{'PASSED' if self.passed else 'FAILED'} {self.name} ({self.seconds:.1f}s) {details}".rstrip()
 
 
-def execute(command: Sequence[str], *, log: Path | None = None, **environment: str) -> bool:
-    """Whether the command went well; what it prints goes to the log, if there is one."""
-    with log.open("wb") if log else nullcontext() as output:
-        run = subprocess.run(
-            command,
-            cwd=CHECKOUT,
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT if log else None,
-            check=False,
-        )
-    return run.returncode == 0
+def execute(command: Sequence[str], **environment: str) -> bool:
+    return subprocess.run(command, cwd=CHECKOUT, env={**os.environ, **environment}, check=False).returncode == 0
 
 
 def pytest(name: str, folder: str, *options: str) -> tuple[bool, Counter[str]]:
@@ -98,12 +81,12 @@ def integration() -> tuple[bool, Counter[str]]:
     # They wait more than they compute. Files stay together: each process has servers of its own. By itself the plugin
     # would begin with those that have most tests, not with the longest.
     distribution = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
-    return pytest("integration", "tests/integration", *distribution, "--durations=10")
+    return pytest("integration", "tests/integration", *distribution, "--durations=20")
 
 
-def whole(command: Sequence[str], *, log: Path | None = None, **environment: str) -> tuple[bool, Counter[str]]:
+def whole(command: Sequence[str], **environment: str) -> tuple[bool, Counter[str]]:
     """A stage that counts as one test."""
-    passed = execute(command, log=log, **environment)
+    passed = execute(command, **environment)
     return passed, Counter(passed=int(passed), failed=int(not passed))
 
 
@@ -122,8 +105,8 @@ def coverage() -> tuple[bool, Counter[str]]:
     return whole([sys.executable, "-m", "coverage", "report", f"--data-file={combined}"])
 
 
-def molecule(log: Path | None = None) -> tuple[bool, Counter[str]]:
-    return whole([str(CHECKOUT / "dev" / "molecule"), "test", "--all"], log=log)
+def molecule() -> tuple[bool, Counter[str]]:
+    return whole([str(CHECKOUT / "dev" / "molecule"), "test", "--all"])
 
 
 STAGES: dict[str, Callable[[], tuple[bool, Counter[str]]]] = {
@@ -133,46 +116,22 @@ STAGES: dict[str, Callable[[], tuple[bool, Counter[str]]]] = {
     "coverage": coverage,
     "molecule": molecule,
 }
-BESIDE = {"molecule": molecule}
-
-
-def outcome(name: str, stage: Callable[[], tuple[bool, Counter[str]]]) -> Outcome:
-    start = time.monotonic()
-    passed, counts = stage()
-    return Outcome(name, passed, time.monotonic() - start, counts)
-
-
-def follow(log: Path, running: Future[Outcome]) -> None:
-    """Print what is in the log, and what comes into it until its stage has ended."""
-    with log.open(errors="replace") as text:
-        ended = False
-        while not ended:
-            ended = running.done()
-            print(text.read(), end="", flush=True)
-            wait([running], timeout=FOLLOW_SECONDS)
 
 
 def run(names: Sequence[str]) -> list[Outcome]:
     outcomes = []
-    beside = [name for name in names if name in BESIDE and len(names) > 1]
-    logs = {name: REPORTS / f"{name}.log" for name in beside}
-    for log in logs.values():
-        log.write_bytes(b"")
-    with ThreadPoolExecutor() as pool:
-        running = {name: pool.submit(outcome, name, partial(BESIDE[name], logs[name])) for name in beside}
-        for name in names:
-            print(f"\n{f' {name} ':=^100}", flush=True)
-            if name in running:
-                follow(logs[name], running[name])
-                outcomes.append(running[name].result())
-            else:
-                outcomes.append(outcome(name, STAGES[name]))
+    for name in names:
+        print(f"\n{f' {name} ':=^100}", flush=True)
+        start = time.monotonic()
+        passed, counts = STAGES[name]()
+        outcomes.append(Outcome(name, passed, time.monotonic() - start, counts))
     return outcomes
 
 
-def closing_line(outcomes: Sequence[Outcome], seconds: float) -> str:
-    total = sum((each.counts for each in outcomes), Counter[str]())
+def closing_line(outcomes: Sequence[Outcome]) -> str:
+    total = sum((outcome.counts for outcome in outcomes), Counter[str]())
     parts = [f"{total[what]} {what}" for what in ("failed", "passed", "skipped", "errors") if total[what]]
+    seconds = sum(outcome.seconds for outcome in outcomes)
     text = ", ".join(parts) or "no tests ran"
     return f"{f' {text} in {seconds:.2f}s ':=^100}"
 
@@ -183,13 +142,12 @@ def main(names: Sequence[str]) -> int:
         return 2
     for folder in (REPORTS, COVERAGE):
         folder.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
     outcomes = run(names)
     print(f"\n{' summary ':=^100}")
-    for each in outcomes:
-        print(each.line())
-    print(closing_line(outcomes, time.monotonic() - start))
-    return 0 if all(each.passed for each in outcomes) else 1
+    for outcome in outcomes:
+        print(outcome.line())
+    print(closing_line(outcomes))
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 
 if __name__ == "__main__":
