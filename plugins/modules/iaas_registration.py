@@ -86,6 +86,13 @@ options:
         reconfigured. Another renewal shuts it out at once, for example when its key is known to others.
     type: bool
     default: false
+  keep_sidecar:
+    description:
+      - Whether to leave the certificate of the sidecar, and whom it lets in, as they are, if there are any. For who
+        brings nothing but the certificate of O(remote_write) to the host. What the observer has is then what the
+        sidecar has, by which M(scs.observability.authority) sees whether it may go on with a rotation.
+    type: bool
+    default: false
   proof:
     description:
       - Whether to wait until its metrics are read back. Say V(false) to have certificates before anything runs there,
@@ -261,6 +268,7 @@ def main() -> None:
             "remote_write_ca": {"type": "str"},
             "issue": {"type": "bool", "default": False},
             "renew": {"type": "bool", "default": False},
+            "keep_sidecar": {"type": "bool", "default": False},
             "proof": {"type": "bool", "default": True},
             "proof_timeout": {"type": "int", "default": 120},
             "force": {"type": "bool", "default": False},

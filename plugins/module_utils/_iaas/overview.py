@@ -89,7 +89,12 @@ def assess(registration: IaasRegistration, findings: Findings | None, now: float
         return Health("unproven", True, "registered, and not read back yet")
     if findings is None:
         return Health("unknown", False, "the query API did not tell whether its samples arrive")
-    missing = {path: finding for path, finding in findings.items() if finding.state == "missing"}
+    # What is still to come the first time was lost on its way the next.
+    missing = {
+        path: finding
+        for path, finding in findings.items()
+        if finding.state == "missing" or (finding.state == "pending" and registration.has_proven(path))
+    }
     if missing:
         arrives = any(finding.state == "proven" for finding in findings.values())
         is_told = any(finding.link != "query" for finding in missing.values())

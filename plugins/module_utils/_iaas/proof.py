@@ -272,9 +272,12 @@ class Proof:
         )
 
 
-def proven(found: Mapping[str, Mapping[str, Any]]) -> dict[str, PathProof]:
-    """What of it is recorded."""
-    return {path: PathProof(item["state"], item["message"]) for path, item in found.items()}
+def proven(found: Mapping[str, Mapping[str, Any]], registration: IaasRegistration) -> dict[str, PathProof]:
+    """What of it is recorded. A path that was proven before stays so: what is pending then has stopped to come."""
+    return {
+        path: PathProof("proven" if registration.has_proven(path) else item["state"], item["message"])
+        for path, item in found.items()
+    }
 
 
 def _error(value: Any) -> str:

@@ -140,7 +140,7 @@ def _ensure_present(params: Mapping[str, Any], check_mode: bool) -> dict[str, An
             },
             timeout=settings.proof_timeout,
         ).establish()
-        proven = Proof(timestamp(datetime.now(UTC)), proof.proven(found))
+        proven = Proof(timestamp(datetime.now(UTC)), proof.proven(found, registration))
         client.apply_status(replace(registration, proof=proven).status_manifest(), force=True)
         result["proof"] = found
     return result
@@ -269,7 +269,9 @@ def certificates(settings: Settings, observed: Observed, now: datetime) -> dict[
     internal, tenants = observed.authorities[INTERNAL], observed.authorities[TENANTS]
     live: Mapping[str, Manifest] = {} if settings.renew else observed.secrets
     secrets: dict[str, Manifest] = {}
-    if wanted.has_sidecar:
+    if wanted.has_sidecar and settings.keep_sidecar and "sidecar" in observed.secrets:
+        secrets["sidecar"] = _as_it_is(observed.secrets["sidecar"])
+    elif wanted.has_sidecar:
         secrets["sidecar"] = leaf_secret(
             live.get("sidecar"),
             secret_name(wanted, "sidecar"),
@@ -303,6 +305,12 @@ def certificates(settings: Settings, observed: Observed, now: datetime) -> dict[
                 advice="Take another path, or give the observer the key of an authority",
             ) from error
     return secrets
+
+
+def _as_it_is(secret: Manifest) -> Manifest:
+    """A live Secret as it would be applied."""
+    metadata = {key: secret["metadata"].get(key) or {} for key in ("name", "namespace", "labels", "annotations")}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": secret["type"], "data": secret["data"]}
 
 
 def secret_name(registration: IaasRegistration, what: str) -> str:

@@ -27,6 +27,7 @@ class Settings:
     remote_write_ca: str
     issue: bool
     renew: bool
+    keep_sidecar: bool
     proof: bool
     proof_timeout: float
 
@@ -51,6 +52,7 @@ class Settings:
             remote_write_ca=problems.of(registration.certificates, given("remote_write_ca"), "remote_write_ca") or "",
             issue=bool(given("issue")),
             renew=bool(given("renew")),
+            keep_sidecar=bool(given("keep_sidecar")),
             proof=given("proof") is not False,
             proof_timeout=problems.of(registration.seconds, params, "proof_timeout", registration.PROOF_TIMEOUT),
         )

@@ -85,17 +85,24 @@ def authority_of(source: Source, now: datetime, *, signs_servers: bool) -> KeyPa
 
 
 @needs_cryptography
-def also_trusted(text: str, certificate: str, other: str) -> str:
+def also_trusted(text: str, certificate: str, others: Sequence[str]) -> str:
     """Return the authorities (PEM) in a text that are to be trusted beside one with ``certificate``, each once.
 
-    One that expired, or is about to come, may be among them: it is trusted for nothing then. ``other`` is the
-    observer's other authority, if there is one, as for check_apart. Raises InputError.
+    One that expired, or is about to come, may be among them: it is trusted for nothing then. ``others`` are those of
+    the observer's other authority, as for check_apart. Raises InputError.
     """
     found = [certificate]
-    for item in _certificates(Source(text, "", certificate_parameter=ALSO_TRUSTED)) if text else []:
+    given = _certificates(Source(text, "", certificate_parameter=ALSO_TRUSTED)) if text else []
+    if any(_has_signed(item, below) for item in given for below in given if item is not below and item != below):
+        raise InputError(
+            "has an authority in it that signed another one of them",
+            parameter=ALSO_TRUSTED,
+            advice="Give no chain: who trusts a root trusts everything that it ever signed",
+        )
+    for item in given:
         _check_public_key(item, ALSO_TRUSTED)
         _check_authority(item, ALSO_TRUSTED, signs_servers=True)
-        if other:
+        for other in others:
             check_apart(Source(_pem(item), "", certificate_parameter=ALSO_TRUSTED), other)
         if _pem(item) not in found:
             found.append(_pem(item))

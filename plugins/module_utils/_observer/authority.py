@@ -104,10 +104,11 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
                 f"there is no authority {name} yet that others could be trusted beside", parameter=ALSO_TRUSTED
             )
         pair = pair_of_authority(observed.secret)
-    other = pair_of_authority(observed.other).certificate if observed.other else ""
-    if source and other:
-        check_apart(source, other)
-    pair = replace(pair, also_trusted=also_trusted(beside, pair.certificate, other))
+    others = each(pair_of_authority(observed.other).trusted) if observed.other else []
+    if source:
+        for item in others:
+            check_apart(source, item)
+    pair = replace(pair, also_trusted=also_trusted(beside, pair.certificate, others))
     if not force:
         refuse_loss(name, observed, pair, now)
     plan = plan_of(client, observed, authority_secret(name, namespace, pair), force=force)

@@ -84,10 +84,11 @@ class Rotation:
             self.query = self.queries.enter_context(Node(self.folder, dict(_QUICK)).run(found))
         return is_another
 
-    def register(self) -> dict[str, Any]:
-        """What the sidecar is given."""
+    def register(self, *, keep_sidecar: bool = False) -> dict[str, Any]:
+        """What the sidecar is given; kept, by who does not bring it to the host."""
         given = {"name": NAME, "region": "rotated", "state": "present", "pull_address": self.host.address}
-        issued: dict[str, Any] = registration.ensure(self.common(**given, issue=True, proof=False), False)["sidecar"]
+        more = {"issue": True, "proof": False, "keep_sidecar": keep_sidecar}
+        issued: dict[str, Any] = registration.ensure(self.common(**given, **more), False)["sidecar"]
         return issued
 
     def sidecar(self, issued: dict[str, Any]) -> None:
@@ -153,6 +154,7 @@ def test_query_reads_a_sidecar_through_every_step(api_server: ApiServer, tmp_pat
         assert site.deploy()
         site.reads()
         # The sidecar does not know the new one yet, so it must not sign.
+        assert site.register(keep_sidecar=True) == first
         with pytest.raises(InputError, match="does not trust the other one yet") as refused:
             site.authority(**signs, also_trusted=old.certificate)
         assert refused.value.details == {"signed": [SECRET]}
@@ -167,6 +169,7 @@ def test_query_reads_a_sidecar_through_every_step(api_server: ApiServer, tmp_pat
         assert site.deploy()
         site.reads()
         # The sidecar has a certificate of the old one, so it must be trusted.
+        assert site.register(keep_sidecar=True) == both
         with pytest.raises(InputError, match="no longer to be trusted") as refused:
             site.authority(**signs)
         assert (refused.value.parameter, refused.value.details) == ("also_trusted", {"signed": [SECRET]})

@@ -144,6 +144,8 @@ def test_internal_is_rotated_without_force_for_who_goes_through_every_step(site:
     keep = {"certificate": None, "private_key": None, "also_trusted": new.pem}
     foreseen = put(site, "internal", new, check=True, **keep)
     assert put(site, "internal", new, **keep)["changes"] == foreseen["changes"] != []
+    with pytest.raises(InputError, match="is the observer's other authority"):
+        put(site, "tenants", new, force=True)
     # Until all know it, it must not sign.
     with pytest.raises(InputError, match="does not trust the other one yet") as refused:
         put(site, "internal", new, also_trusted=old)

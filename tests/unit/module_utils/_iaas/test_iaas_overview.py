@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.scs.observability.plugins.filter.iaas_table import iaas_table
 from ansible_collections.scs.observability.plugins.module_utils._iaas.overview import assess, describe
 from ansible_collections.scs.observability.plugins.module_utils._iaas.proof import Finding
-from ansible_collections.scs.observability.plugins.module_utils._iaas.record import IaasRegistration, Proof
+from ansible_collections.scs.observability.plugins.module_utils._iaas.record import IaasRegistration, PathProof, Proof
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Certificate
 
 NOW = datetime(2026, 2, 1, 10, tzinfo=UTC)
@@ -38,6 +38,7 @@ READ = Finding("proven", newest=TIME - 12)
 BROKEN = Finding("missing", "was not reached", "tcp")
 UNASKED = Finding("missing", "did not answer", "query")
 WAITS = Finding("pending", "no block yet")
+UPLOADED = Proof("2026-01-01T10:00:00Z", {"upload": PathProof("proven")})
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,7 @@ WAITS = Finding("pending", "no block yet")
     [
         ({}, (READ, READ, READ), "ok", True, "read by every path"),
         ({}, (READ, WAITS, READ), "pending", True, "upload: no block yet"),
+        ({"proof": UPLOADED}, (READ, WAITS, READ), "failing", False, "upload: no block yet"),
         ({}, (BROKEN, READ, READ), "failing", False, "pull: was not reached"),
         ({}, (BROKEN, WAITS, BROKEN), "silent", False, "pull: was not reached; remote_write: was not reached"),
         ({}, (UNASKED, UNASKED, UNASKED), "unknown", False, "did not answer"),

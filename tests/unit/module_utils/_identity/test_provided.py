@@ -298,8 +298,8 @@ class TestAlsoTrusted:
     def test_each_once_and_without_what_is_there_anyway(self, root: Made) -> None:
         own, gone = authority("Example Internal"), authority("Before", start=NOW - 2 * DAY, end=NOW - DAY)
         text = f"# the next one\n{root.pem}{own.pem}{gone.pem}{root.pem}"
-        assert also_trusted(text, own.pem, "") == root.pem + gone.pem
-        assert also_trusted(own.pem, own.pem, "") == also_trusted("", own.pem, "") == ""
+        assert also_trusted(text, own.pem, []) == root.pem + gone.pem
+        assert also_trusted(own.pem, own.pem, []) == also_trusted("", own.pem, []) == ""
         assert each(root.pem + own.pem) == [root.pem, own.pem]
         assert each("none") == each("") == []
 
@@ -311,9 +311,10 @@ class TestAlsoTrusted:
             (make("leaf", root).pem, "not the certificate of an authority"),
             (own + intermediate.pem, "observer's other authority"),
             (own + root.pem, "has signed the observer's other authority"),
+            (authority("Next", root).pem + root.pem, "signed another one of them"),
         ):
             with pytest.raises(InputError, match=reason) as refused:
-                also_trusted(text, own, intermediate.pem)
+                also_trusted(text, own, [intermediate.pem])
             assert refused.value.parameter == "also_trusted"
 
 
