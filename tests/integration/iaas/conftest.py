@@ -206,7 +206,9 @@ def iaas(site: Site, deployed: str, tmp_path_factory: pytest.TempPathFactory) ->
     with ExitStack() as stack:
         stack.callback(kubelet.stop)
         yield Iaas(site, deployed, tmp_path_factory.mktemp("iaas"), iter(range(1, 100)))
-        for record in site.admin.list(iaas_prometheus.API_VERSION, iaas_prometheus.KIND):
+        # Other tests have other observers there.
+        own = f"{iaas_prometheus.OBSERVER_LABEL}={NAMESPACE}"
+        for record in site.admin.list(iaas_prometheus.API_VERSION, iaas_prometheus.KIND, label_selector=own):
             name = record["metadata"]["name"]
             registration.ensure(
                 {"name": name, "state": "absent", "namespace": NAMESPACE, "kubeconfig": deployed}, False
