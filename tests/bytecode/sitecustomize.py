@@ -30,7 +30,8 @@ def _compiled(path: str, source: bytes) -> CodeType:
             found: CodeType = marshal.load(file)
             return found
     except (OSError, ValueError, EOFError, TypeError):
-        code: CodeType = _compile(path, source)
+        pass
+    code: CodeType = _compile(path, source)
     partial = f"{kept}.{os.getpid()}"
     try:
         with open(partial, "wb") as file:
