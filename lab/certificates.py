@@ -56,7 +56,7 @@ def serve(name: str, address: str, now: datetime) -> Served:
     authority = (
         _builder(authority_name, authority_name, authority_key, start, end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(sign=True), critical=True)
+        .add_extension(key_usage(key_cert_sign=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
@@ -70,7 +70,7 @@ def serve(name: str, address: str, now: datetime) -> Served:
     certificate = (
         _builder(authority_name, server_name, server_key, start, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(sign=False), critical=True)
+        .add_extension(key_usage(key_cert_sign=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
@@ -91,11 +91,11 @@ def _builder(
     return x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), start, end)
 
 
-def _key_usage(*, sign: bool) -> x509.KeyUsage:
+def key_usage(*, key_cert_sign: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
-        key_cert_sign=sign,
-        crl_sign=sign,
+        key_cert_sign=key_cert_sign,
+        crl_sign=key_cert_sign,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,

@@ -34,6 +34,11 @@ def names_with_label(docker: Docker, label: str) -> list[str]:
     return docker.run("ps", "--all", "--filter", f"label={label}", "--format", "{{.Names}}").split()
 
 
+def image_id(docker: Docker, image: str) -> str:
+    """What a container of the image has in its ``image``."""
+    return docker.run("image", "inspect", "--format", "{{.Id}}", image).strip()
+
+
 def read_file(docker: Docker, container: str, path: str) -> str | None:
     """A text file of a container, running or not; None when it has no such file."""
     with tempfile.TemporaryDirectory() as directory:

@@ -86,7 +86,7 @@ def mirror_url(network: Network) -> str:
 def ensure(docker: Docker, lab: Lab, network: Network, image: str) -> str:
     """The registry runs and answers; gives its address on this host's loopback, where the engine pushes without TLS."""
     container = containers.find(docker, lab.registry).get(lab.registry)
-    image_id = docker.run("image", "inspect", "--format", "{{.Id}}", image).strip()
+    image_id = containers.image_id(docker, image)
     if container and (container.image != image_id or not _has_address(container, network)):
         docker.run("rm", "--force", lab.registry)
         container = None
@@ -145,7 +145,7 @@ def push(docker: Docker, address: str, references: Iterable[str]) -> int:
 
 def _holds(docker: Docker, address: str, path: str, text: str) -> bool:
     """Whether the registry serves exactly the engine's image under this path."""
-    image_id = docker.run("image", "inspect", "--format", "{{.Id}}", text).strip()
+    image_id = containers.image_id(docker, text)
     repository, _, tag = path.rpartition(":")
     url = f"http://{address}/v2/{repository}/manifests/{tag}"
     request = urllib.request.Request(url, headers={"Accept": _MANIFESTS})

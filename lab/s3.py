@@ -55,7 +55,7 @@ def ensure(docker: Docker, lab: Lab, network: Network, image: str) -> str:
     """The server runs and answers over TLS; gives its URL. The state directory has its authority and credentials."""
     container = containers.find(docker, lab.s3).get(lab.s3)
     identity = _identity_of_container(docker, container) if container else None
-    image_id = docker.run("image", "inspect", "--format", "{{.Id}}", image).strip()
+    image_id = containers.image_id(docker, image)
     if container and not (identity and container.image == image_id and _fits(container, identity, network)):
         docker.run("rm", "--force", lab.s3)  # its objects stay: they are in the volume
         container = None

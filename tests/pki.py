@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.x509.oid import NameOID
 
+from lab.certificates import key_usage
+
 CA = x509.BasicConstraints(ca=True, path_length=None)
 
 
@@ -85,17 +87,3 @@ def make(
 def authority(common_name: str, issuer: Made | None = None, **options: Any) -> Made:
     """Make an authority as operators have it, a root or with an issuer an intermediate."""
     return make(common_name, issuer, extensions=[CA, key_usage(key_cert_sign=True)], **options)
-
-
-def key_usage(*, key_cert_sign: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=key_cert_sign,
-        crl_sign=key_cert_sign,
-        encipher_only=False,
-        decipher_only=False,
-    )

@@ -90,7 +90,7 @@ class Hosts:
         host = self.lab.iaas_host(name)
         container = containers.find(self.docker, host).get(host)
         marker = Marker.parse(containers.read_file(self.docker, host, MARKER)) if container else None
-        image_id = self.docker.run("image", "inspect", "--format", "{{.Id}}", image).strip()
+        image_id = containers.image_id(self.docker, image)
         if container and (reason := rebuild_reason(name, container, marker, self.network, image_id)):
             self.say(f"{host} is made anew: {reason}")
             self.remove(name)

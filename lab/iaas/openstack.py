@@ -29,7 +29,7 @@ def ensure(docker: Docker, lab: Lab, network: Network, image: str) -> None:
     served = _served(docker, lab) if container else None
     if served and not served.fits(address, now):
         served = None
-    image_id = docker.run("image", "inspect", "--format", "{{.Id}}", image).strip()
+    image_id = containers.image_id(docker, image)
     if container and not (
         served
         and container.image == image_id

@@ -27,7 +27,8 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.provid
     is_same_authority,
     server_of,
 )
-from tests.pki import CA, Made, authority, key_usage, make
+from lab.certificates import key_usage
+from tests.pki import CA, Made, authority, make
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
