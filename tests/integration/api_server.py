@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
 from tests.integration.processes import answers, free_port, process, wait_until
 
 # A fourth of the time that it computes while it starts and is given definitions would go into collecting garbage.
@@ -115,6 +116,11 @@ class ApiServer:
         }
         path.write_text(yaml.safe_dump(config))
         return path
+
+
+def have(client: KubernetesClient, *manifests: Mapping[str, Any]) -> None:
+    """Write objects, those of a kind among them that the API server comes to know by a definition given with them."""
+    apply_plan(client, plan_objects(client, manifests))
 
 
 def add_node(server: ApiServer, name: str, *, taints: Sequence[Mapping[str, str]] = (), **allocatable: str) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     kaas_cluster,
     kaas_metric_importer,
 )
-from tests.integration.api_server import ApiServer
+from tests.integration.api_server import ApiServer, have
 from tests.integration.importer import Importer, running_importer, user_with
 from tests.integration.thanos.pods import wait_for
 
@@ -67,13 +67,12 @@ def importer(
     kubeconfig = user_with(api_server, "importer", kaas_metric_importer.RULES)
     with running_importer(kubeconfig, tmp_path_factory.mktemp("importer")) as running:
         # It runs before there is a definition.
-        admin.apply(kaas_cluster.definition())
-        wait_for(lambda: admin.serves(kaas_cluster.API_VERSION, kaas_cluster.KIND), PATIENCE, "the definition")
+        registrations = [
+            {key: value for key, value in manifest.items() if key != "status"} for manifest in (FULL, BARE)
+        ]
+        have(admin, kaas_cluster.definition(), *registrations)
         try:
-            for manifest in (FULL, BARE):
-                admin.apply({key: value for key, value in manifest.items() if key != "status"})
-                if manifest["status"]:
-                    admin.apply_status({key: value for key, value in manifest.items() if key != "spec"})
+            admin.apply_status({key: value for key, value in FULL.items() if key != "spec"})
             # Those of other tests may be there, too.
             wait_for(
                 lambda: all(of(running, "info", name) for name in ("full", "bare")), PATIENCE, "both registrations"
@@ -149,21 +148,24 @@ def test_a_change_shows_and_what_is_removed_goes(importer: Importer, admin: Kube
 
 def test_what_is_registered_of_the_iaas_layer(importer: Importer, admin: KubernetesClient) -> None:
     """Its definition comes while the importer runs, and so do its metrics."""
-    registrations = {
-        "north-1": ({"pull": {"address": "192.0.2.10:10901", "serverName": "north-1"}, "remoteWrite": True}, True),
-        "south-1": ({"upload": True}, False),
+    registrations: dict[str, dict[str, Any]] = {
+        "north-1": {"pull": {"address": "192.0.2.10:10901", "serverName": "north-1"}, "remoteWrite": True},
+        "south-1": {"upload": True},
     }
-    admin.apply(iaas_prometheus.definition())
     kind = {"apiVersion": iaas_prometheus.API_VERSION, "kind": iaas_prometheus.KIND}
-    wait_for(lambda: admin.serves(*kind.values()), PATIENCE, "the definition")
+    manifests = [
+        {
+            **kind,
+            "metadata": {"name": name, "labels": {iaas_prometheus.OBSERVER_LABEL: "one"}},
+            "spec": {"region": name[:5], **paths},
+        }
+        for name, paths in registrations.items()
+    ]
+    have(admin, iaas_prometheus.definition(), *manifests)
     try:
-        for name, (paths, is_certified) in registrations.items():
-            metadata = {"name": name, "labels": {iaas_prometheus.OBSERVER_LABEL: "one"}}
-            admin.apply({**kind, "metadata": metadata, "spec": {"region": name[:5], **paths}})
-            if is_certified:
-                expires = {"fingerprint": FINGERPRINT, "expires": "2026-06-01T00:00:00Z"}
-                status = {"certificates": {"sidecar": expires, "remoteWrite": expires}}
-                admin.apply_status({**kind, "metadata": {"name": name}, "status": status})
+        expires = {"fingerprint": FINGERPRINT, "expires": "2026-06-01T00:00:00Z"}
+        status = {"certificates": {"sidecar": expires, "remoteWrite": expires}}
+        admin.apply_status({**kind, "metadata": {"name": "north-1"}, "status": status})
 
         def found(metric: str) -> dict[tuple[str, ...], float]:
             """By the labels that rules look at."""

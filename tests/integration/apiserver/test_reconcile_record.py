@@ -23,7 +23,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     reconcile_record,
 )
 from ansible_collections.scs.observability.plugins.module_utils._observer import apply_set
-from tests.integration.api_server import ApiServer
+from tests.integration.api_server import ApiServer, have
 from tests.integration.importer import running_importer
 from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.thanos.pods import wait_for
@@ -85,9 +85,7 @@ def test_the_last_success_and_the_registrations_of_this_observer_are_told(
             "metadata": {"name": cluster, "labels": {kaas_cluster.OBSERVER_LABEL: observer}},
             "spec": {"phase": "active", "clusterUID": "00000000-0000-0000-0000-000000000000"},
         }
-        admin.apply(kaas_cluster.definition())
-        wait_for(lambda: admin.serves(kaas_cluster.API_VERSION, kaas_cluster.KIND), SCRAPED, "the definition")
-        admin.apply(registration)
+        have(admin, kaas_cluster.definition(), registration)
     try:
         (found,) = wait_for(lambda: query(prometheus, reconcile_record.METRIC), SCRAPED, reconcile_record.METRIC)
         assert float(found["value"][1]) == 1772366400

@@ -16,13 +16,12 @@ import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._iaas.record import IaasRegistration
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan, plan_objects
 from ansible_collections.scs.observability.plugins.module_utils._manifests import iaas_prometheus, kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._observer import apply_set
 from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
 from tests import cluster_snapshot
-from tests.integration.api_server import ApiServer, running_api_server
+from tests.integration.api_server import ApiServer, have, running_api_server
 
 TOOL = Path(cluster_snapshot.__file__)
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -136,8 +135,7 @@ def test_a_set_that_is_purged_leaves_the_cluster_as_it_was_found(
     assert run("save").returncode == 0
 
     params = {"kubeconfig": str(api_server.kubeconfig()), "namespace": namespace, "name": "prometheus", "wait": False}
-    admin.apply(kaas_cluster.definition())
-    admin.apply(iaas_prometheus.definition())
+    have(admin, kaas_cluster.definition(), iaas_prometheus.definition())
     apply_set.ensure({**params, "objects": [lease()], "generated_secrets": {"token": ["key"]}}, False)
     ours = {**operated, kaas_cluster.OBSERVER_LABEL: namespace}
     core.create_namespaced_persistent_volume_claim(namespace, claim("prometheus-db-prometheus-observer-0", **ours))
@@ -163,21 +161,17 @@ def test_the_definition_of_registrations_stays_while_one_is_registered(
     params = {"kubeconfig": str(api_server.kubeconfig()), "namespace": namespace, "name": "last", "wait": False}
     purge = {**params, "state": "absent", "purge": True}
     title = f"delete apiextensions.k8s.io/v1 CustomResourceDefinition {kaas_cluster.DEFINITION_NAME}"
-    admin.apply(kaas_cluster.definition())
-    registrations = kubernetes.client.CustomObjectsApi(other)
-    place = (kaas_cluster.GROUP, kaas_cluster.VERSION, kaas_cluster.PLURAL)
     elsewhere = {
         "apiVersion": kaas_cluster.API_VERSION,
         "kind": kaas_cluster.KIND,
         "metadata": {"name": "alpha", "labels": {kaas_cluster.OBSERVER_LABEL: "another"}},
         "spec": {"phase": "active", "clusterUID": "00000000-0000-0000-0000-000000000000"},
     }
-    registrations.create_cluster_custom_object(*place, elsewhere)
+    have(admin, kaas_cluster.definition(), elsewhere)
     assert title not in apply_set.ensure(purge, True)["changes"]
-    registrations.delete_cluster_custom_object(*place, "alpha")
-    apply_plan(admin, plan_objects(admin, [iaas_prometheus.definition()]))
+    admin.delete(elsewhere["apiVersion"], elsewhere["kind"], "alpha")
     iaas = IaasRegistration("north", "north", "another", upload=True).manifest()
-    admin.apply(iaas)
+    have(admin, iaas_prometheus.definition(), iaas)
     assert title not in apply_set.ensure(purge, True)["changes"]
     admin.delete(iaas["apiVersion"], iaas["kind"], "north")
     core = kubernetes.client.CoreV1Api(other)

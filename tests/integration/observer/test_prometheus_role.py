@@ -26,7 +26,7 @@ import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey, identity
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, prometheus_operator
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import (
@@ -34,7 +34,7 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
     Proof,
     Registration,
 )
-from tests.integration.api_server import ApiServer, running_api_server
+from tests.integration.api_server import ApiServer, have, running_api_server
 from tests.integration.processes import (
     answers,
     binary,
@@ -312,7 +312,7 @@ class Importer:
     def register(self, name: str, observer: str = NAMESPACE, **changes: Any) -> Registration:
         given = {"cluster_uid": UID, "phase": "active", "customer": "ACME", "sla": "gold", "jobs": ("agent", "kubelet")}
         registration = Registration(name, observer=observer, **{**given, **changes})
-        self.client.apply(registration.manifest())
+        have(self.client, kaas_cluster.definition(), registration.manifest())
         return registration
 
 
@@ -370,8 +370,6 @@ def test_series_come_with_a_registration_follow_it_and_go_with_it(importer: Impo
     """The definition comes with the first registration, when the importer has long been running."""
     importer.wait("count(up == 1)", {(): 2})
     assert importer.client.get(*DEFINITION) is None
-    importer.client.apply(kaas_cluster.definition())
-    wait_ready(importer.client, [ObjectKey(DEFINITION[0], DEFINITION[1], "", DEFINITION[2])], 30)
 
     alpha = importer.register("alpha", phase="provisioning")
     importer.register("beta", contact="ops@example.org", profile="full")
