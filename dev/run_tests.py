@@ -12,11 +12,12 @@ and each other stage as one. The exit status is 1 when anything failed.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -25,6 +26,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 REPORTS = CHECKOUT / ".build" / "reports"
 COVERAGE = CHECKOUT / ".build" / "coverage"
 SETTINGS = str(CHECKOUT / "pyproject.toml")
+_HEADING = re.compile(r"(PLAY|TASK|RUNNING HANDLER) ")
 
 
 @dataclass
@@ -106,7 +108,31 @@ def coverage() -> tuple[bool, Counter[str]]:
 
 
 def molecule() -> tuple[bool, Counter[str]]:
-    return whole([str(CHECKOUT / "dev" / "molecule"), "test", "--all"])
+    """Its last lines say which step failed. The tasks that did are shown again after them."""
+    command = [str(CHECKOUT / "dev" / "molecule"), "test", "--all"]
+    lines = []
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    passed = process.returncode == 0
+    if not passed:
+        print(f"\n{' failed tasks ':=^100}", *failed_tasks(lines), sep="\n", flush=True)
+    return passed, Counter(passed=int(passed), failed=int(not passed))
+
+
+def failed_tasks(lines: Iterable[str]) -> list[str]:
+    """Return what Ansible printed of each task that failed, one text a task."""
+    tasks: list[list[str]] = [[]]
+    for line in lines:
+        if _HEADING.match(line):
+            tasks.append([])
+        tasks[-1].append(line)
+    texts = ["".join(task) for task in tasks]
+    return [text for text in texts if "fatal: [" in text and "...ignoring" not in text]
 
 
 STAGES: dict[str, Callable[[], tuple[bool, Counter[str]]]] = {
