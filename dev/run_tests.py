@@ -82,7 +82,7 @@ def integration() -> tuple[bool, Counter[str]]:
         return False, Counter(errors=1)
     # They wait more than they compute. Files stay together: each process has servers of its own. By itself the plugin
     # would begin with those that have most tests, not with the longest.
-    distribution = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
+    distribution = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
     return pytest("integration", "tests/integration", *distribution, "--durations=20")
 
 
