@@ -17,12 +17,6 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
     LibraryError,
     Problems,
 )
-from ansible_collections.scs.observability.plugins.module_utils._osism.prometheus import (
-    SIDECAR_HTTP_ADDRESS,
-    SIDECAR_HTTP_PORT,
-    WILDCARDS,
-    host_and_port,
-)
 from ansible_collections.scs.observability.plugins.module_utils._osism.yaml_text import (
     COMMENT,
     Tagged,
@@ -39,8 +33,6 @@ WRAPPER = f"environments/custom/playbook-{PLAYBOOK}.yml"
 VENDORED = "environments/custom/collections/ansible_collections/scs/observability"
 SECRETS = "environments/secrets.yml"
 _OVERLAYS = "environments/kolla/files/overlays/prometheus"
-# What kolla-ansible merges into the prometheus.yml of all hosts
-OVERLAY = f"{_OVERLAYS}/prometheus.yml.d/90-scs-observability.yml"
 EXTRAS = f"{_OVERLAYS}/extras/scs-observability"
 # A template, so that each host gets its own and no other
 KEY = f"{EXTRAS}/client.key"
@@ -245,21 +237,19 @@ def files(settings: Settings) -> dict[str, str]:
     if not settings.present:
         return {}
     found = {WRAPPER: _WRAPPER, INVENTORY: f"# {_MADE}\n[iaas:children]\n{settings.group}\n"}
-    if settings.pull or settings.upload:
-        found[OVERLAY] = _overlay({"scrape_configs": [_scrape_job(settings)]})
     if settings.remote_write:
         # kolla-ansible templates what is in extras/.
         found[KEY] = reference(f"{KEYS}[inventory_hostname] | default('')") + "\n"
     for path in settings.remote_write:
-        found[overlay_of(path.host)] = _overlay({"remote_write": [_remote_write_of(path)]})
+        found[overlay_of(path.host)] = _overlay(path)
         found[path.certificate_file] = path.certificate.strip() + "\n"
         found[f"{EXTRAS}/{path.host}-ca.crt"] = path.ca.strip() + "\n"
     return found
 
 
 def overlay_of(host: str) -> str:
-    """Return the file that kolla-ansible merges into the prometheus.yml of one host."""
-    return OVERLAY.replace(_OVERLAYS, f"{_OVERLAYS}/{host}")
+    """Return the file that kolla-ansible merges into the prometheus.yml of a host."""
+    return f"{_OVERLAYS}/{host}/prometheus.yml.d/90-scs-observability.yml"
 
 
 def secrets(settings: Settings) -> list[dict[str, str]]:
@@ -411,24 +401,16 @@ def _sidecar(given: Mapping[str, Any], secret_variables: Mapping[str, Any]) -> N
     problems.refuse()
 
 
-def _overlay(content: Mapping[str, Any]) -> str:
-    return f"---\n# {_MADE}; kolla-ansible merges it into prometheus.yml\n" + rendered(content)
-
-
-def _scrape_job(settings: Settings) -> dict[str, Any]:
-    """The sidecar is beside each Prometheus, which therefore cannot tell it from others by its address."""
-    address = settings.sidecar.get(f"{_ROLE}http_address") or SIDECAR_HTTP_ADDRESS
-    target = host_and_port(
-        WILDCARDS.get(address, address), settings.sidecar.get(f"{_ROLE}http_port") or SIDECAR_HTTP_PORT
-    )
-    labels = {"instance": reference("inventory_hostname")}
-    return {"job_name": "thanos-sidecar", "static_configs": [{"targets": [target], "labels": labels}]}
-
-
-def _remote_write_of(path: RemoteWrite) -> dict[str, Any]:
+def _overlay(path: RemoteWrite) -> str:
     tls = {"ca_file": f"{path.host}-ca.crt", "cert_file": f"{path.host}.crt", "key_file": "client.key"}
-    return {
-        "name": "scs-observability",
-        "url": path.url,
-        "tls_config": {name: f"{_EXTRAS_IN_CONTAINER}/{file}" for name, file in tls.items()},
-    }
+    return f"---\n# {_MADE}; kolla-ansible merges it into prometheus.yml\n" + rendered(
+        {
+            "remote_write": [
+                {
+                    "name": "scs-observability",
+                    "url": path.url,
+                    "tls_config": {name: f"{_EXTRAS_IN_CONTAINER}/{file}" for name, file in tls.items()},
+                }
+            ]
+        }
+    )

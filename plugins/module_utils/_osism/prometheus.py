@@ -20,15 +20,11 @@ from urllib.parse import urlsplit
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 
-# Where the sidecar beside it tells its metrics
-SIDECAR_HTTP_ADDRESS = "127.0.0.1"
-SIDECAR_HTTP_PORT = 10902
 # Where kolla's images find the command that they are to run.
 KOLLA_CONFIGURATION = "/var/lib/kolla/config_files/config.json"
 _POLL = 0.5
 _TIMEOUT = 15.0
-# To be reached on the host itself
-WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ class Container:
         """Where its API is, from the same host."""
         host, _colon, port = (self.flag("web.listen-address") or "0.0.0.0:9090").rpartition(":")
         host = host.strip("[]")
-        host = WILDCARDS.get(host, host)
+        host = _WILDCARDS.get(host, host)
         prefix = self.flag("web.route-prefix") or urlsplit(self.flag("web.external-url")).path
         return f"http://{host_and_port(host, int(port))}{'/' + prefix.strip('/') if prefix.strip('/') else ''}"
 

@@ -35,8 +35,6 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 from ansible_collections.scs.observability.plugins.module_utils._manifests.workload import MANAGED_BY, checksum
 from ansible_collections.scs.observability.plugins.module_utils._objstore.given import ObjectStore, object_store
 from ansible_collections.scs.observability.plugins.module_utils._osism.prometheus import (
-    SIDECAR_HTTP_ADDRESS,
-    SIDECAR_HTTP_PORT,
     Answers,
     Container,
     Mount,
@@ -153,16 +151,14 @@ def read(values: Mapping[str, Any], now: datetime, problems: Problems) -> Settin
     level = values.get("log_level") or "info"
     if level not in LOG_LEVELS:
         problems.found.append(InputError(not_known(level, LOG_LEVELS), parameter="log_level"))
-    http_port, grpc_port = (
-        problems.of(_port, values, *item) for item in (("http_port", SIDECAR_HTTP_PORT), ("grpc_port", 10901))
-    )
+    http_port, grpc_port = (problems.of(_port, values, *item) for item in (("http_port", 10902), ("grpc_port", 10901)))
     if http_port == grpc_port and http_port is not None:
         problems.found.append(InputError(f"{http_port} is grpc_port, too", parameter="http_port"))
     return Settings(
         image=problems.of(image_reference, values.get("image") or images.THANOS, "image"),
         grpc_address=problems.of(_address, values.get("grpc_address") or "", "grpc_address"),
         grpc_port=grpc_port,
-        http_address=problems.of(_address, values.get("http_address") or SIDECAR_HTTP_ADDRESS, "http_address"),
+        http_address=problems.of(_address, values.get("http_address") or "127.0.0.1", "http_address"),
         http_port=http_port,
         prometheus_user=user,
         prometheus_password=password,

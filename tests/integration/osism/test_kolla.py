@@ -208,9 +208,7 @@ def test_kolla_merges_the_overlay_and_prometheus_writes_with_the_certificate(
     }
     # The operator's own overlay is merged beside ours.
     assert {item["name"] for item in merged["remote_write"]} == {"capacity", "scs-observability"}
-    jobs = {job["job_name"]: job for job in merged["scrape_configs"]}
-    assert "ipmi" in jobs
-    assert jobs["thanos-sidecar"]["static_configs"][0]["labels"] == {"instance": HOST}
+    assert "ipmi" in {job["job_name"] for job in merged["scrape_configs"]}
     keys = [(made / "extras/scs-observability/client.key").read_text()]
     assert len(keys[0].split("-----BEGIN PRIVATE KEY-----")) == 2
 

@@ -112,25 +112,8 @@ def test_what_is_turned_off_is_taken_back() -> None:
     off, _plan = changed(after, PARAMS)
     assert "block-duration" not in off[KOLLA]
     assert "scs-observability" not in off[KOLLA]
-    assert not [path for path in off if "extras" in path or path == configuration.overlay_of("manager")]
+    assert not [path for path in off if "extras" in path or path.endswith("90-scs-observability.yml")]
     assert off == changed(repository(), PARAMS)[0]
-
-
-@pytest.mark.parametrize(
-    ("params", "target"),
-    [
-        (PARAMS, "127.0.0.1:10902"),
-        ({**PARAMS, "sidecar": {"osism_thanos_sidecar_http_port": 11902}}, "127.0.0.1:11902"),
-        ({**PARAMS, "sidecar": {"osism_thanos_sidecar_http_address": "::"}}, "[::1]:10902"),
-        ({**PARAMS, "pull": False, "upload": True}, "127.0.0.1:10902"),
-        ({**PARAMS, "pull": False, "remote_write": [REMOTE_WRITE]}, None),
-    ],
-)
-def test_each_prometheus_scrapes_the_sidecar_that_is_beside_it(params: dict[str, Any], target: str | None) -> None:
-    after, _plan = changed(repository(), params)
-    overlay = templated(after.get(configuration.OVERLAY, "{}"), {"inventory_hostname": "manager"})
-    job = {"job_name": "thanos-sidecar", "static_configs": [{"targets": [target], "labels": {"instance": "manager"}}]}
-    assert yaml.safe_load(overlay) == ({"scrape_configs": [job]} if target else {})
 
 
 def test_a_value_of_ours_may_become_another_one() -> None:
