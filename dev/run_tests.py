@@ -27,6 +27,7 @@ REPORTS = CHECKOUT / ".build" / "reports"
 COVERAGE = CHECKOUT / ".build" / "coverage"
 SETTINGS = str(CHECKOUT / "pyproject.toml")
 _HEADING = re.compile(r"(PLAY|TASK|RUNNING HANDLER) ")
+_FAILED = re.compile(r"(fatal|failed): \[")
 
 
 @dataclass
@@ -132,7 +133,7 @@ def failed_tasks(lines: Iterable[str]) -> list[str]:
             tasks.append([])
         tasks[-1].append(line)
     texts = ["".join(task) for task in tasks]
-    return [text for text in texts if "fatal: [" in text and "...ignoring" not in text]
+    return [text for text in texts if _FAILED.search(text) and "...ignoring" not in text]
 
 
 STAGES: dict[str, Callable[[], tuple[bool, Counter[str]]]] = {

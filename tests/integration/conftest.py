@@ -47,7 +47,7 @@ LONGEST_FIRST = (
     "playbooks/test_reconcile.py",
 )
 
-# For the processes that tests start, see there
+# For the processes that tests start, see tests/bytecode/sitecustomize.py
 BYTECODE = CHECKOUT / ".build" / "bytecode"
 BYTECODE.mkdir(parents=True, exist_ok=True)
 os.environ["BYTECODE_CACHE"] = str(BYTECODE)

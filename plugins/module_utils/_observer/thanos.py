@@ -88,7 +88,7 @@ COMPONENTS: dict[str, Component] = {
 _LOG_LEVELS = ("debug", "info", "warn", "error")
 _LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
 _DURATIONS = ("retention", "retention_raw", "retention_5m", "retention_1h", "delete_delay", "evaluation_interval")
-_VERSION = re.compile(r":v?([0-9]+)\.([0-9]+)\.([0-9]+)(?![0-9])")
+_VERSION = re.compile(r":v?([0-9]+)\.([0-9]+)\.([0-9]+)(?![0-9])(?:-rc\.?([0-9]+))?")
 
 _SERVICE_MONITORS = ("auto", "always", "never")
 
@@ -310,10 +310,16 @@ def refuse(component: Component, settings: Settings, observed: Observed, params:
             )
 
 
+def _version(image: str) -> tuple[float, ...]:
+    """Return what can be compared: a release comes after its candidates. Empty where the tag is no version."""
+    match = _VERSION.search(image)
+    return tuple(float(part or "inf") for part in match.groups()) if match else ()
+
+
 def _refuse_downgrade(live: Manifest, image: str) -> None:
     there = live["spec"]["template"]["spec"]["containers"][0]["image"]
-    before, after = (_VERSION.search(reference) for reference in (there, image))
-    if before and after and tuple(map(int, after.groups())) < tuple(map(int, before.groups())):
+    before, after = _version(there), _version(image)
+    if before and after and after < before:
         raise InputError(
             f"{image} is older than {there}, which runs",
             parameter="image",

@@ -22,14 +22,18 @@ fatal: [kitchen]: FAILED! =>
 ...ignoring
 RUNNING HANDLER [Ring the bell] ****
 \x1b[31mfatal: [hall]: FAILED! =>\x1b[0m
+TASK [Set the table] ****
+failed: [hall] (item=cup) =>
+ok: [hall] => (item=spoon)
 PLAY RECAP ****
 kitchen : ok=1 failed=1
 """
 
 
 def test_tasks_that_failed_are_told_whole() -> None:
-    pour, bell = PROGRAM["failed_tasks"](OUTPUT.splitlines(keepends=True))
+    pour, bell, table = PROGRAM["failed_tasks"](OUTPUT.splitlines(keepends=True))
     assert pour.splitlines()[0] == "TASK [Pour it] ****"
     assert pour.splitlines()[-1] == "    msg: no pot"
     assert "[hall]" in bell
-    assert "PLAY RECAP" not in bell
+    assert "item=cup" in table
+    assert "PLAY RECAP" not in table

@@ -294,6 +294,8 @@ def test_what_a_component_read_before_does_not_count() -> None:
         ("quay.io/thanos/thanos:v0.42.4", "registry.example.org:5000/thanos:0.9.9"),
         ("registry.example.org:5000/thanos:v0.42.10", "quay.io/thanos/thanos:v0.42.4"),
         ("quay.io/thanos/thanos:v1.0.0", "quay.io/thanos/thanos:v0.42.4-rc.1"),
+        ("quay.io/thanos/thanos:v0.42.4", "quay.io/thanos/thanos:v0.42.4-rc.1"),
+        ("quay.io/thanos/thanos:v0.42.4-rc.10", "quay.io/thanos/thanos:v0.42.4-rc.9"),
     ],
 )
 def test_an_older_version_is_refused_unless_it_is_allowed(running: str, wanted: str) -> None:
@@ -311,6 +313,8 @@ def test_an_older_version_is_refused_unless_it_is_allowed(running: str, wanted: 
         ("quay.io/thanos/thanos:v0.42.4", "quay.io/thanos/thanos:v0.42.4"),
         ("quay.io/thanos/thanos:v0.42.4", "quay.io/thanos/thanos:v0.43.0"),
         ("quay.io/thanos/thanos:v0.9.0", "quay.io/thanos/thanos:v0.42.4"),
+        ("quay.io/thanos/thanos:v0.42.4-rc.1", "quay.io/thanos/thanos:v0.42.4"),
+        ("registry.example.org/thanos:0.42.4", "registry.example.org/thanos:0.42.4-debian-12-r1"),
         ("quay.io/thanos/thanos:latest", "quay.io/thanos/thanos:v0.42.4"),
         ("quay.io/thanos/thanos:v0.42.4", "quay.io/thanos/thanos:main"),
         ("quay.io/thanos/thanos:v0.42.4", f"quay.io/thanos/thanos@sha256:{'a' * 64}"),
