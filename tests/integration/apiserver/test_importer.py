@@ -149,15 +149,18 @@ def test_a_change_shows_and_what_is_removed_goes(importer: Importer, admin: Kube
 def test_what_is_registered_of_the_iaas_layer(importer: Importer, admin: KubernetesClient) -> None:
     """Its definition comes while the importer runs, and so do its metrics."""
     registrations: dict[str, dict[str, Any]] = {
-        "north-1": {"pull": {"address": "192.0.2.10:10901", "serverName": "north-1"}, "remoteWrite": True},
-        "south-1": {"upload": True},
+        "importer-north": {
+            "pull": {"address": "192.0.2.10:10901", "serverName": "importer-north"},
+            "remoteWrite": True,
+        },
+        "importer-south": {"upload": True},
     }
     kind = {"apiVersion": iaas_prometheus.API_VERSION, "kind": iaas_prometheus.KIND}
     manifests = [
         {
             **kind,
             "metadata": {"name": name, "labels": {iaas_prometheus.OBSERVER_LABEL: "one"}},
-            "spec": {"region": name[:5], **paths},
+            "spec": {"region": name.removeprefix("importer-"), **paths},
         }
         for name, paths in registrations.items()
     ]
@@ -165,23 +168,24 @@ def test_what_is_registered_of_the_iaas_layer(importer: Importer, admin: Kuberne
     try:
         expires = {"fingerprint": FINGERPRINT, "expires": "2026-06-01T00:00:00Z"}
         status = {"certificates": {"sidecar": expires, "remoteWrite": expires}}
-        admin.apply_status({**kind, "metadata": {"name": "north-1"}, "status": status})
+        admin.apply_status({**kind, "metadata": {"name": "importer-north"}, "status": status})
 
         def found(metric: str) -> dict[tuple[str, ...], float]:
-            """By the labels that rules look at."""
+            """By the labels that rules look at. Other tests may have left registrations of theirs."""
             wanted = ("iaas", "observer_namespace", "pull_address", "region", "remote_write", "upload", "cluster")
             return {
                 tuple(label for label in labels.split(",") if label.partition("=")[0] in wanted): value
                 for labels, value in importer.series(f"iaas_prometheus_{metric}").items()
+                if 'iaas="importer-' in labels
             }
 
-        north = ('iaas="north-1"', 'observer_namespace="one"')
+        north = ('iaas="importer-north"', 'observer_namespace="one"')
         expiry = {(*north, 'region="north"'): 1780272000.0}
         wait_for(lambda: found("remote_write_certificate_expiry_timestamp_seconds") == expiry, PATIENCE, "its metrics")
         assert found("sidecar_certificate_expiry_timestamp_seconds") == expiry
         assert found("info") == {
             (*north, 'pull_address="192.0.2.10:10901"', 'region="north"', 'remote_write="true"'): 1,
-            ('iaas="south-1"', 'observer_namespace="one"', 'region="south"', 'upload="true"'): 1,
+            ('iaas="importer-south"', 'observer_namespace="one"', 'region="south"', 'upload="true"'): 1,
         }
     finally:
         for name in registrations:
