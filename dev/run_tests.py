@@ -81,8 +81,9 @@ def integration() -> tuple[bool, Counter[str]]:
     # The programs that the tests start; built once, then cached.
     if not execute([sys.executable, "-m", "lab", "images"]):
         return False, Counter(errors=1)
-    # They wait more than they compute. Which of two processes runs a file is said in tests/integration/conftest.py.
-    distribution = ("--numprocesses=2", "--dist=loadgroup")
+    # They wait more than they compute. Files stay together: each process has servers of its own. By itself the plugin
+    # would begin with those that have most tests, not with the longest.
+    distribution = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
     return pytest("integration", "tests/integration", *distribution, "--durations=20")
 
 

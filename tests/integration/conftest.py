@@ -24,43 +24,28 @@ __all__ = ["models_are_read_once"]
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
-# Of the files that take longest, roughly
-SECONDS = {
-    "artifact/test_artifact.py": 139,
-    "observer/test_observer_role.py": 136,
-    "apiserver/test_prometheus_operator.py": 106,
-    "thanos/test_receive_goes.py": 105,
-    "thanos/test_faults.py": 81,
-    "rules/test_lifecycle.py": 73,
-    "registration/test_registration.py": 64,
-    "iaas/test_iaas_registration.py": 63,
-    "rules/test_alerts.py": 54,
-    "openstack/test_cloud.py": 54,
-    "registration/test_several_observers.py": 44,
-    "apiserver/test_thanos_component.py": 37,
-    "osism/test_thanos_sidecar.py": 36,
-    "observer/test_prometheus_role.py": 34,
-    "observer/test_erasure.py": 33,
-    "alertmanager/test_notifications.py": 33,
-    "osism/test_osism.py": 30,
-    "thanos/test_long_time.py": 28,
-    "registration/test_clusters.py": 26,
-    "thanos/test_agents_go_wrong.py": 25,
-    "rules/test_bucket_away.py": 25,
-    "thanos/test_gateway_clients.py": 25,
-    "playbooks/test_clusters.py": 23,
-    "registration/test_freshness.py": 22,
-    "osism/test_kolla.py": 22,
-    "thanos/test_gateway.py": 20,
-    "osism/test_testbed.py": 19,
-    "thanos/test_own_authorities.py": 19,
-    "observer/test_observer_info.py": 18,
-    "s3/test_bucket.py": 18,
-    "registration/test_agent_reload.py": 17,
-    "thanos/test_limits.py": 17,
-    "osism/test_role.py": 16,
-}
-SECONDS_OF_OTHERS = 6
+# From a minute of work on. Files are given out in this order: one that begins last keeps a process busy alone.
+LONGEST_FIRST = (
+    "artifact/test_artifact.py",
+    "observer/test_observer_role.py",
+    "openstack/test_cloud.py",
+    "thanos/test_receive_goes.py",
+    "playbooks/test_clusters.py",
+    "rules/test_lifecycle.py",
+    "osism/test_role.py",
+    "osism/test_osism.py",
+    "osism/test_kolla.py",
+    "thanos/test_faults.py",
+    "observer/test_prometheus_role.py",
+    "apiserver/test_prometheus_operator.py",
+    "apiserver/test_thanos_component.py",
+    "registration/test_registration.py",
+    "registration/test_several_observers.py",
+    "registration/test_gateway_door.py",
+    "s3/test_bucket.py",
+    "rules/test_alerts.py",
+    "playbooks/test_reconcile.py",
+)
 
 # For the processes that tests start, see tests/bytecode/sitecustomize.py
 BYTECODE = CHECKOUT / ".build" / "bytecode"
@@ -69,35 +54,10 @@ os.environ["BYTECODE_CACHE"] = str(BYTECODE)
 os.environ["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT / "tests" / "bytecode"), os.environ["PYTHONPATH"]])
 
 
-def _seconds(path: Path) -> int:
-    return SECONDS.get(str(path.relative_to(HERE)), SECONDS_OF_OTHERS)
-
-
-# The longest first: one that begins last keeps a process busy alone.
-FILES = sorted(HERE.rglob("test_*.py"), key=lambda path: (-_seconds(path), path))
-
-
-def _halves() -> dict[Path, str]:
-    """Which of two processes runs a file. Files in one share servers, so it is always the same, whoever is faster."""
-    halves, loads = {}, {"first": 0, "second": 0}
-    for path in FILES:
-        half = min(loads, key=lambda name: loads[name])
-        halves[path] = half
-        loads[half] += _seconds(path)
-    return halves
-
-
-HALVES = _halves()
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    item.add_marker(pytest.mark.xdist_group(HALVES[item.path]))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    place = {path: number for number, path in enumerate(FILES)}
-    items.sort(key=lambda item: place[item.path])
+    place = {HERE / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")
