@@ -279,7 +279,7 @@ def test_requests_that_do_not_end_do_not_take_all_memory(observer: Observer, ide
         pod = stack.enter_context(observer.node.run(manifests))
 
         def begin(cluster: str) -> None:
-            plain = stack.enter_context(socket.create_connection(("127.0.0.1", pod.ports["https"]), timeout=120))
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", pod.ports["https"]), timeout=30))
             context = identities.client("tenants", cluster)
             connection = stack.enter_context(context.wrap_socket(plain, server_hostname=settings.host))
             connection.settimeout(0.5)
