@@ -86,7 +86,7 @@ def publish(volume: Path, files: Mapping[str, str]) -> None:
     data = volume / "..data"
     before = data.resolve()
     version = volume / f"..{time.time_ns()}"
-    version.mkdir()
+    version.mkdir(parents=True)
     for name, text in files.items():
         (version / name).write_text(text)
         (version / name).chmod(0o600)
@@ -207,6 +207,12 @@ class Node:
         files = {folder / volume / name: text for volume, data in sources.items() for name, text in data.items()}
         return paths, files
 
+    def write(self, files: Mapping[Path, str], replacements: Mapping[str, str]) -> None:
+        """Exchange what is in volumes."""
+        for volume in {path.parent for path in files}:
+            texts = {path.name: text for path, text in files.items() if path.parent == volume}
+            publish(volume, {name: self.translated(text, replacements) for name, text in texts.items()})
+
     def account(self, folder: Path, manifests: Sequence[Manifest]) -> dict[str, str]:
         """Write what a pod proves itself to the API server with, and return what stands for it and for its address."""
         if self.clients is None:
@@ -247,15 +253,7 @@ class Node:
 
         def deliver(changed: Sequence[Manifest]) -> None:
             _ignored, files = self.mounted(folder, changed, template)
-            for volume in {path.parent for path in files}:
-                publish(
-                    volume,
-                    {
-                        path.name: self.translated(text, replacements)
-                        for path, text in files.items()
-                        if path.parent == volume
-                    },
-                )
+            self.write(files, replacements)
 
         deliver(manifests)
         arguments = [self.translated(argument, replacements) for argument in container.get("args", [])]
