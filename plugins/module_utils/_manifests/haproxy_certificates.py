@@ -52,8 +52,9 @@ local function command(text)
 end
 
 local function load(pem)
-  -- An empty line is the end.
-  local set = command("set ssl cert " .. CERTIFICATE .. " <<\\n" .. pem:gsub("%s*\\n%s*", "\\n") .. "\\n")
+  -- An empty line is the end, so there is none before it.
+  local lines = ("\\n" .. pem):gsub("%s*\\n%s*", "\\n")
+  local set = command("set ssl cert " .. CERTIFICATE .. " <<" .. lines .. "\\n")
   local committed = command("commit ssl cert " .. CERTIFICATE)
   if not committed:find("Success!", 1, true) then
     command("abort ssl cert " .. CERTIFICATE)

@@ -101,7 +101,7 @@ def _web_name(wanted: NodeExporter) -> str:
     return f"{wanted.name}-web"
 
 
-def _probes(wanted: NodeExporter) -> dict[str, Manifest]:
+def _probes(wanted: NodeExporter) -> dict[str, Any]:
     if wanted.tls is None:
         return {
             # The landing page: a probe of /metrics would collect everything once more.

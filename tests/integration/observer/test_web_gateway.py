@@ -341,10 +341,12 @@ def test_a_renewed_certificate_is_shown_and_what_is_connected_stays(web: Web) ->
     web.renew(renewed.pem, pki.make("another").key_pem)
     wait_for(lambda: "the renewed certificate is not used: " in web.log, SOON, "it is told")
     assert web.certificate == before
-    web.renew(renewed.pem, renewed.key_pem)
+    # With empty lines, as files have them that were put together
+    web.renew(f"\n{renewed.pem}\n\n", renewed.key_pem.replace("\n", "\r\n"))
     wait_for(lambda: web.certificate == ssl.PEM_cert_to_DER_cert(renewed.pem), SOON, "the new one is shown")
     assert goes_on()
     connection.close()
+    assert renewed.key_pem.splitlines()[1] not in web.log
 
 
 def test_neither_passwords_nor_what_follows_the_question_mark_are_logged(web: Web) -> None:
