@@ -11,8 +11,9 @@ version_added: 0.1.0
 author:
   - SCS Observability contributors (@SovereignCloudStack)
 description:
-  - Looks at the cluster that is to hold an observer, at the bucket, at clocks and at names, and tells all problems
-    together, each with what to do about it. Nothing is written.
+  - Looks at the cluster that is to hold an observer, at the bucket and whose it is, at what Thanos would refuse beside
+    what runs, at clocks and at names, and tells all problems together, each with what to do about it. Nothing is
+    written.
   - "Of the cluster it looks at: its version, rights of the user, namespace, storage classes, free resources and ports
     of nodes, the clocks of API server and nodes, and DNS."
   - What this user may not look at is a warning, not a problem.
@@ -143,6 +144,59 @@ options:
         type: str
         choices: [path, virtual]
         default: path
+  thanos_image:
+    description:
+      - Image reference of Thanos, which must not have a lower version than the components that run. That of this
+        release unless given.
+    type: str
+  thanos_allow_downgrade:
+    description: Whether it may, see O(scs.observability.thanos_component#module:allow_downgrade).
+    type: bool
+    default: false
+  compact_take_over_bucket:
+    description:
+      - Whether O(bucket) may be that of another compactor, see
+        O(scs.observability.thanos_component#module:take_over_bucket).
+    type: bool
+    default: false
+  query_endpoints:
+    description:
+      - What query is to read beside the observer's own, see O(scs.observability.thanos_component#module:endpoints).
+        A circle is a problem.
+    type: list
+    elements: str
+  query_external_endpoints:
+    description:
+      - The same with a TLS of their own, see O(scs.observability.thanos_component#module:external_endpoints). One that
+        is registered, too, is a problem.
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: Of the form C(host:port).
+        type: str
+        required: true
+      server_name:
+        description: Name in the endpoint's certificate, where it is not the host of the address.
+        type: str
+      ca:
+        description: Certificates (PEM) by which the endpoint is known.
+        type: str
+      certificate:
+        description: Certificate (PEM) that is shown to the endpoint.
+        type: str
+      key:
+        description: Key (PEM) of the certificate.
+        type: str
+  ruler_rules:
+    description:
+      - Files of rules for the ruler by their names, see O(scs.observability.thanos_component#module:rules). What query
+        cannot parse is a problem. Where no query runs yet nothing is told of expressions.
+    type: dict
+  rule_extra_args:
+    description: More arguments of the ruler, some of which change what it can parse.
+    type: list
+    elements: str
   hostnames:
     description:
       - Names that agents use. One that is not known where the module runs is a warning, because the record of a load
@@ -311,6 +365,23 @@ def main() -> None:
                     "addressing_style": {"type": "str", "choices": ["path", "virtual"], "default": "path"},
                 },
             },
+            "thanos_image": {"type": "str"},
+            "thanos_allow_downgrade": {"type": "bool", "default": False},
+            "compact_take_over_bucket": {"type": "bool", "default": False},
+            "query_endpoints": {"type": "list", "elements": "str"},
+            "query_external_endpoints": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "address": {"type": "str", "required": True},
+                    "server_name": {"type": "str"},
+                    "ca": {"type": "str"},
+                    "certificate": {"type": "str"},
+                    "key": {"type": "str", "no_log": True},
+                },
+            },
+            "ruler_rules": {"type": "dict"},
+            "rule_extra_args": {"type": "list", "elements": "str"},
             "hostnames": {"type": "list", "elements": "str"},
             "fail": {"type": "bool", "default": True},
             **KUBERNETES,

@@ -32,7 +32,14 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator, thanos_rule_files
 from ansible_collections.scs.observability.plugins.module_utils._manifests.network_policies import api_server_networks
-from ansible_collections.scs.observability.plugins.module_utils._observer import capacity, parameters, rule_expressions
+from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, BucketClient
+from ansible_collections.scs.observability.plugins.module_utils._objstore.compactor_claim import Owner
+from ansible_collections.scs.observability.plugins.module_utils._observer import (
+    capacity,
+    parameters,
+    rule_expressions,
+    thanos_preflight,
+)
 from ansible_collections.scs.observability.plugins.module_utils._observer.capacity import Room, WantedPod
 from ansible_collections.scs.observability.plugins.module_utils._openstack import bucket
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
@@ -144,8 +151,10 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     if connection and client:
         report.facts["context"] = connection.context
         look_at_cluster(client, wanted, report)
+    if client and "version" in report.facts:
+        report.problems += thanos_preflight.problems(client, wanted.namespace, params)
     if params.get("bucket"):
-        report.facts["bucket"] = report.attempt(partial(_look_at_bucket, params["bucket"]))
+        look_at_bucket(params, _compactor(client, wanted.namespace, report), report)
     report.warnings += unknown_hosts(params.get("hostnames") or ())
     if report.problems and params.get("fail") is not False:
         raise PreflightError(
@@ -304,15 +313,42 @@ def missing_rights(client: KubernetesClient, namespace: str) -> dict[tuple[str, 
     return missing
 
 
-def _look_at_bucket(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what the module bucket does in check mode; its parameters are called here as they are in ``bucket``."""
+def _compactor(client: KubernetesClient | None, namespace: str, report: Report) -> Owner | None:
+    """Who would claim the bucket; None where the cluster does not tell, which is a problem of its own."""
+    if client is None or "version" not in report.facts:
+        return None
     try:
-        found: dict[str, Any] = bucket.ensure(params, True)["preflight"]
-    except ObservabilityError as error:
-        for told in error.errors if isinstance(error, InputErrors) else (error,):
-            told.parameter = f"bucket.{told.parameter}" if told.parameter else "bucket"
-        raise
-    return found
+        return thanos_preflight.compactor(client, namespace)
+    except ApiError:
+        return None
+
+
+def look_at_bucket(params: Mapping[str, Any], whose: Owner | None, report: Report) -> None:
+    """Do what the module bucket does in check mode, and see that it is not another compactor's than ``whose``.
+
+    Parameters of bucket are called here as they are in ``bucket``.
+    """
+    used: list[Access] = []
+
+    def connect(access: Access) -> BucketClient:
+        used.append(access)
+        return BucketClient(access)
+
+    def look() -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = bucket.ensure(params["bucket"], True, connect=connect)["preflight"]
+            # Nothing is connected to where Keystone has no credential yet.
+            if whose and used:
+                take_over = bool(params.get("compact_take_over_bucket"))
+                thanos_preflight.see_whose(used[-1], whose, take_over=take_over)
+        except ObservabilityError as error:
+            for told in error.errors if isinstance(error, InputErrors) else (error,):
+                if told.parameter != "compact_take_over_bucket":
+                    told.parameter = f"bucket.{told.parameter}" if told.parameter else "bucket"
+            raise
+        return found
+
+    report.facts["bucket"] = report.attempt(look)
 
 
 def unknown_hosts(hostnames: Iterable[str]) -> list[str]:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, Problems
 from ansible_collections.scs.observability.plugins.module_utils._core.names import (
     dns_subdomain,
     duration,
@@ -250,17 +250,15 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
     needs_certificate = settings.tls and component.needs_certificate
     authorities, missing = observe_or_create(client, settings.namespace, which, now) if needs_certificate else ({}, [])
     certificate: list[Manifest | None] = []
-    workloads: list[Manifest] = []
+    workloads: list[list[Manifest]] = []
     has_operator: list[bool] = []
     faults: list[str] = []
     registered: list[ExternalEndpoint] = []
     secret_name, namespace = thanos_component.tls_secret_name(settings), settings.namespace
-    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos"
     client.parallel(
         [
             lambda: certificate.append(client.get("v1", "Secret", secret_name, namespace)),
-            lambda: workloads.extend(client.list("apps/v1", "Deployment", namespace, ours)),
-            lambda: workloads.extend(client.list("apps/v1", "StatefulSet", namespace, ours)),
+            lambda: workloads.append(deployed(client, namespace)),
             lambda: has_operator.append(client.serves(*SERVICE_MONITOR)),
             lambda: faults.extend(rule_expressions.faults(client, settings) if settings.rules else ()),
             lambda: registered.extend(endpoints_of(client, namespace) if component is thanos_query.COMPONENT else ()),
@@ -270,39 +268,59 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
         authorities,
         tuple(missing),
         certificate[0],
-        tuple(workloads),
+        tuple(workloads[0]),
         has_operator[0],
         tuple(faults),
         tuple(registered),
     )
 
 
+def deployed(client: KubernetesClient, namespace: str) -> list[Manifest]:
+    """Return the Deployments and StatefulSets of all Thanos components of a namespace."""
+    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos"
+    return [item for kind in ("Deployment", "StatefulSet") for item in client.list("apps/v1", kind, namespace, ours)]
+
+
 def refuse(component: Component, settings: Settings, observed: Observed, params: Mapping[str, Any]) -> None:
-    """Refuse what is well in itself, and not beside what is there; InputError names the parameter."""
+    """Refuse what is well in itself, and not beside what is there; InputError names the parameter, InputErrors all."""
+    problems = Problems()
+    problems.of(_refuse_missing_monitors, params, observed)
+    problems.of(refuse_faults, observed.faults)
+    problems.of(thanos_query.refuse_twice, reads(settings), observed.registered, "external_endpoints")
+    live = {item["metadata"]["name"]: item for item in observed.workloads}
+    if settings.name in live and not params.get("allow_downgrade"):
+        problems.of(refuse_downgrade, live[settings.name], settings.image)
+    if component.passes_on:
+        problems.of(refuse_circle, live.values(), {settings.name: reads(settings)}, settings.namespace)
+    problems.refuse()
+
+
+def _refuse_missing_monitors(params: Mapping[str, Any], observed: Observed) -> None:
     if _service_monitor(params) == "always" and not observed.has_operator:
         raise InputError(
             "the cluster has no ServiceMonitors",
             parameter="service_monitor",
             advice="Install the Prometheus Operator first, or let it be auto",
         )
-    if observed.faults:
+
+
+def refuse_faults(faults: Sequence[str]) -> None:
+    """Refuse rules with these faults."""
+    if faults:
         raise InputError(
-            "; ".join(observed.faults), parameter="rules", advice="A ruler would not start, and evaluate no rule at all"
+            "; ".join(faults), parameter="rules", advice="A ruler would not start, and evaluate no rule at all"
         )
-    thanos_query.refuse_twice(reads(settings), observed.registered, "external_endpoints")
-    live = {item["metadata"]["name"]: item for item in observed.workloads}
-    if settings.name in live and not params.get("allow_downgrade"):
-        _refuse_downgrade(live[settings.name], settings.image)
-    if component.passes_on:
-        wiring = {
-            name: (item["metadata"].get("annotations") or {}).get(READS_ANNOTATION, "").split()
-            for name, item in live.items()
-        }
-        wiring[settings.name] = list(reads(settings))
-        way = circle(
-            {name: services_of(endpoints, settings.namespace) for name, endpoints in wiring.items()}, settings.name
-        )
-        if way:
+
+
+def refuse_circle(live: Iterable[Manifest], wanted: Mapping[str, Sequence[str]], namespace: str) -> None:
+    """Refuse what ``wanted`` components would read (endpoints by name), if a query came back through ``live`` ones."""
+    wiring = {
+        item["metadata"]["name"]: (item["metadata"].get("annotations") or {}).get(READS_ANNOTATION, "").split()
+        for item in live
+    }
+    services = {name: services_of(endpoints, namespace) for name, endpoints in {**wiring, **wanted}.items()}
+    for name in wanted:
+        if way := circle(services, name):
             raise InputError(
                 f"components ask one another in a circle: {' -> '.join(way)}",
                 parameter="endpoints",
@@ -316,7 +334,8 @@ def _version(image: str) -> tuple[float, ...]:
     return tuple(float(part or "inf") for part in match.groups()) if match else ()
 
 
-def _refuse_downgrade(live: Manifest, image: str) -> None:
+def refuse_downgrade(live: Manifest, image: str) -> None:
+    """Refuse an image whose version is lower than that of the live component."""
     there = live["spec"]["template"]["spec"]["containers"][0]["image"]
     before, after = _version(there), _version(image)
     if before and after and after < before:

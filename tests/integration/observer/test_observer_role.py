@@ -22,6 +22,7 @@ from tests.integration.processes import prometheus_operator_bundle
 from tests.integration.s3_server import S3Server
 from tests.pki import authority, make
 
+RBAC = "rbac.authorization.k8s.io/v1"
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
@@ -107,6 +108,22 @@ def namespaces(admin: KubernetesClient, new_namespace: str) -> tuple[str, str]:
     return names
 
 
+def versions(admin: KubernetesClient, namespace: str) -> dict[str, str]:
+    """Everything of a namespace but what the API server puts into each, and when it last changed."""
+    kinds = {
+        **dict.fromkeys(("Secret", "ConfigMap", "Service", "ServiceAccount"), "v1"),
+        "Role": RBAC,
+        "RoleBinding": RBAC,
+    }
+    kinds |= dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet"), "apps/v1")
+    found = [item for kind, version in kinds.items() for item in admin.list(version, kind, namespace)]
+    return {
+        f"{item['kind']} {item['metadata']['name']}": item["metadata"]["resourceVersion"]
+        for item in found
+        if item["metadata"]["name"] not in ("default", "kube-root-ca.crt")
+    }
+
+
 def test_a_second_observer_neither_writes_into_the_bucket_of_the_first_nor_deletes_it(
     playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, namespaces: tuple[str, str]
 ) -> None:
@@ -117,10 +134,20 @@ def test_a_second_observer_neither_writes_into_the_bucket_of_the_first_nor_delet
 
     refused = playbook(second, observer_force=True)
     assert not refused.succeeded
+    assert "observer_compact_take_over_bucket: " in refused.output
     assert f"{first}/thanos-compact" in refused.output
-    # The operator comes first, as its definitions decide what the others look like. It touches no bucket.
-    made = [item for kind in ("Deployment", "StatefulSet") for item in admin.list("apps/v1", kind, second)]
-    assert [item["metadata"]["name"] for item in made] == ["prometheus-operator"]
+    assert versions(admin, second) == {}
+
+    # What runs is in the way, too.
+    there = versions(admin, first)
+    frontend = {"address": f"thanos-query-frontend.{first}.svc:10901"}
+    worse = playbook(
+        first, observer_thanos_image="quay.io/thanos/thanos:v0.1.0", observer_query_external_endpoints=[frontend]
+    )
+    assert not worse.succeeded
+    assert "observer_thanos_image: quay.io/thanos/thanos:v0.1.0 is older than" in worse.output
+    assert "observer_query_endpoints: components ask one another in a circle: thanos-query ->" in worse.output
+    assert there == versions(admin, first)
 
     away = {"observer_state": "absent", "observer_purge": True}
     purged = playbook(second, **away, observer_force=True)

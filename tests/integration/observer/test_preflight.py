@@ -17,7 +17,8 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._observer import preflight
+from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
+from ansible_collections.scs.observability.plugins.module_utils._observer import preflight, thanos
 from ansible_collections.scs.observability.plugins.modules import observer_preflight
 from tests.integration.api_server import ApiServer, add_node, running_api_server, storage_class
 from tests.integration.observer.conftest import machine_address, passed_on
@@ -182,6 +183,47 @@ def serve(cluster: ApiServer, namespace: str, name: str, address: str, port: int
         target = {"kind": "Pod", **metadata}
         subset = {"addresses": [{"ip": address, "targetRef": target}], "ports": [{"name": "http", "port": port}]}
         core.create_namespaced_endpoints(namespace, {"metadata": metadata, "subsets": [subset]})
+
+
+def test_what_thanos_would_refuse_beside_what_runs_is_told_at_once(
+    cluster: ApiServer, s3: S3Server, new_namespace: str
+) -> None:
+    s3.witness.create_bucket(Bucket=new_namespace)
+    store = {
+        "objstore": objstore(new_namespace, s3.url, ca=True),
+        "objstore_access_key": s3.owner.access_key,
+        "objstore_secret_key": s3.owner.secret_key,
+        "objstore_ca": s3.ca.read_text(),
+    }
+    where = {"kubeconfig": str(cluster.kubeconfig()), "wait": False}
+    runs = {**where, "namespace": f"{new_namespace}-runs", "image": "quay.io/thanos/thanos:v9.9.9"}
+    for given in ({"component": "compact", **store}, {"component": "query", "endpoints": ["store:10901"]}):
+        thanos.ensure({**runs, **given}, False)
+    bucket = {
+        "name": new_namespace,
+        "endpoint": s3.url,
+        "ca_content": s3.ca.read_text(),
+        "access_key": s3.owner.access_key,
+        "secret_key": s3.owner.secret_key,
+    }
+
+    def problems(namespace: str, **params: Any) -> list[str]:
+        found: list[str] = look(cluster, namespace=namespace, pods=[], bucket=bucket, **params)["problems"]
+        return found
+
+    circle = {"query_endpoints": [f"dns+thanos-query-frontend.{runs['namespace']}.svc:10901"]}
+    way = "thanos-query -> thanos-query-frontend -> thanos-query"
+    words = [
+        f"query_endpoints: components ask one another in a circle: {way}",
+        "thanos_image: quay.io/thanos/thanos:v0.42.4 is older than quay.io/thanos/thanos:v9.9.9, which runs",
+    ]
+    told = problems(runs["namespace"], **circle, thanos_image="quay.io/thanos/thanos:v0.42.4")
+    assert [problem.partition(". ")[0] for problem in told if "storage class" not in problem] == words
+    other = problems("another", ruler_rules={"a.yml": {"groups": [{"name": "a", "rules": [{"record": "a"}]}]}})
+    assert [problem.partition(": ")[0] for problem in other] == ["ruler_rules", "compact_take_over_bucket"]
+    assert f"{runs['namespace']}/thanos-compact" in other[1]
+    allowed = {"thanos_allow_downgrade": True, "thanos_image": "quay.io/thanos/thanos:v0.42.4"}
+    assert problems(runs["namespace"], **allowed) == problems("another", compact_take_over_bucket=True) == []
 
 
 def test_the_bucket_is_tried_and_not_made(
