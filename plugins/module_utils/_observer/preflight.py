@@ -147,7 +147,7 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     report = Report()
     wanted = read_parameters(params, report)
     connection = report.attempt(partial(Connection.from_parameters, params))
-    client = connection and report.attempt(partial(KubernetesClient, connection))
+    client = report.attempt(partial(KubernetesClient, connection)) if connection else None
     if connection and client:
         report.facts["context"] = connection.context
         look_at_cluster(client, wanted, report)
