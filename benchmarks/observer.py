@@ -101,7 +101,7 @@ def made(before: set[str]) -> dict[str, list[dict[str, Any]]]:
     new = cluster_wide() - before
     names = {name.rpartition("/")[2] for name in new}
     rest = [item for item in objects() if "namespace" in item["metadata"] or item["metadata"]["name"] in names]
-    definitions = [name for name in sorted(new) if name.startswith(f"{DEFINITIONS.partition('.')[0]}.")]
+    definitions = [name for name in sorted(new) if name.startswith("customresourcedefinition.")]
     listed = json.loads(kubectl("get", *definitions, "--output=json")) if definitions else {}
     # One is no list.
     items = listed.get("items", [listed] if listed else [])
