@@ -150,9 +150,10 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
 def test_what_is_to_be_found_is_there() -> None:
     page = CHECKOUT / "docs" / "how-it-is-built.md"
     rows = re.findall(r"^\| .* \| \[`[^`]+`\]\(([^)]+)\) \| `(\w+)` \|$", page.read_text(), flags=re.MULTILINE)
-    table = page.read_text().partition("## Where to find what")[2].partition("\n\n##")[0]
+    table = page.read_text().partition("## Where to find what")[2].partition("\n\n## ")[0]
     assert len(rows) == len(re.findall(r"^\| (?!you look for).* \|$", table, flags=re.MULTILINE))
-    defined = re.compile(r"^(?:def |class )?(\w+)\b(?=[ (:=])", flags=re.MULTILINE)
+    # Of Python what is defined at the top, of YAML any key
+    defined = re.compile(r"^(?:(?:def |class )?(?=\w)| +(?=\w+:\s))(\w+)\b(?=[ (:=])", flags=re.MULTILINE)
     assert [(path, name) for path, name in rows if name not in defined.findall((page.parent / path).read_text())] == []
 
 
