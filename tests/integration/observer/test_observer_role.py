@@ -234,14 +234,15 @@ def drift(site: Site) -> list[str]:
     core.create_namespaced_config_map(name, {"metadata": {"name": "left-over", "labels": labels}})
     for kind in (
         ("v1", "ServiceAccount", "prometheus-operator"),
-        ("v1", "Secret", "scs-observability-authority-tenants"),
         ("v1", "ConfigMap", "remote-write-gateway-configuration"),
         ("networking.k8s.io/v1", "NetworkPolicy", "thanos-query"),
     ):
         assert site.admin.delete(*kind, name), kind
     limits = [{"op": "remove", "path": "/spec/template/spec/containers/0/resources"}]
     apps.patch_namespaced_stateful_set("thanos-receive", name, limits)
-    retention = [{"op": "remove", "path": "/spec/retention"}]
+    label = [{"op": "remove", "path": "/metadata/labels/app.kubernetes.io~1part-of"}]
+    core.patch_namespaced_secret("scs-observability-authority-tenants", name, label)
+    retention = {"spec": {"retention": None}}
     custom.patch_namespaced_custom_object("monitoring.coreos.com", "v1", name, "prometheuses", "observer", retention)
     ((_kind, claim),) = site.s3.content(name)
     site.s3.witness.delete_object(Bucket=name, Key=claim)
@@ -249,11 +250,11 @@ def drift(site: Site) -> list[str]:
         f"create S3 CompactorClaim {name}",
         f"create networking.k8s.io/v1 NetworkPolicy {name}/thanos-query",
         f"create v1 ConfigMap {name}/remote-write-gateway-configuration",
-        f"create v1 Secret {name}/scs-observability-authority-tenants",
         f"create v1 ServiceAccount {name}/prometheus-operator",
         f"delete v1 ConfigMap {name}/left-over",
         f"update apps/v1 StatefulSet {name}/thanos-receive",
         f"update monitoring.coreos.com/v1 Prometheus {name}/observer",
+        f"update v1 Secret {name}/scs-observability-authority-tenants",
     ]
 
 
