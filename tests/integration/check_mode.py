@@ -28,7 +28,7 @@ Ensure = Callable[..., Result]
 Cluster = dict[ObjectKey, dict[str, Any]]
 Look = Callable[[], Cluster]
 
-# Kept by the API server, or by who else has a cluster.
+# Of controllers, kubelets and whoever runs the cluster
 _OTHERS = frozenset({"EndpointSlice", "Event", "Node", "Pod", "ReplicaSet", "StorageClass"})
 # Key pairs and tokens are made anew until they are stored, and what is told of them differs.
 _OF_KEYS = re.compile(
