@@ -63,9 +63,10 @@ molecule: tree ## The roles on the lab: check, converge, idempotence, verify, re
 test: tree ## All of them, then the coverage of module_utils
 	@python dev/run_tests.py lint unit integration coverage molecule
 
-benchmark: tree ## Unchanged components and observer beside peers, onboarding, footprint, fleets: on the running lab after make demo
+benchmark: tree ## Unchanged components and observer beside peers, onboarding, footprint, profiles, fleets: on the running lab after make demo
 	@python benchmarks/unchanged.py
 	@eval "$$(python -m lab env)"; python benchmarks/onboarding.py
+	@eval "$$(python -m lab env)"; python benchmarks/collection.py
 	@eval "$$(python -m lab env)"; python benchmarks/observer.py
 	@PYTHONPATH="$(ROOT):$(ROOT)/.build/collections" python benchmarks/gateway.py
 	@python benchmarks/clusters.py

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a fleet costs: receive and gateway with 1 to 1,000 clusters that together have the same number of series.
 
-Real HAProxy, receive, S3 server and API server as processes, configured by what the modules would send; registrations
-and agents' certificates as the module makes them; each cluster writes over mutual TLS of its own. A fresh receive and
+Real HAProxy, receive, S3 server and API server as processes; registrations and agents' certificates as the module
+makes them; each cluster writes over mutual TLS of its own. Arguments, files and environment are those of the manifests
+that the modules would send; what Go heeds of the environment is read from receive's process. A fresh receive and
 gateway for each number. Needs the programs of the lab, and no cluster.
 
     fleet.py [NUMBER OF CLUSTERS...]
@@ -18,12 +19,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+from machine import Cpu
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
@@ -53,7 +56,10 @@ OPENING = 30.0
 ROUNDS = 4
 SENDERS = 16
 MEBIBYTE = 2**20
+MEGABYTE = 10**6
 TICKS = os.sysconf("SC_CLK_TCK")
+# What Go heeds
+RUNTIME = ("GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GODEBUG")
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,20 @@ def pids_of(pod: Pod) -> list[int]:
     return found
 
 
+def runtime_of(pod: Pod) -> dict[str, str]:
+    """What Go heeds in the environment of a process; ends the benchmark when it is not the manifest's."""
+    text = Path(f"/proc/{pod.process.pid}/environ").read_bytes().decode()
+    variables = dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+    found, wanted = ({name: given[name] for name in RUNTIME if name in given} for given in (variables, pod.environment))
+    if found != wanted:
+        sys.exit(f"{pod.name} runs with {found}, its manifest has {wanted}: unset these in the environment")
+    return found
+
+
 @dataclass(frozen=True)
 class Measured:
     clusters: int
+    runtime: Mapping[str, str]
     opening_cpu: float
     receive_cpu: float
     gateway_cpu: float
@@ -100,6 +117,8 @@ class Measured:
     p99: float
     samples: int
     again: int
+    others: float
+    """Share of all cores that went to none of sender, receive and gateway during the rounds."""
 
 
 def measure(clusters: Sequence[fleet.Cluster], identities: Identities, clients: Clients, s3: S3Server) -> Measured:
@@ -127,8 +146,11 @@ def measure(clusters: Sequence[fleet.Cluster], identities: Identities, clients: 
         # Opens a database for each cluster, and makes every series.
         opening = send(within=OPENING)
         opened, door_opened = usage(of_receive), usage(of_door)
+        machine, sender = Cpu.until_now(), time.process_time()
         rounds = [send(within=INTERVAL) for _number in range(ROUNDS)]
         after, door_after = usage(of_receive), usage(of_door)
+        machine, sender = Cpu.until_now().since(machine), time.process_time() - sender
+        runtime = runtime_of(receive)
         # At its end it would upload every block.
         receive.stop(signal.SIGKILL)
     refused = sum(sent.samples for done in (opening, *rounds) for sent in done if sent.status != 200)
@@ -137,8 +159,10 @@ def measure(clusters: Sequence[fleet.Cluster], identities: Identities, clients: 
     seconds = [sent.seconds for done in rounds for sent in done]
     again = sum(sent.attempts - 1 for done in (opening, *rounds) for sent in done)
     samples = sum(sent.samples for done in rounds for sent in done)
+    ours = sender + after.cpu - opened.cpu + door_after.cpu - door_opened.cpu
     return Measured(
         clusters=len(clusters),
+        runtime=runtime,
         opening_cpu=opened.cpu - before.cpu,
         receive_cpu=(after.cpu - opened.cpu) / samples,
         gateway_cpu=(door_after.cpu - door_opened.cpu) / samples,
@@ -148,6 +172,7 @@ def measure(clusters: Sequence[fleet.Cluster], identities: Identities, clients: 
         p99=statistics.quantiles(seconds, n=100)[98],
         samples=samples,
         again=again,
+        others=machine.share(machine.used - ours),
     )
 
 
@@ -179,16 +204,19 @@ def main(numbers: Sequence[int]) -> None:
             "p50",
             "p99",
             "sent again",
+            "others",
         )
-        units = ("", "MiB", "MiB", "MiB", "CPU s", "µs/sample", "µs/sample", "ms", "ms", "requests")
+        units = ("", "MiB", "MB", "MiB", "CPU s", "µs/sample", "µs/sample", "ms", "ms", "requests", "% of CPU")
         for row in (columns, units):
             print(" ".join(f"{text:>10}" for text in row))
         smallest: Measured | None = None
         for number in numbers:
             found = measure(clusters[:number], identities, clients, s3)
-            smallest = smallest or found
+            if smallest is None:
+                smallest = found
+                print(f"receive runs with {' '.join(f'{name}={value}' for name, value in found.runtime.items())}")
             more = found.clusters - smallest.clusters
-            tenant = (found.receive_memory - smallest.receive_memory) / more / MEBIBYTE if more else 0.0
+            tenant = (found.receive_memory - smallest.receive_memory) / more / MEGABYTE if more else 0.0
             values = (
                 f"{found.receive_memory / MEBIBYTE:.0f}",
                 f"{tenant:.2f}" if more else "-",
@@ -199,6 +227,7 @@ def main(numbers: Sequence[int]) -> None:
                 f"{found.p50 * 1e3:.1f}",
                 f"{found.p99 * 1e3:.1f}",
                 f"{found.again}",
+                f"{found.others * 100:.0f}",
             )
             print(" ".join(f"{text:>10}" for text in (str(number), *values)), flush=True)
 

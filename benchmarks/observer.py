@@ -1,14 +1,21 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole observer on the running lab: fresh by part, and an unchanged run beside peers on the same objects.
+"""The whole observer on the running lab: fresh by part, and fresh and unchanged runs beside peers on the same objects.
 
     eval "$(python -m lab env)"; python benchmarks/observer.py [--fresh] [--rounds 3]
 
---fresh wants the observer absent, and deploys it. The peers get what is then in the cluster: its objects without what
-the API server and controllers add. `kubectl apply --server-side` is told to rehearse only, as otherwise it would become
-owner of every field; kubernetes.core.k8s finds nothing different. The Secrets are in a file of this user alone, which
-is removed at the end.
+The peers get what is in the cluster: the observer's objects without what the API server and controllers add.
+
+--fresh wants the observer absent, and deploys it. Then it is removed and deployed again without waiting until it is
+ready, and removed, and each peer makes the same objects where there are none, as peers do not wait either: first the
+namespace, then the definitions until the API server has them, then the rest. There is no webhook among them.
+Definitions that were there before, as of another observer, stay, and nobody has to make them. All of the observer goes
+several times, but the bucket: registered clusters have to be brought on board again.
+
+When nothing is different, `kubectl apply --server-side` is told to rehearse only, as otherwise it would become owner of
+every field; kubernetes.core.k8s finds nothing different. The Secrets are in files of this user alone, which are removed
+at the end.
 """
 
 from __future__ import annotations
@@ -40,16 +47,29 @@ KINDS = (
 )
 METADATA = ("name", "namespace", "labels", "annotations")
 CONTROLLED = "ownerReferences"
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+OF_THE_CLUSTER = (
+    DEFINITIONS,
+    "clusterroles.rbac.authorization.k8s.io",
+    "clusterrolebindings.rbac.authorization.k8s.io",
+)
+TIMEOUT = 120
+# In the order in which they can be made
+PHASES = ("namespace", "definitions", "the rest")
 
 
 def kubectl(*arguments: str) -> str:
+    result = attempt(*arguments)
+    if result.returncode != 0:
+        sys.exit(f"kubectl {' '.join(arguments)} failed:\n{result.stderr[-2000:]}")
+    return result.stdout
+
+
+def attempt(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = Path(os.environ.get("LAB_BIN", "")) / "kubectl"
     command = [str(program) if program.is_file() else shutil.which("kubectl") or "kubectl", *arguments]
     environment = {**os.environ, "KUBECONFIG": os.environ["OBSERVER_KUBECONFIG"]}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{result.stderr[-2000:]}")
-    return result.stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def cleaned(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,6 +91,58 @@ def objects() -> list[dict[str, Any]]:
     return found
 
 
+def cluster_wide() -> set[str]:
+    """What there is beside namespaces, of the kinds that an observer has there."""
+    return set(kubectl("get", ",".join(OF_THE_CLUSTER), "--output=name").split())
+
+
+def made(before: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """What the observer consists of and was not there ``before``, as somebody would make it anew, by phase."""
+    new = cluster_wide() - before
+    names = {name.rpartition("/")[2] for name in new}
+    rest = [item for item in objects() if "namespace" in item["metadata"] or item["metadata"]["name"] in names]
+    definitions = [name for name in sorted(new) if name.startswith("customresourcedefinition.")]
+    listed = json.loads(kubectl("get", *definitions, "--output=json")) if definitions else {}
+    # One is no list.
+    items = listed.get("items", [listed] if listed else [])
+    namespace = cleaned(json.loads(kubectl("get", "namespace", NAMESPACE, "--output=json")))
+    # It belongs to the API server.
+    namespace.pop("spec", None)
+    found = ([namespace], [cleaned(item) for item in items], [unassigned(item) for item in rest])
+    return dict(zip(PHASES, found, strict=True))
+
+
+def unassigned(item: dict[str, Any]) -> dict[str, Any]:
+    """A Service without the addresses that it was given."""
+    if item["kind"] != "Service" or item["spec"].get("clusterIP") == "None":
+        return item
+    return {
+        **item,
+        "spec": {name: value for name, value in item["spec"].items() if name not in ("clusterIP", "clusterIPs")},
+    }
+
+
+def written(folder: Path, name: str, items: list[dict[str, Any]]) -> Path:
+    file = folder / f"{name.replace(' ', '-')}.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    return file
+
+
+def take_away(before: set[str]) -> None:
+    """Whatever is left of the observer but its bucket."""
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    left = sorted(cluster_wide() - before)
+    if left:
+        kubectl("delete", *left, "--wait")
+
+
+def remove(before: set[str]) -> None:
+    # By the role, so that the compactor gives the bucket free.
+    playbook.run("scs.observability.observer", "--extra-vars", "observer_state=absent")
+    take_away(before)
+
+
 def by_part(run: playbook.Run) -> dict[str, float]:
     """Seconds by the file of tasks, in the order of the first task of each."""
     parts: dict[str, float] = {}
@@ -86,12 +158,65 @@ def table(title: str, rows: Mapping[str, float]) -> None:
 
 
 def fresh() -> None:
+    """Deploy what is absent, and have the peers do the same; the observer is there in the end."""
     if kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "--output=name").strip():
         sys.exit(
             f"namespace {NAMESPACE} is there: remove the observer first (make observer ARGS='-e observer_state=absent')"
         )
+    before = cluster_wide()
     run = playbook.run("scs.observability.observer")
     table("Fresh install, by part", {**by_part(run), "the whole command": run.seconds})
+    with tempfile.TemporaryDirectory() as name:
+        phases = made(before)
+        files = {phase: written(Path(name), phase, items) for phase, items in phases.items() if items}
+        fresh_peers(phases, files, before)
+    playbook.run("scs.observability.observer")
+
+
+def fresh_peers(phases: Mapping[str, list[dict[str, Any]]], files: Mapping[str, Path], before: set[str]) -> None:
+    remove(before)
+    run = playbook.run("scs.observability.observer", "--extra-vars", "observer_wait=false")
+    table("Fresh install that waits for nothing, by part", by_part(run))
+    ours = sum(task.seconds for task in run.tasks)
+    remove(before)
+    totals = {}
+    for what, make in (
+        ("kubectl apply --server-side, a call for each phase", made_by_kubectl),
+        ("kubernetes.core.k8s, a call for each phase", lambda files: made_by_k8s(files, "call")),
+        ("kubernetes.core.k8s, one for each object", lambda files: made_by_k8s(files, "loop")),
+    ):
+        seconds = make(files)
+        table(f"Fresh by {what}", seconds)
+        totals[what] = sum(seconds.values())
+        take_away(before)
+    counted = ", ".join(f"{len(items)} of {phase}" for phase, items in phases.items())
+    print(f"\nFresh, nobody waits until anything is ready; objects: {counted}")
+    print(f"  {'all tasks of the role':52} {ours:7.2f} s")
+    for what, total in totals.items():
+        print(f"  {what:52} {total:7.2f} s, / ours {total / ours:5.2f}")
+
+
+def made_by_kubectl(files: Mapping[str, Path]) -> dict[str, float]:
+    """Seconds by phase."""
+    seconds = {}
+    for phase, file in files.items():
+        started = time.monotonic()
+        # A definition that is established is not served at once, which only a failure tells.
+        while attempt("apply", "--server-side", "--filename", str(file), "--output=name").returncode:
+            if time.monotonic() - started > TIMEOUT:
+                sys.exit(f"kubectl did not apply {phase} within {TIMEOUT} s")
+            time.sleep(0.5)
+        if phase == "definitions":
+            kubectl("wait", "--for=condition=Established", f"--timeout={TIMEOUT}s", "--filename", str(file))
+        seconds[phase] = time.monotonic() - started
+    return seconds
+
+
+def made_by_k8s(files: Mapping[str, Path], how: str) -> dict[str, float]:
+    """Seconds by phase, with a ``call`` for each or a ``loop`` over its objects."""
+    given = json.dumps({"phases": [{"name": phase, "file": str(file)} for phase, file in files.items()]})
+    run = playbook.run(str(playbook.HERE / "observer_peer_fresh.yml"), "--extra-vars", given, f"--tags={how}")
+    return {phase: run.task(f"Peer makes {phase} ({how})").seconds for phase in files}
 
 
 def peers(file: Path, *, loop: bool) -> dict[str, float]:
@@ -111,9 +236,7 @@ def unchanged(rounds: int) -> None:
         sys.exit("there is no observer: run this with --fresh, or `make observer` first")
     runs: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "objects.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": listed}))
+        file = written(Path(folder), "objects", listed)
         for number in range(rounds):
             run = playbook.run("scs.observability.observer")
             if run.changed:
@@ -138,7 +261,9 @@ def unchanged(rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The whole observer beside peers")
-    parser.add_argument("--fresh", action="store_true", help="deploy it first, where it is absent")
+    parser.add_argument(
+        "--fresh", action="store_true", help="first deploy it, where it is absent, and have peers do that"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.fresh:

@@ -4,9 +4,13 @@
 """How long until a cluster's first sample is read, and what its agent costs, on the running lab after `make demo`.
 
 Takes kaas-1 off board and on again, each round, then all clusters that the lab has at once (`python -m lab up
---clusters 10`). Nobody can be faster than the floor: the agent's image starts, a target is first scraped at a moment
-within the scrape interval that Prometheus chooses, and remote write collects a batch for up to 5 s. Memory is read from
-the kubelet once everything has run for a while; the peer beside it is the API server of the same node.
+--clusters 10`), of which all but kaas-1 are off board afterwards. Nobody can be faster than the floor: the agent's
+image starts, a target is first scraped at a moment within the scrape interval that Prometheus chooses, and remote
+write collects a batch for up to 5 s. On few cores it is the images that many at once wait for: beside the times stands
+how busy the machine was. Memory is read from the kubelet once everything has run for a while; the peer beside it is the
+API server of the same node.
+
+    onboarding.py [ROUNDS]
 """
 
 from __future__ import annotations
@@ -19,12 +23,14 @@ import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import playbook
 import yaml
+from machine import Cpu
 
 CLUSTER = "kaas-1"
 TASK = "Bring all clusters to what is wanted, side by side, until that is proven"
@@ -43,23 +49,43 @@ def run(name: str, clusters: Sequence[str], folder: Path) -> playbook.Run:
     return playbook.run(name, f"--inventory={inventory}", f"--limit={','.join(clusters)}")
 
 
-def onboard(clusters: Sequence[str], folder: Path) -> tuple[playbook.Task, list[dict[str, Any]]]:
-    """Take clusters off board and on again; return the task, and what it returned of each."""
+@dataclass(frozen=True)
+class Onboarding:
+    """Clusters that came on board in one call: seconds of the call, moments of each cluster in seconds since the start
+    of agent_registration, and the share of all cores that anybody used while the playbook ran.
+    """
+
+    call: float
+    clusters: Mapping[str, Mapping[str, float]]
+    busy: float
+
+    def last(self, moment: str) -> float:
+        return max(timings[moment] for timings in self.clusters.values())
+
+
+def onboard(clusters: Sequence[str], folder: Path) -> Onboarding:
+    """Take clusters off board and on again."""
     run("scs.observability.offboard", clusters, folder)
+    before = Cpu.until_now()
     task = run("scs.observability.onboard", clusters, folder).task(TASK)
+    busy = Cpu.until_now().since(before).share()
     results = task.results[clusters[0]]["clusters"]
     for result in results:
         if result["missing_jobs"]:
             sys.exit(f"{result['name']}: jobs are missing: {result['missing_jobs']}")
-    return task, results
+    # All start together, and the module ends when the last job of all has sent.
+    started = task.end - max(result["timings"]["all_jobs"] for result in results)
+    return Onboarding(
+        task.seconds,
+        {result["name"]: with_floor(result["timings"], started, result["name"]) for result in results},
+        busy,
+    )
 
 
-def onboard_one(folder: Path) -> dict[str, float]:
-    task, (result,) = onboard([CLUSTER], folder)
-    timings: dict[str, float] = {**result["timings"], "call": task.seconds}
-    # The module ends when the last job has sent.
-    started = task.end - timings["all_jobs"]
-    scraped = max(first_scrape(started) - started, timings["agent_ready"])
+def with_floor(told: Mapping[str, float], started: float, cluster: str) -> dict[str, float]:
+    """What the module told of a cluster, the parts of the floor, and what is above it."""
+    timings = dict(told)
+    scraped = max(first_scrape(cluster, started) - started, timings["agent_ready"])
     timings["image"] = timings["agent_ready"] - timings["applied"]
     timings["scrape_offset"] = scraped - timings["agent_ready"]
     timings["delivery"] = timings["first_sample"] - scraped
@@ -67,11 +93,11 @@ def onboard_one(folder: Path) -> dict[str, float]:
     return timings
 
 
-def first_scrape(since: float) -> float:
-    """The time of the cluster's first sample after a moment, both in seconds since 1970."""
+def first_scrape(cluster: str, since: float) -> float:
+    """The time of a cluster's first sample after a moment, both in seconds since 1970."""
     window = max(int(time.time() - since), 1)
     # Samples of the round before are found for some minutes still.
-    expression = f'min(min_over_time((timestamp(up{{cluster="{CLUSTER}"}}) >= {since:.3f})[{window}s:1s]))'
+    expression = f'min(min_over_time((timestamp(up{{cluster="{cluster}"}}) >= {since:.3f})[{window}s:1s]))'
     path = (
         "/api/v1/namespaces/scs-observability/services/thanos-query-frontend:http/proxy/api/v1/query?"
         + urllib.parse.urlencode({"query": expression})
@@ -103,13 +129,41 @@ def clusters_of_the_lab() -> list[str]:
     return [f"kaas-{number}" for number in numbers if f"KAAS_{number}_KUBECONFIG" in os.environ]
 
 
+def show_together(together: Onboarding, runs: Sequence[Onboarding]) -> None:
+    """What many at once took, each and the last of them, beside the median of one."""
+    print(f"{len(together.clusters)} clusters at once, seconds; beside the median of one")
+    columns = ("applied", "image", "scrape_offset", "delivery", "first_sample", "all_jobs", "above_floor")
+    print("  " + " ".join(f"{name:>13}" for name in ("cluster", *columns, "first / one")))
+    one = statistics.median(run.last("first_sample") for run in runs)
+    for cluster, timings in together.clusters.items():
+        values = [*(f"{timings[name]:.1f}" for name in columns), f"{timings['first_sample'] / one:.1f}"]
+        print("  " + " ".join(f"{text:>13}" for text in (cluster, *values)))
+    for name, what in (
+        ("applied", "everything applied to the last"),
+        ("image", "floor: the slowest start of an image"),
+        ("scrape_offset", "floor: the longest wait for a scrape"),
+        ("above_floor", "what is most above the floor"),
+        ("first_sample", "first sample of the last read, at most 3 times"),
+        ("all_jobs", "every job of all has sent"),
+        ("call", "the module's call"),
+    ):
+        last, median = (
+            (together.call, statistics.median(run.call for run in runs))
+            if name == "call"
+            else (together.last(name), statistics.median(run.last(name) for run in runs))
+        )
+        ratio = f"ratio {last / median:.1f}" if median else "no ratio to 0"
+        print(f"  {what:48} {last:6.1f} s, {ratio}")
+    print(f"  {f'cores that were busy, of {os.cpu_count()}':48} {together.busy:6.0%}")
+
+
 def main(rounds: int) -> None:
     clusters = clusters_of_the_lab()
     # Hosts of another inventory do not find the lab's folder beside it.
     os.environ["LAB_STATE"] = str(Path(os.environ["OBSERVER_KUBECONFIG"]).parent)
     with tempfile.TemporaryDirectory() as folder:
-        runs = [onboard_one(Path(folder)) for _ in range(rounds)]
-        task, together = onboard(clusters, Path(folder))
+        runs = [onboard([CLUSTER], Path(folder)) for _ in range(rounds)]
+        together = onboard(clusters, Path(folder))
         if clusters != [CLUSTER]:
             run("scs.observability.offboard", clusters[1:], Path(folder))
     print(f"A cluster comes on board: {rounds} runs; median (min to max), seconds from the start of agent_registration")
@@ -123,17 +177,10 @@ def main(rounds: int) -> None:
         ("delivery", "from that scrape to the query, batch included"),
         ("above_floor", "what is above the floor, at most 10 s"),
     ):
-        values = [timings[name] for timings in runs]
+        values = [one.last(name) for one in runs]
         print(f"  {what:48} {statistics.median(values):6.1f} s ({min(values):.1f} to {max(values):.1f})")
-    print(f"{len(clusters)} clusters at once, beside the median of one")
-    for name, what in (
-        ("applied", "everything applied to the last"),
-        ("first_sample", "first sample of the last read"),
-        ("all_jobs", "every job of all has sent"),
-        ("call", "the module's call"),
-    ):
-        last = task.seconds if name == "call" else max(result["timings"][name] for result in together)
-        print(f"  {what:48} {last:6.1f} s, ratio {last / statistics.median(timings[name] for timings in runs):.1f}")
+    print(f"  {'cores that were busy':48} {statistics.median(one.busy for one in runs):6.0%}")
+    show_together(together, runs)
 
     time.sleep(SETTLED)
     found = list(containers(kubelet_summary()))

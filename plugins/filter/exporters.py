@@ -22,7 +22,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.kaas_
     KaasMetricImporter,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.kube_state_metrics import KubeStateMetrics
-from ansible_collections.scs.observability.plugins.module_utils._manifests.node_exporter import NodeExporter
+from ansible_collections.scs.observability.plugins.module_utils._manifests.node_exporter import NodeExporter, Tls
 
 DOCUMENTATION = r"""
 name: exporters
@@ -33,6 +33,8 @@ author:
 description:
   - Makes the objects of kube-state-metrics and node-exporter for the observer's own cluster, and of the importer that
     makes metrics of registrations. They are what agents bring to customers' clusters, under other names.
+  - node-exporter answers nobody but who has a certificate for the name C(prometheus.NAMESPACE.svc), of the authority in
+    C(ca.crt) of the Secret C(node-exporter-tls), where its own is, too. The Secret is not among the objects.
   - The importer of Cluster API's clusters is one more. With C(elsewhere) it goes by the kubeconfig in the Secret
     C(cluster-api-importer-kubeconfig), which is not among the objects.
 positional: _input
@@ -99,8 +101,10 @@ def _kube_state_metrics(namespace: str, **options: Any) -> list[dict[str, Any]]:
     return kube_state_metrics.objects(wanted)
 
 
-def _node_exporter(port: int = node_exporter.PORT, **options: Any) -> list[dict[str, Any]]:
-    return node_exporter.objects(NodeExporter(name="node-exporter", port=int(port), **options))
+def _node_exporter(namespace: str, port: int = node_exporter.PORT, **options: Any) -> list[dict[str, Any]]:
+    name = "node-exporter"
+    tls = Tls(secret=f"{name}-tls", client=f"prometheus.{namespace}.svc")
+    return node_exporter.objects(NodeExporter(namespace=namespace, name=name, port=int(port), tls=tls, **options))
 
 
 def _kaas_metric_importer(namespace: str, **options: Any) -> list[dict[str, Any]]:

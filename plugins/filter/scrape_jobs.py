@@ -24,6 +24,8 @@ author:
 description:
   - Makes jobs in Prometheus' own format, for what has no Service in the observer's namespace or must not be found by
     pod. Of their series they keep what the agents of customers' clusters keep.
+  - node-exporter is asked over TLS with the certificate in C(/etc/observer/client) (C(tls.crt), C(tls.key), C(ca.crt)).
+    Its own is for the name C(node-exporter.NAMESPACE.svc).
 positional: _input
 options:
   _input:
@@ -61,6 +63,10 @@ _value:
 """
 
 
+# Where Prometheus has its own certificate, by which exporters know it
+CLIENT_PATH = "/etc/observer/client"
+
+
 def jobs(
     names: Collection[str],
     namespace: str,
@@ -78,6 +84,14 @@ def jobs(
                 exporter="kube-state-metrics",
                 discovery=False,
                 node_exporter_port=int(node_exporter_port),
+                node_exporter_tls={
+                    "ca_file": f"{CLIENT_PATH}/ca.crt",
+                    "cert_file": f"{CLIENT_PATH}/tls.crt",
+                    "key_file": f"{CLIENT_PATH}/tls.key",
+                    # Nodes are known by addresses that come and go.
+                    "server_name": f"node-exporter.{namespace}.svc",
+                    "min_version": "TLS13",
+                },
             ),
             kaas_metric_importer.scrape_job(namespace),
             cluster_api_importer.scrape_job(namespace),

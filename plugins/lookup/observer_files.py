@@ -50,8 +50,10 @@ RETURN = r"""
 _raw:
   description:
     - One dictionary. C(problems) is a list with a line for each problem. C(rules) and C(scrape_configs) are lists of
-      objects for the Prometheus Operator, C(ruler_rules) are files of rules by name. C(dashboards) and
-      C(alertmanager_templates) are the directory's files of those, texts by name. What is wrong is left out.
+      objects for the Prometheus Operator, C(ruler_rules) are files of rules by name. C(own_rules) are the directory's
+      files among C(rules), texts by C(observer_extra_directory/rules/NAME), whose expressions are not looked at here.
+      C(dashboards) and C(alertmanager_templates) are the directory's files of those, texts by name. What is wrong is
+      left out.
   type: list
   elements: dict
 """

@@ -13,8 +13,8 @@ author:
 description:
   - Reads the parts of an observer, from their workloads, from the metrics of their pods, for query from the endpoints
     that it sees, and from the observer's Prometheus what it knows of the others.
-  - Tells each of the twelve parts that SCS-0403 decides on, also one that is not deployed. It is a failure that one is
-    not there when its Service is, or when clusters are registered that need it.
+  - Tells each of the twelve parts that SCS-0403 decides on, also one that is not deployed. That one is not there is a
+    failure, unless O(parts) does without it, no Service of it is there, and no clusters are registered that need it.
   - Reads the registrations (C(KaaSCluster)) of the observer and compares them with the samples that its query-frontend
     has. The same few queries serve any number of clusters.
   - Reads the registered Prometheuses of the IaaS layer (C(IaaSPrometheus)), and asks query of each path of each whether
@@ -40,6 +40,37 @@ options:
     description: Whether components are looked at. Clusters alone need fewer rights and fewer requests.
     type: bool
     default: true
+  parts:
+    description:
+      - The parts that shall be there. Every observer that the role P(scs.observability.observer#role) deploys has all
+        of these; an observer of fewer is made with modules.
+      - Grafana, the web gateway and others that can be left out are told if they are there.
+    type: list
+    elements: str
+    choices:
+      - query_frontend
+      - query
+      - receive
+      - rule
+      - compact
+      - bucket_web
+      - store
+      - prometheus
+      - alertmanager
+      - blackbox_exporter
+      - kaas_metric_importer
+    default:
+      - query_frontend
+      - query
+      - receive
+      - rule
+      - compact
+      - bucket_web
+      - store
+      - prometheus
+      - alertmanager
+      - blackbox_exporter
+      - kaas_metric_importer
 notes:
   - For clusters the module needs the verb C(list) on C(kaasclusters.observability.scs.community) and
     C(iaasprometheuses.observability.scs.community), and in O(namespace) C(get) on C(services/proxy).
@@ -234,8 +265,8 @@ components:
     state:
       description:
         - C(ok); C(due) when a certificate is due to be renewed; C(incomplete) for a Prometheus with targets that are
-          down; C(absent) when it is not deployed, or can be missed, like Grafana, and its image cannot be pulled. A
-          component that has a Service and is C(absent) is not healthy.
+          down; C(absent) when it is not deployed, or can be missed, like Grafana, and its image cannot be pulled. One
+          of O(parts), or that has a Service, is not healthy when it is not deployed.
         - When it is not healthy, the first that holds of C(unready), C(halted) (a compactor), C(expired) (a
           certificate), C(failing), C(unknown) (something cannot be read).
         - C(failing) is a query with an endpoint that does not answer, or without one that it was told to read; a
@@ -435,6 +466,7 @@ problems:
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
 from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
+from ansible_collections.scs.observability.plugins.module_utils._observer.components import EVERY_OBSERVERS
 from ansible_collections.scs.observability.plugins.module_utils._registration.overview import overview
 
 
@@ -444,6 +476,12 @@ def main() -> None:
             "namespace": {"type": "str", "default": "scs-observability"},
             "query_frontend": {"type": "str", "default": "thanos-query-frontend"},
             "components": {"type": "bool", "default": True},
+            "parts": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(EVERY_OBSERVERS),
+                "default": list(EVERY_OBSERVERS),
+            },
             **KUBERNETES,
         },
         supports_check_mode=True,

@@ -41,6 +41,14 @@ options:
     type: str
     choices: [present, external]
     default: present
+  prometheus_rules:
+    description:
+      - Files of rules for the observer's own Prometheus, as texts or as structures, by the names that problems call
+        them, such as V(rules/site.yml).
+      - Their expressions are parsed by the Prometheus in O(namespace). One that does not run yet, or may not be asked,
+        is a warning, and RV(facts.rules_tried) tells it. Templates in labels and annotations are not tried;
+        C(promtool check rules) does that, and needs nothing that runs.
+    type: dict
   pods:
     description:
       - The pods that are to run. Their requests are compared with what nodes can give (C(allocatable)) less what the
@@ -268,6 +276,10 @@ facts:
       description: The storage class that volumes get.
       type: str
       sample: standard
+    rules_tried:
+      description: Whether a Prometheus has parsed O(prometheus_rules); not there without any.
+      type: bool
+      sample: true
     volume_sizes:
       description: The size of the volumes of each StatefulSet in the namespace, empty where it has none.
       type: dict
@@ -323,6 +335,7 @@ def main() -> None:
             "volumes": {"type": "bool", "default": True},
             "storage_class": {"type": "str"},
             "prometheus_operator_state": {"type": "str", "choices": ["present", "external"], "default": "present"},
+            "prometheus_rules": {"type": "dict"},
             "pods": {
                 "type": "list",
                 "elements": "dict",

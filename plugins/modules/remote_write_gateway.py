@@ -77,7 +77,8 @@ options:
     description:
       - Name of a Secret in O(namespace) with such a certificate as C(tls.crt) and C(tls.key) (C(kubernetes.io/tls)),
         for example one that cert-manager keeps. Excludes O(certificate). The Secret stays yours.
-      - The gateway reads certificates when it starts. Run this module on a schedule, and a renewed one rolls the pods.
+      - What is renewed in it, the gateway loads by itself, about a minute later, when the kubelet has brought it into
+        the pods.
     type: str
   tenant_header:
     description: HTTP header by which receive is told whose samples they are. The same as for receive.

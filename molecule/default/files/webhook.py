@@ -1,13 +1,15 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take notifications until told to end by DELETE: webhook.py ADDRESS PORT FILE SECONDS. A body becomes a line there."""
+"""Take notifications until told to end by DELETE: webhook.py ADDRESS PORT FILE SECONDS. A body becomes a line there,
+with ``received`` in seconds since 1970."""
 
 from __future__ import annotations
 
 import json
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,7 +19,7 @@ def main(address: str, port: int, file: Path, seconds: float) -> None:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with file.open("a") as lines:
-                lines.write(json.dumps(body) + "\n")
+                lines.write(json.dumps({"received": time.time(), **body}) + "\n")
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -21,6 +21,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
     quantity_number,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    haproxy_certificates,
     images,
     rbac,
     remote_write_clients,
@@ -211,6 +212,7 @@ def objects(settings: Settings, authorities: Mapping[str, str]) -> list[Manifest
         INTERNAL_CA_FILE: authorities["internal"],
         CLIENTS_FILE: remote_write_clients.lua(settings.namespace, f"{CONFIGURATION_PATH}/{MAP_FILE}"),
         MAP_FILE: "",
+        haproxy_certificates.FILE: haproxy_certificates.lua(f"{SERVER_PATH}/tls.crt"),
     }
     return [
         workload.namespace(settings.namespace),
@@ -332,6 +334,8 @@ def haproxy_configuration(settings: Settings) -> str:
         tenants_ca=TENANTS_CA_FILE,
         internal_ca=INTERNAL_CA_FILE,
         clients=f"{CONFIGURATION_PATH}/{CLIENTS_FILE}",
+        certificates=f"{CONFIGURATION_PATH}/{haproxy_certificates.FILE}",
+        certificates_socket=haproxy_certificates.SOCKET,
         map=f"{CONFIGURATION_PATH}/{MAP_FILE}",
         read=remote_write_clients.READ,
         account_path=remote_write_clients.ACCOUNT_PATH,
@@ -374,6 +378,9 @@ global
     # No resumption: each connection proves anew who it is.
     tune.ssl.cachesize 0
     lua-load {clients}
+    # Loads the certificate that agents see anew, whoever renews it
+    stats socket {certificates_socket} level admin
+    lua-load {certificates}
     # How it asks the API server, whose address each pod is given
     httpclient.resolvers.disabled on
     httpclient.retries 0

@@ -49,8 +49,9 @@ def combine(
 
     ``shipped`` are the role's files and ``own`` the operator's, texts by a path like rules/a.yml; ``rule_files`` are
     further ones for the ruler, by name; ``alert_overrides`` is what is to be different of the role's alerts. ``rules``
-    and ``scrape_configs`` of the result are objects, ``ruler_rules`` are files of rules by name, ``dashboards`` and
-    ``alertmanager_templates`` the operator's files of those by name. What is wrong is left out.
+    and ``scrape_configs`` of the result are objects, ``ruler_rules`` are files of rules by name, ``own_rules`` the
+    operator's files among ``rules`` by their places, ``dashboards`` and ``alertmanager_templates`` the operator's files
+    of those by name. What is wrong is left out.
     """
     misplaced = {path: fault for path in own if (fault := _misplaced(path))}
     problems = [f"{DIRECTORY}/{path}: {fault}" for path, fault in misplaced.items()]
@@ -81,6 +82,9 @@ def combine(
     return {
         "problems": problems + wrong,
         "rules": [_prometheus_rule(name, content) for name, (_place, content) in sorted(of_prometheus.items())],
+        "own_rules": {
+            place: content for place, content in sorted(of_prometheus.values()) if place.startswith(f"{DIRECTORY}/")
+        },
         "ruler_rules": {name: content for name, (_place, content) in sorted(of_ruler.items())},
         "scrape_configs": found,
         **{

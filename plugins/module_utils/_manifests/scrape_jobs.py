@@ -35,13 +35,15 @@ def jobs(
     exporter: str,
     discovery: bool = True,
     node_exporter_port: int = node_exporter.PORT,
+    node_exporter_tls: Mapping[str, Any] | None = None,
     extra_series: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, Any]]:
     """The jobs that every cluster has; ``exporter`` is the Service of kube-state-metrics in ``namespace``.
 
     Without ``discovery``, nothing in other namespaces needs to be seen: API servers and CoreDNS are asked through their
     Services, where one of them answers for as long as the connection lasts. ``extra_series`` are expressions of names
-    by job, which are kept beside what the profile keeps.
+    by job, which are kept beside what the profile keeps. With ``node_exporter_tls`` (tls_config), node-exporter is
+    asked over TLS.
     """
     return [
         kept(job, profile, (extra_series or {}).get(job["job_name"], ()))
@@ -51,7 +53,7 @@ def jobs(
             _coredns(discovery),
             _kube_state_metrics(exporter, namespace),
             _kubelet(kubelet_insecure_skip_verify),
-            _node_exporter(node_exporter_port),
+            _node_exporter(node_exporter_port, node_exporter_tls),
         )
     ]
 
@@ -241,7 +243,7 @@ def through_service(service: str, namespace: str, port: int, *, instance: str = 
     return {"targets": [f"{service}.{namespace}.svc:{port}"], "labels": {"instance": instance or service}}
 
 
-def _node_exporter(number: int) -> dict[str, Any]:
+def _node_exporter(number: int, tls: Mapping[str, Any] | None) -> dict[str, Any]:
     port = {
         "source_labels": ["__address__"],
         "regex": r"(.+):\d+",
@@ -250,6 +252,7 @@ def _node_exporter(number: int) -> dict[str, Any]:
     }
     return {
         "job_name": collection_profile.NODE_EXPORTER,
+        **({"scheme": "https", "tls_config": dict(tls)} if tls else {}),
         # Nodes are found as such: a node without its exporter is then a target that is down, not one that is missing.
         "kubernetes_sd_configs": [{"role": "node"}],
         "relabel_configs": [port, *_node_labels()],

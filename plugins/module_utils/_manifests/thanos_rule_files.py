@@ -78,13 +78,15 @@ def told(fault: InputError) -> str:
     return f"{fault.message}. {fault.advice}" if fault.advice else fault.message
 
 
-def expressions(name: str, text: str) -> list[tuple[str, str]]:
-    """Return where each rule of a checked file is, and its expression."""
+def expressions(name: str, content: Any) -> list[tuple[str, str]]:
+    """Return where each rule of a checked file, as text or as structure, is, and its expression."""
     import yaml  # noqa: PLC0415
 
+    if isinstance(content, str):
+        content = yaml.load(content, Loader=safe_loader())  # noqa: S506
     return [
         (_place(f"{name}, group {group['name']}", number, rule), str(rule["expr"]))
-        for group in yaml.load(text, Loader=safe_loader())["groups"]  # noqa: S506
+        for group in content["groups"]
         for number, rule in enumerate(group.get("rules") or [], 1)
     ]
 

@@ -119,6 +119,16 @@ def http_probe(
     }
 
 
+def tcp_probe(port: int | str, *, period_seconds: int, failure_threshold: int, timeout_seconds: int = 5) -> Manifest:
+    """Whether something listens, for what answers nobody without a certificate: a kubelet has none."""
+    return {
+        "tcpSocket": {"port": port},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": timeout_seconds,
+        "failureThreshold": failure_threshold,
+    }
+
+
 def container(
     name: str,
     image: str,

@@ -63,6 +63,9 @@ RECORD = (
     *("bucket", "query_frontend", "query", "receive", "rule", "compact", "bucket_web", "store"),
     *("prometheus", "alertmanager", "blackbox_exporter", "kaas_metric_importer"),
 )
+# Those of them that have pods: what an observer shall have that is not said to be made of less. That there is no bucket
+# is seen by nobody but them.
+EVERY_OBSERVERS = tuple(part for part in RECORD if part != "bucket")
 
 LAST_UPLOAD = "thanos_objstore_bucket_last_successful_upload_time"
 STARTED = "process_start_time_seconds"
@@ -335,11 +338,17 @@ def _runs(pod: Mapping[str, Any]) -> bool:
 
 
 def describe(
-    found: Sequence[Facts], now: datetime, *, expected: Collection[str] = (), registered: Collection[str] = ()
+    found: Sequence[Facts],
+    now: datetime,
+    *,
+    expected: Collection[str] = (),
+    wanted: Collection[str] = (),
+    registered: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """One dictionary per component, by name, and one for each part of the record that is not there.
 
-    ``expected`` are the components that shall be there, ``registered`` the names of the registered clusters.
+    ``expected`` are the components that have a Service, ``wanted`` those that shall be there at any rate,
+    ``registered`` the names of the registered clusters.
     """
     queried = next((facts.queried for facts in found if facts.component == "prometheus"), {})
     rows = [
@@ -349,7 +358,7 @@ def describe(
     bucket = _bucket(found, queried)
     rows += [bucket] if bucket else []
     deployed = {row["component"] for row in rows}
-    rows += [_absent(part, part in expected) for part in {*RECORD, *expected} - deployed]
+    rows += [_absent(part, part in expected, part in wanted) for part in {*RECORD, *expected, *wanted} - deployed]
     return sorted(rows, key=lambda row: row["name"])
 
 
@@ -376,8 +385,10 @@ def _row(name: str, component: str, health: Health, **more: Any) -> dict[str, An
     }
 
 
-def _absent(component: str, expected: bool) -> dict[str, Any]:
+def _absent(component: str, expected: bool, wanted: bool) -> dict[str, Any]:
     health = Health("absent", True, "not deployed")
+    if wanted:
+        health = Health("absent", False, "not deployed, and every observer has it: run the observer's role again")
     if expected:
         health = Health("absent", False, "its Service is there, but nothing behind it: run the observer's role again")
     return _row(component.replace("_", "-"), component, health)

@@ -247,10 +247,10 @@ def objects(
         now=now,
         client=True,
     )
-    # HAProxy reads certificates at its start only.
-    checksums = {"certificates": workload.checksum([server["data"], client["data"]])}
-    authorities = {which: trust_anchors(observed.authorities[which].trusted) for which in (TENANTS, INTERNAL)}
+    # A run has new pods, and waits for them. What somebody else renews, HAProxy loads by itself.
     secrets = [client] if settings.server_secret else [server, client]
+    checksums = {"certificates": workload.checksum([secret["data"] for secret in secrets])}
+    authorities = {which: trust_anchors(observed.authorities[which].trusted) for which in (TENANTS, INTERNAL)}
     return [*gateway.objects(replace(settings, checksums=checksums), authorities), *secrets]
 
 

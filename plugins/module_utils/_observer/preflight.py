@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
@@ -29,17 +30,19 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     conditions_of,
     is_terminating,
 )
-from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator
+from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator, thanos_rule_files
 from ansible_collections.scs.observability.plugins.module_utils._manifests.network_policies import api_server_networks
 from ansible_collections.scs.observability.plugins.module_utils._objstore.client import Access, BucketClient
 from ansible_collections.scs.observability.plugins.module_utils._objstore.compactor_claim import Owner
 from ansible_collections.scs.observability.plugins.module_utils._observer import (
     capacity,
     parameters,
+    rule_expressions,
     thanos_preflight,
 )
 from ansible_collections.scs.observability.plugins.module_utils._observer.capacity import Room, WantedPod
 from ansible_collections.scs.observability.plugins.module_utils._openstack import bucket
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
 
 T = TypeVar("T")
 Manifest = Mapping[str, Any]
@@ -52,6 +55,8 @@ MAX_CLOCK_SKEW = 60
 _LEASE_AGE = 50
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+# The Service of the observer's own
+PROMETHEUS = "prometheus"
 _DNS = "k8s-app=kube-dns"
 _LEVEL = "pod-security.kubernetes.io/enforce"
 
@@ -111,6 +116,8 @@ class Wanted:
     tolerations: Sequence[Manifest]
     # Whether the Prometheus Operator is somebody else's business
     external_operator: bool = False
+    # Files of rules by what they are called
+    prometheus_rules: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -140,7 +147,7 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     report = Report()
     wanted = read_parameters(params, report)
     connection = report.attempt(partial(Connection.from_parameters, params))
-    client = connection and report.attempt(partial(KubernetesClient, connection))
+    client = report.attempt(partial(KubernetesClient, connection)) if connection else None
     if connection and client:
         report.facts["context"] = connection.context
         look_at_cluster(client, wanted, report)
@@ -175,7 +182,19 @@ def read_parameters(params: Mapping[str, Any], report: Report) -> Wanted:
         node_selector=placed.get("node_selector", {}),
         tolerations=placed.get("tolerations", ()),
         external_operator=params.get("prometheus_operator_state") == "external",
+        prometheus_rules=_readable(params.get("prometheus_rules") or {}, report),
     )
+
+
+def _readable(files: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """The files of rules that can be read."""
+    good = {}
+    for name, content in files.items():
+        wrong = thanos_rule_files.faults(PurePosixPath(name).name, content)
+        report.problems += [InputError(fault.message, parameter=name, advice=fault.advice) for fault in wrong]
+        if not wrong:
+            good[name] = content
+    return good
 
 
 # What is asked
@@ -227,6 +246,8 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         problems += dns_problems(slices)
         if not slices:
             report.warnings.append(f"no DNS service with the label {_DNS} was found, so it was not looked at")
+    if wanted.prometheus_rules:
+        _try_rules(client, wanted, report)
     if known("nodes", "pods"):
         there = capacity.room(seen["nodes"], seen["pods"], namespace, wanted.node_selector, wanted.tolerations)
         problems += capacity.problems(there, wanted.pods)
@@ -249,6 +270,18 @@ def _answers(client: KubernetesClient, reads: Mapping[str, Callable[[], Any]], r
         else:
             report.problems.append(answer)
     return {what: answer for what, answer in seen.items() if not isinstance(answer, ApiError)}
+
+
+def _try_rules(client: KubernetesClient, wanted: Wanted, report: Report) -> None:
+    """Have the observer's Prometheus parse rules, if it runs already."""
+    try:
+        told = rule_expressions.faults_of(QueryApi(client, wanted.namespace, PROMETHEUS), wanted.prometheus_rules)
+    except QueryError as error:
+        report.warnings.append(f"prometheus_rules: their expressions could not be tried: {error.message}")
+        report.facts["rules_tried"] = False
+        return
+    report.facts["rules_tried"] = True
+    report.problems += [ObservabilityError(fault) for fault in told]
 
 
 def _refused_or(call: Callable[[], Any]) -> Any:

@@ -1,11 +1,15 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Expressions in rules that a ruler could not parse, as told by the query that it asks: one of them ends its start."""
+"""Expressions in rules that cannot be parsed, as told by what runs already and can parse them.
+
+One of them ends a ruler's start. Of Prometheus, the operator leaves out the whole file that has it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -53,8 +57,22 @@ def faults(client: Client, settings: Settings) -> tuple[str, ...]:
         if service and url.scheme == "http":
             query = QueryApi(client, settings.namespace, service, str(url.port or 80))
             try:
-                told = [(place, query.fault(expression)) for place, expression in rules]
+                return _tried(query, rules)
             except QueryError:
                 continue
-            return tuple(f"{place}: {fault}" for place, fault in told if fault)
     return ()
+
+
+def faults_of(query: QueryApi, files: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is wrong in files of rules that are well otherwise, with the place of each rule.
+
+    ``files`` are texts or structures by what they are called. Raises QueryError when nothing answers.
+    """
+    return _tried(
+        query, [rule for name, content in files.items() for rule in thanos_rule_files.expressions(name, content)]
+    )
+
+
+def _tried(query: QueryApi, rules: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    told = query.client.parallel([partial(query.fault, expression) for _place, expression in rules])
+    return tuple(f"{place}: {fault}" for (place, _expression), fault in zip(rules, told, strict=True) if fault)

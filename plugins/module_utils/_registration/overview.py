@@ -61,9 +61,17 @@ def overview(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     if params.get("components") is not False:
         facts, expected, warnings = components.observe(observer, api.namespace)
         names = [item.name for item in registered]
-        deployed = components.describe(facts, datetime.now(UTC), expected=expected, registered=names)
         # Who asks another Service does without a query_frontend.
-        needed = [name for name in components.NEEDED if name != "query_frontend" or api.service == DEFAULT_SERVICE]
+        spared = () if api.service == DEFAULT_SERVICE else ("query_frontend",)
+        needed = [name for name in components.NEEDED if name not in spared]
+        parts = components.EVERY_OBSERVERS if params.get("parts") is None else params["parts"]
+        deployed = components.describe(
+            facts,
+            datetime.now(UTC),
+            expected=expected,
+            wanted=[name for name in parts if name not in spared],
+            registered=names,
+        )
         problems += components.problems(deployed, needed if registered else (), api.namespace)
     now = None
     seen: Mapping[str, float] = {}

@@ -36,6 +36,7 @@ from tests.integration.thanos.pods import Manifest, Pod
 __all__ = ["block_duration", "identities", "observer"]
 
 CLUSTER = "kaas-1"
+PARTS = ("receive", "store", "query", "query_frontend")
 KINDS = {"Deployment": "deployment", "StatefulSet": "stateful_set"}
 
 
@@ -96,7 +97,8 @@ class Site:
     def look(self, user: str = "", **changes: Any) -> dict[str, Any]:
         """What observer_info returns, to an administrator or to a user."""
         kubeconfig = self.api_server.kubeconfig(user, ()) if user else self.api_server.kubeconfig()
-        return overview({"kubeconfig": str(kubeconfig), "namespace": NAMESPACE, **changes}, False)
+        given = {"kubeconfig": str(kubeconfig), "namespace": NAMESPACE, "parts": list(PARTS)}
+        return overview({**given, **changes}, False)
 
     def component(self, name: str) -> dict[str, Any]:
         (found,) = [row for row in self.look()["components"] if row["name"] == name]

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pytest
+import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
@@ -19,6 +21,8 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.config
 from ansible_collections.scs.observability.plugins.module_utils._observer import preflight, thanos
 from ansible_collections.scs.observability.plugins.modules import observer_preflight
 from tests.integration.api_server import ApiServer, add_node, running_api_server, storage_class
+from tests.integration.observer.conftest import machine_address, passed_on
+from tests.integration.processes import free_port, process, wait_until
 from tests.integration.s3_server import S3Server
 
 POD = {"name": "receive", "requests": {"cpu": "500m", "memory": "1Gi"}}
@@ -128,6 +132,57 @@ def test_a_user_with_just_the_rights_that_are_needed_is_enough(cluster: ApiServe
     reference = {"apiGroup": group, "kind": "ClusterRole", "name": "deployer"}
     client.create({**binding, "subjects": [subject], "roleRef": reference})
     assert look(cluster, cluster.kubeconfig("deployer", ()))["problems"] == []
+
+
+def test_a_prometheus_that_runs_parses_rules_and_all_bad_ones_are_told(cluster: ApiServer, tmp_path: Path) -> None:
+    bad = ["up ==", "rate(up)", "double_exponential_smoothing(up[5m], 0.1, 0.2)"]
+    rules = [{"alert": f"A{number}", "expr": expression} for number, expression in enumerate(["up", *bad])]
+    files = {
+        "own/a.yml": yaml.safe_dump({"groups": [{"name": "own", "rules": rules}]}),
+        "own/b.yml": {"groups": [{"name": "b", "rules": [{"record": "b", "expr": "sum by ("}]}]},
+        "own/c.yml": "groups: [{name: c, rules: [{record: c, expr: 1}]}]",
+    }
+    fine = {"own/c.yml": files["own/c.yml"]}
+    where: dict[str, Any] = {"namespace": "rules", "pods": [], "volumes": False}
+    cluster.client().create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "rules"}})
+    early = look(cluster, **where, prometheus_rules={**fine, "own/d.yml": "groups: 1"})
+    assert early["problems"] == ["own/d.yml: d.yml must have a list of groups, and nothing beside it"]
+    assert early["facts"]["rules_tried"] is False
+    assert "could not be tried" in early["warnings"][-1]
+
+    web, address, log = free_port(), machine_address(), tmp_path / "log"
+    (tmp_path / "prometheus.yml").write_text("{}")
+    options = [f"--storage.tsdb.path={tmp_path}/tsdb", f"--web.listen-address=127.0.0.1:{web}"]
+    with (
+        process("prometheus", [f"--config.file={tmp_path}/prometheus.yml", *options], log) as running,
+        passed_on(address, web) as port,
+    ):
+        serve(cluster, "rules", "prometheus", address, port)
+        wait_until(lambda: look(cluster, **where, prometheus_rules=fine)["facts"]["rules_tried"], running, log)
+        assert look(cluster, **where, prometheus_rules=fine)["problems"] == []
+        result = look(cluster, **where, prometheus_rules=files)
+    assert (result["warnings"], result["facts"]["rules_tried"]) == ([], True)
+    places = [f"own/a.yml, group own, rule {number + 1} (A{number})" for number in (1, 2, 3)]
+    places.append("own/b.yml, group b, rule 1 (b)")
+    assert [problem.partition(": ")[0] for problem in result["problems"]] == places
+    assert all("parse error" in problem for problem in result["problems"])
+
+
+def serve(cluster: ApiServer, namespace: str, name: str, address: str, port: int) -> None:
+    """A Service and its pod, which listens there."""
+    metadata = {"name": name, "namespace": namespace}
+    ports = [{"name": "http", "port": 9090}]
+    with kubernetes.config.new_client_from_config(str(cluster.kubeconfig())) as official:
+        core = kubernetes.client.CoreV1Api(official)
+        core.create_namespaced_service(namespace, {"metadata": metadata, "spec": {"ports": ports}})
+        core.create_namespaced_pod(
+            namespace, {"metadata": metadata, "spec": {"containers": [{"name": name, "image": "none"}]}}
+        )
+        status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+        core.patch_namespaced_pod_status(name, namespace, {"status": status})
+        target = {"kind": "Pod", **metadata}
+        subset = {"addresses": [{"ip": address, "targetRef": target}], "ports": [{"name": "http", "port": port}]}
+        core.create_namespaced_endpoints(namespace, {"metadata": metadata, "subsets": [subset]})
 
 
 def test_what_thanos_would_refuse_beside_what_runs_is_told_at_once(

@@ -9,9 +9,9 @@ import base64
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.client import HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests import pki, rendered
 from tests.deployed import objects
 from tests.integration.observer.oidc_issuer import Issuer, issuer
 from tests.integration.processes import free_port, process
+from tests.integration.thanos.clients import QUICK
 from tests.integration.thanos.pods import Manifest, Node, wait_for
 
 DOMAIN = "observer.example.org"
@@ -38,6 +39,8 @@ SERVERS = {
 HOSTNAMES = {service: f"{service}.{DOMAIN}" for service in SERVERS if service != "bucket"}
 PASSWORD = "swordfish-and-chips"
 LOOPBACK = "127.0.0.1"
+# Seconds, on a machine that has much else to do
+SOON = 60.0
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,25 @@ class Web:
     port: int
     authority: pki.Made
     folder: Path
-    given: dict[str, str] = field(default_factory=dict)
+    renew: Callable[[str, str], None]
+    """Give its pod another certificate and key (PEM), as a kubelet does it."""
 
     @property
     def log(self) -> str:
         return (self.folder / "web-gateway" / "log").read_text()
+
+    def connection(self) -> _Connection:
+        context = ssl.create_default_context(cadata=self.authority.pem)
+        return _Connection(LOOPBACK, self.port, context=context, timeout=20)
+
+    @property
+    def certificate(self) -> bytes:
+        """What a new connection is shown (DER)."""
+        connection = self.connection()
+        connection.connect()
+        shown = connection.certificate
+        connection.close()
+        return shown
 
     def ask(
         self,
@@ -79,13 +96,12 @@ class Web:
         **headers: str,
     ) -> Answer:
         """Send a request; ``headers`` have _ for -. ``user`` gives a password with it."""
-        context = ssl.create_default_context(cadata=self.authority.pem)
         sent = {"Host": host or f"{service}.{DOMAIN}"} | {
             name.replace("_", "-"): text for name, text in headers.items()
         }
         if user:
             sent["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        connection = _Connection(LOOPBACK, self.port, context=context, timeout=20)
+        connection = self.connection()
         try:
             connection.request(method, path, headers=sent)
             return _answer(connection.getresponse())
@@ -100,6 +116,10 @@ class _Connection(HTTPSConnection):
         super(HTTPSConnection, self).connect()
         context: ssl.SSLContext = self._context  # type: ignore[attr-defined]
         self.sock = context.wrap_socket(self.sock, server_hostname=HOSTNAMES["grafana"])
+
+    @property
+    def certificate(self) -> bytes:
+        return self.sock.getpeercert(binary_form=True) or b""
 
 
 def _answer(response: HTTPResponse) -> Answer:
@@ -150,14 +170,18 @@ def running(folder: Path, made: list[Manifest], addresses: dict[str, str]) -> It
     """Run HAProxy with what was rendered, until the end of the block."""
     authority = pki.authority("authority")
     own = pki.make("web", authority, names=list(HOSTNAMES.values()))
-    secret = workload.secret("web-gateway-tls", "scs-observability", {}, {"tls.crt": own.pem, "tls.key": own.key_pem})
+
+    def given(certificate: str, key: str) -> list[Manifest]:
+        files = {"tls.crt": certificate, "tls.key": key}
+        return [*made, workload.secret("web-gateway-tls", "scs-observability", {}, files)]
+
     with ExitStack() as stack:
-        node = Node(folder, {"${WEB_PASSWORD_1}": PASSWORD, "${WEB_PASSWORD_2}": "another", **addresses})
+        node = Node(folder, {"${WEB_PASSWORD_1}": PASSWORD, "${WEB_PASSWORD_2}": "another", **QUICK, **addresses})
         for service, server in SERVERS.items():
             name, _colon, port = server.partition(":")
             node.addresses[f"{name}.scs-observability.svc.cluster.local:{port}"] = stack.enter_context(behind(service))
-        pod = stack.enter_context(node.run([*made, secret]))
-        yield Web(pod.ports["https"], authority, folder)
+        pod = stack.enter_context(node.run(given(own.pem, own.key_pem)))
+        yield Web(pod.ports["https"], authority, folder, lambda *files: pod.deliver(given(*files)))
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +325,28 @@ def test_tls_is_1_2_or_newer(web: Web, version: ssl.TLSVersion, accepted: bool) 
     with nullcontext() if accepted else pytest.raises(ssl.SSLError):
         connection.connect()
     connection.close()
+
+
+def test_a_renewed_certificate_is_shown_and_what_is_connected_stays(web: Web) -> None:
+    renewed = pki.make("web", web.authority, names=list(HOSTNAMES.values()))
+    before = web.certificate
+    connection = web.connection()
+
+    def goes_on() -> bool:
+        connection.request("GET", "/", headers={"Host": HOSTNAMES["grafana"]})
+        return _answer(connection.getresponse()).status == 200 and connection.certificate == before
+
+    assert goes_on()
+    # What does not work is told, and not used.
+    web.renew(renewed.pem, pki.make("another").key_pem)
+    wait_for(lambda: "the renewed certificate is not used: " in web.log, SOON, "it is told")
+    assert web.certificate == before
+    # With empty lines, as files have them that were put together
+    web.renew(f"\n{renewed.pem}\n\n", renewed.key_pem.replace("\n", "\r\n"))
+    wait_for(lambda: web.certificate == ssl.PEM_cert_to_DER_cert(renewed.pem), SOON, "the new one is shown")
+    assert goes_on()
+    connection.close()
+    assert renewed.key_pem.splitlines()[1] not in web.log
 
 
 def test_neither_passwords_nor_what_follows_the_question_mark_are_logged(web: Web) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import ssl
 import subprocess
@@ -25,6 +26,9 @@ import yaml
 from cryptography import x509
 
 from ansible_collections.scs.observability.plugins.module_utils._osism.configuration_repository import ensure
+from lab.iaas.kolla import RELEASES
+from lab.python_environments import environment
+from lab.state import lab_from_environment
 from tests import osism_repository
 from tests.integration.osism.conftest import Osism
 from tests.integration.processes import binary, free_port, process, wait_until
@@ -48,6 +52,8 @@ VARIABLES = {
     "enable_prometheus": True,
     "enable_haproxy": False,
     "enable_mariadb": False,
+    # As `config`: nothing is restarted.
+    "kolla_action": "config",
     "kolla_base_distro": "debian",
     # It would need the collection ansible.utils.
     "kolla_same_external_internal_vip": False,
@@ -130,6 +136,15 @@ def encrypted(osism: Osism, text: str) -> str:
     return subprocess.run(command, input=text, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.fixture(params=["2024.2", "2025.1"])
+def kolla(request: pytest.FixtureRequest, osism: Osism) -> Osism:
+    """kolla-ansible of a release with the Ansible that it needs; of the newer one as OSISM's containers have it."""
+    if request.param == "2025.1":
+        return osism
+    lock = next(release.lock for release in RELEASES.values() if release.version == request.param)
+    return Osism(environment(lab_from_environment(os.environ).cache / "kolla", lock, 11), osism.home)
+
+
 def deploy_configuration(osism: Osism, root: Path, folder: Path) -> Path:
     """Run kolla-ansible's own tasks as OSISM does. Return the folder that the container is given."""
     share = osism.folder / "share" / "kolla-ansible" / "ansible"
@@ -164,7 +179,7 @@ def deploy_configuration(osism: Osism, root: Path, folder: Path) -> Path:
 
 
 def test_kolla_merges_the_overlay_and_prometheus_writes_with_the_certificate(
-    osism: Osism, gateway: Any, tmp_path: Path
+    osism: Osism, kolla: Osism, gateway: Any, tmp_path: Path
 ) -> None:
     root = osism_repository.make(tmp_path / "configuration")
     (osism.home / "vault").write_text("password-of-the-vault\n")
@@ -198,7 +213,7 @@ def test_kolla_merges_the_overlay_and_prometheus_writes_with_the_certificate(
     result = ensure(given, False)
     assert result["warnings"] == []
 
-    made = deploy_configuration(osism, root, tmp_path / "kolla")
+    made = deploy_configuration(kolla, root, tmp_path / "kolla")
     merged = yaml.safe_load((made / "prometheus.yml").read_text())
     assert merged["global"]["external_labels"] == {
         "infrastructure": "example",

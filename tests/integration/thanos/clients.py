@@ -12,7 +12,11 @@ from urllib.parse import urlsplit
 import kubernetes
 
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
-from ansible_collections.scs.observability.plugins.module_utils._manifests import remote_write_clients, workload
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    haproxy_certificates,
+    remote_write_clients,
+    workload,
+)
 from tests.integration.api_server import ApiServer
 
 Manifest = dict[str, Any]
@@ -22,6 +26,7 @@ _ACCOUNT_KINDS = ("Namespace", "ServiceAccount", "Role", "RoleBinding")
 # What looks again and again does so more often here: gateways who may write, query whom to ask.
 QUICK = {
     f"core.sleep({remote_write_clients.INTERVAL})": "core.msleep(100)",
+    f"core.sleep({haproxy_certificates.INTERVAL})": "core.msleep(100)",
     "--endpoint.sd-config-reload-interval=10s": "--endpoint.sd-config-reload-interval=1s",
 }
 

@@ -26,7 +26,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._manifests import images, remote_write_clients
+from ansible_collections.scs.observability.plugins.module_utils._manifests import (
+    haproxy_certificates,
+    images,
+    remote_write_clients,
+)
 from tests.integration.processes import binary, free_port
 from tests.integration.thanos.clients import Clients
 
@@ -75,6 +79,25 @@ def program(name: str, folder: Path) -> list[str]:
 def _has_image(docker: str) -> bool:
     inspection = subprocess.run([docker, "image", "inspect", images.HAPROXY], capture_output=True, check=False)
     return inspection.returncode == 0
+
+
+def publish(volume: Path, files: Mapping[str, str]) -> None:
+    """Exchange what is in a volume all at once, as a kubelet does it."""
+    data = volume / "..data"
+    before = data.resolve()
+    version = volume / f"..{time.time_ns()}"
+    version.mkdir(parents=True)
+    for name, text in files.items():
+        (version / name).write_text(text)
+        (version / name).chmod(0o600)
+    link = volume / "..data_tmp"
+    link.symlink_to(version.name)
+    link.rename(data)
+    for name in files:
+        if not (volume / name).is_symlink():
+            (volume / name).symlink_to(Path("..data") / name)
+    if before != data:
+        shutil.rmtree(before)
 
 
 @dataclass
@@ -184,6 +207,12 @@ class Node:
         files = {folder / volume / name: text for volume, data in sources.items() for name, text in data.items()}
         return paths, files
 
+    def write(self, files: Mapping[Path, str], replacements: Mapping[str, str]) -> None:
+        """Exchange what is in volumes."""
+        for volume in {path.parent for path in files}:
+            texts = {path.name: text for path, text in files.items() if path.parent == volume}
+            publish(volume, {name: self.translated(text, replacements) for name, text in texts.items()})
+
     def account(self, folder: Path, manifests: Sequence[Manifest]) -> dict[str, str]:
         """Write what a pod proves itself to the API server with, and return what stands for it and for its address."""
         if self.clients is None:
@@ -217,14 +246,14 @@ class Node:
             self.addresses[f"{name}.{namespace}.svc.cluster.local:{number}"] = f"127.0.0.1:{ports[port]}"
             self.addresses[f"dnssrv+_{port}._tcp.{name}-headless.{namespace}.svc"] = f"127.0.0.1:{ports[port]}"
         replacements["$(POD_NAME)"] = f"{name}-0"
+        # Pods on loopback see each other's.
+        replacements[haproxy_certificates.SOCKET] = f"{haproxy_certificates.SOCKET}-{next(iter(ports.values()))}"
         if template["spec"]["automountServiceAccountToken"]:
             replacements.update(self.account(folder / "account", manifests))
 
         def deliver(changed: Sequence[Manifest]) -> None:
             _ignored, files = self.mounted(folder, changed, template)
-            for path, text in files.items():
-                path.write_text(self.translated(text, replacements))
-                path.chmod(0o600)
+            self.write(files, replacements)
 
         deliver(manifests)
         arguments = [self.translated(argument, replacements) for argument in container.get("args", [])]

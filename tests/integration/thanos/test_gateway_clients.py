@@ -24,6 +24,7 @@ from urllib.request import urlopen
 import pytest
 import urllib3
 
+from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import (
     KeyPair,
     fingerprint,
@@ -43,7 +44,7 @@ from tests.integration.thanos.conftest import (
     limited,
     write,
 )
-from tests.integration.thanos.pods import Node, Pod, wait_for
+from tests.integration.thanos.pods import Manifest, Node, Pod, wait_for
 
 PATH = "/api/v1/receive"
 RECEIVE_URL = f"https://thanos-receive.{NAMESPACE}.svc:19291{PATH}"
@@ -72,10 +73,14 @@ class Doors:
         folder = self.folder / f"node-{next(_NUMBERS)}"
         folder.mkdir()
         node = Node(folder, {**known, **(QUICK if quick else {})}, self.clients)
+        with node.run(self.manifests(**params)) as pod:
+            yield pod
+
+    def manifests(self, **params: Any) -> list[Manifest]:
+        """Those of a gateway, with certificates that were just made."""
         settings = gateway.settings_of({"receive_url": RECEIVE_URL, **params})
         observed = gateway.observe(self.identities.secrets, settings, self.identities.now)
-        with node.run(gateway.objects(settings, (), observed, self.identities.now)) as pod:
-            yield pod
+        return gateway.objects(settings, (), observed, self.identities.now)
 
     def certificate(self, cluster: str, lifetime: timedelta = timedelta(days=1)) -> KeyPair:
         authority = self.identities.authorities["tenants"]
@@ -141,6 +146,28 @@ def test_a_change_reaches_each_gateway_and_each_connection_soon(doors: Doors) ->
         assert statuses(others) == [200, 200]
         # All of that was heard over the connections that were there before.
         assert [pool.num_connections for pool in [*pools, *others]] == connections
+
+
+def test_a_renewed_certificate_is_shown_and_who_is_connected_stays(doors: Doors) -> None:
+    agent = doors.certificate("kaas-stays")
+    doors.admit("kaas-stays", agent)
+    (pool,) = doors.pools(agent)
+    seconds_until([pool], 200)
+    changed = doors.manifests()
+    (server,) = [item for item in changed if item["metadata"]["name"] == "remote-write-gateway-server"]
+    renewed = ssl.PEM_cert_to_DER_cert(secret_text(server, "tls.crt") or "")
+    doors.pods[0].deliver(changed)
+
+    def is_shown() -> bool:
+        with (
+            socket.create_connection(("127.0.0.1", doors.pods[0].ports["https"]), timeout=30) as plain,
+            doors.context(agent).wrap_socket(plain, server_hostname=GATEWAY_NAME) as client,
+        ):
+            return client.getpeercert(binary_form=True) == renewed
+
+    wait_for(is_shown, 60, "the renewed certificate is shown")
+    assert write(pool, "stays").status == 200
+    assert pool.num_connections == 1
 
 
 def test_a_key_of_former_times_does_not_come_back_with_the_name(doors: Doors) -> None:

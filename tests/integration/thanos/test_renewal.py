@@ -25,7 +25,7 @@ from tests.integration import agents
 from tests.integration.api_server import ApiServer
 from tests.integration.thanos.clients import QUICK, Clients
 from tests.integration.thanos.conftest import GATEWAY_NAME, NAMESPACE, Identities, component_of, connection
-from tests.integration.thanos.pods import Node, Pod, wait_for
+from tests.integration.thanos.pods import Node, Pod, publish, wait_for
 
 CLUSTER = "renewed"
 SERIES = 50
@@ -35,14 +35,7 @@ FILES = {"cert_file": "tls.crt", "key_file": "tls.key", "ca_file": "ca.crt"}
 
 
 def give(folder: Path, pair: KeyPair, authority: str) -> None:
-    """Exchange what is in a folder as a whole, as a kubelet does it."""
-    version = folder / f"version-{len(list(folder.iterdir()))}"
-    version.mkdir()
-    for name, text in zip(FILES.values(), (pair.certificate, pair.key, authority), strict=True):
-        (version / name).write_text(text)
-    link = folder / "next"
-    link.symlink_to(version.name)
-    link.rename(folder / "..data")
+    publish(folder, dict(zip(FILES.values(), (pair.certificate, pair.key, authority), strict=True)))
 
 
 @dataclass
@@ -120,7 +113,7 @@ def test_no_sample_is_lost_while_a_certificate_is_renewed(site: Site, tmp_path: 
     for folder in (identity_folder, agent_folder):
         folder.mkdir()
     give(identity_folder, old, internal)
-    files = {name: str(identity_folder / "..data" / file) for name, file in FILES.items()}
+    files = {name: str(identity_folder / file) for name, file in FILES.items()}
     url = f"https://127.0.0.1:{site.gateway.ports['https']}/api/v1/receive"
     write = agents.remote_write(url, server_name=GATEWAY_NAME, **files)
     write["queue_config"] |= {"batch_send_deadline": "200ms", "max_backoff": "1s"}

@@ -38,9 +38,12 @@ REQUIRED = (
     "from the future",
     "an agent is killed",
     "all of its targets are down",
+    "lost at once",
     "the gateway is away",
     "the importer is killed",
     "deletion while the observer is away",
+    "between scrapes and evaluations",
+    "in maintenance",
     "onboarding ends after any",
 )
 

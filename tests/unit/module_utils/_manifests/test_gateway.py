@@ -231,7 +231,8 @@ def test_what_the_configuration_names_is_mounted() -> None:
         "server": "/etc/gateway/server",
         "client": "/etc/gateway/client",
     }
-    content = {"configuration": {"haproxy.cfg", "tenants.crt", "internal.crt", "clients.lua", "clients.map"}}
+    files = {"haproxy.cfg", "tenants.crt", "internal.crt", "clients.lua", "clients.map", "certificates.lua"}
+    content = {"configuration": files}
     for path in re.findall(r"/etc/gateway/[^\s)]+", gateway.haproxy_configuration(SETTINGS)):
         folder, _ignored, name = path.rpartition("/")
         volume = next(name for name, mounted in mounts.items() if mounted == folder)

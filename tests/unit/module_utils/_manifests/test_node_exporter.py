@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import node_exporter
-from ansible_collections.scs.observability.plugins.module_utils._manifests.node_exporter import NodeExporter
+from ansible_collections.scs.observability.plugins.module_utils._manifests.node_exporter import NodeExporter, Tls
 
 
 def pod_spec(**changes: Any) -> dict[str, Any]:
@@ -90,3 +91,24 @@ def test_image_and_resources_are_the_wanted_ones() -> None:
     resources = {"limits": {"memory": "1Gi"}}
     (container,) = pod_spec(image="mirror/ne:1", resources=resources)["containers"]
     assert (container["image"], container["resources"]) == ("mirror/ne:1", resources)
+
+
+def test_with_tls_only_one_name_is_answered_and_the_kubelet_needs_no_certificate() -> None:
+    objects = node_exporter.objects(
+        NodeExporter("alpha", "monitoring", tls=Tls("its-tls", "prometheus.monitoring.svc"))
+    )
+    (config_map,) = [item for item in objects if item["kind"] == "ConfigMap"]
+    (daemonset,) = [item for item in objects if item["kind"] == "DaemonSet"]
+    server = json.loads(config_map["data"]["web.yml"])["tls_server_config"]
+    assert server["client_auth_type"] == "RequireAndVerifyClientCert"
+    assert server["client_allowed_sans"] == ["prometheus.monitoring.svc"]
+    pod = daemonset["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert "--web.config.file=/etc/node-exporter/web/web.yml" in container["args"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["tls"]["secret"]["secretName"] == "its-tls"
+    assert volumes["web"]["configMap"]["name"] == config_map["metadata"]["name"]
+    # Its user may read the key.
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsUser"]
+    probes = [container[f"{name}Probe"] for name in ("startup", "readiness", "liveness")]
+    assert all(probe["tcpSocket"] == {"port": "metrics"} for probe in probes)

@@ -54,6 +54,13 @@ def test_ours_and_those_of_the_operator_are_deployed() -> None:
     assert {str(item["spec"]) for item in found["scrape_configs"]} == {str(yaml.safe_load(SPEC))}
 
 
+def test_only_the_operators_own_files_for_prometheus_are_to_be_tried() -> None:
+    shipped = {"rules/ours.yml": OURS}
+    own = {"rules/own.yml": OWN, "rules/bad.yml": "groups: 1", "ruler_rules/own.yml": OWN}
+    found = observer_files.combine(shipped, own, {"site.yml": OWN})
+    assert found["own_rules"] == {"observer_extra_directory/rules/own.yml": OWN}
+
+
 def test_an_object_has_texts_where_the_custom_resource_wants_them() -> None:
     (found,) = observer_files.combine({}, {"rules/a.yml": OWN}, {})["rules"]
     (rule,) = found["spec"]["groups"][0]["rules"]

@@ -478,6 +478,18 @@ def test_a_part_that_has_a_service_and_no_workload_shall_be_there() -> None:
     ]
 
 
+def test_a_part_that_every_observer_has_shall_be_there_also_without_a_service() -> None:
+    rows = describe([facts("query")], NOW, expected={"store"}, wanted=("query", "store", "compact", "alertmanager"))
+    told = {found["component"]: found["reason"] for found in rows if not found["healthy"]}
+    assert {part: "every observer has it" in reason for part, reason in told.items()} == {
+        "store": False,
+        "compact": True,
+        "alertmanager": True,
+    }
+    assert {found["state"] for found in rows if found["component"] != "query"} == {"absent"}
+    assert len(problems(rows, ("query", "compact"), "ns")) == 3
+
+
 def test_a_needed_component_that_is_absent_is_told_once() -> None:
     rows = describe([], NOW, expected={"receive"})
     assert [text.partition(":")[0] for text in problems(rows, ("receive", "query"), "ns")] == [

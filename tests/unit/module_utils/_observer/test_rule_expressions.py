@@ -12,7 +12,8 @@ import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
-from ansible_collections.scs.observability.plugins.module_utils._observer.rule_expressions import faults
+from ansible_collections.scs.observability.plugins.module_utils._observer.rule_expressions import faults, faults_of
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
 
 T = TypeVar("T")
 
@@ -96,3 +97,16 @@ def test_a_ruler_that_takes_more_than_query_is_left_alone() -> None:
     cluster = Cluster()
     assert faults(cluster, settings(extra_args=("--enable-feature=promql-experimental-functions",))) == ()
     assert cluster.asked == []
+
+
+def test_all_that_is_wrong_in_several_files_is_told_with_its_place() -> None:
+    files = {**RULES, "own/c.yml": {"groups": [{"name": "c", "rules": [{"record": "z", "expr": "1 =="}]}]}}
+    assert faults_of(QueryApi(Cluster(), "observer", "thanos-query", "10902"), files) == (
+        "a.yml, group a, rule 2 (Down): 1:6: parse error: unexpected end of input",
+        "own/c.yml, group c, rule 1 (z): 1:6: parse error: unexpected end of input",
+    )
+
+
+def test_who_wants_files_to_be_tried_is_told_that_nothing_answers() -> None:
+    with pytest.raises(QueryError):
+        faults_of(QueryApi(Cluster(status=503), "observer", "thanos-query", "10902"), RULES)

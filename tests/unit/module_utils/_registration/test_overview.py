@@ -187,7 +187,8 @@ def test_orphans_write_without_being_registered() -> None:
 
 
 def look(**changes: Any) -> dict[str, Any]:
-    return overview({"kubeconfig": "observer", "components": False, **changes}, False)
+    """Of an observer that is made of few parts."""
+    return overview({"kubeconfig": "observer", "components": False, "parts": [], **changes}, False)
 
 
 def deployed(component: str, *, ready: int = 1) -> Facts:
@@ -201,7 +202,7 @@ def deployed(component: str, *, ready: int = 1) -> Facts:
     return Facts(
         {
             "kind": "StatefulSet",
-            "metadata": {"name": f"thanos-{component}", "labels": labels},
+            "metadata": {"name": f"thanos-{component}", "namespace": "scs-observability", "labels": labels},
             "spec": {"replicas": 1, "template": template},
             "status": {"replicas": 1, "readyReplicas": ready, "availableReplicas": ready},
         },
@@ -255,6 +256,37 @@ def test_a_component_that_does_not_work_is_a_problem_with_its_diagnosis(lab: Any
     result = look(components=True)
     assert result["healthy"] is False
     assert result["problems"] == ["component thanos-store: 0 of 1 replicas are ready\n  pod thanos-0 (Pending)"]
+
+
+def test_an_observer_without_one_of_the_parts_that_every_one_has_is_not_healthy(lab: Any, found: list[Facts]) -> None:
+    missing = {
+        "alertmanager",
+        "blackbox-exporter",
+        "bucket-web",
+        "compact",
+        "kaas-metric-importer",
+        "prometheus",
+        "rule",
+    }
+    result = look(components=True, parts=None)
+    assert result["healthy"] is False
+    assert {text.partition(":")[0] for text in result["problems"]} == {
+        f"component {name}" for name in {*missing, "store"}
+    }
+    # That there is no bucket is seen by nobody but them.
+    assert [row["healthy"] for row in result["components"] if row["component"] == "bucket"] == [True]
+
+    found += [deployed(name) for name in missing]
+    (problem,) = look(components=True, parts=None)["problems"]
+    assert problem == "component store: not deployed, and every observer has it: run the observer's role again"
+    assert look(components=True, parts=["rule"])["healthy"] is True
+    assert look(parts=None)["healthy"] is True, "components are not looked at"
+
+
+def test_who_asks_another_service_does_without_a_query_frontend(found: list[Facts], lab: Any) -> None:
+    found[:] = [deployed("query")]
+    result = look(components=True, parts=["query", "query_frontend"], query_frontend="thanos-query")
+    assert [text for text in result["problems"] if text.startswith("component")] == []
 
 
 def test_registered_clusters_need_components(lab: Any, found: list[Facts]) -> None:
