@@ -26,7 +26,10 @@ def environment(folder: Path, lock: Path, oldest: int, content: str = "") -> Pat
     """
     python = next(pythons(oldest), None)
     if python is None:
-        raise LabError(f"{lock.name} needs Python 3.{oldest} or newer, and this machine has none")
+        raise LabError(
+            f"{lock.name} needs Python 3.{oldest} or newer, and this machine has none: install the package "
+            f"python3.{oldest}, or have pyenv make one"
+        )
     key = hashlib.sha256(f"{python} {content} {lock.read_text()}".encode()).hexdigest()[:16]
     wanted = folder / f"{lock.stem}-{key}"
     made = wanted / ".made"

@@ -276,8 +276,10 @@ options:
   service_monitor:
     description:
       - Whether there is a ServiceMonitor, by which a Prometheus of the Prometheus Operator finds the component.
-      - One of V(auto), V(always) and V(never). V(auto) makes one where the cluster knows that kind, V(always) fails
-        elsewhere.
+      - One of V(auto), V(always), V(expected) and V(never). V(auto) makes one where the cluster knows that kind,
+        V(always) fails elsewhere.
+      - V(expected) is V(always) behind M(scs.observability.prometheus_operator), which brings the kind. In check mode,
+        where that has not happened, it is taken for granted.
     type: str
     default: auto
   purge:

@@ -90,7 +90,7 @@ _LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
 _DURATIONS = ("retention", "retention_raw", "retention_5m", "retention_1h", "delete_delay", "evaluation_interval")
 _VERSION = re.compile(r":v?([0-9]+)\.([0-9]+)\.([0-9]+)(?![0-9])(?:-rc\.?([0-9]+))?")
 
-_SERVICE_MONITORS = ("auto", "always", "never")
+_SERVICE_MONITORS = ("auto", "always", "expected", "never")
 
 # Types of caches, and what a type cannot do without.
 _CACHES = {"IN-MEMORY": "", "MEMCACHED": "addresses", "REDIS": "addr"}
@@ -124,6 +124,8 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     client = KubernetesClient.from_parameters(params)
     now = datetime.now(UTC)
     observed = observe(client, component, settings, now)
+    if check_mode and _service_monitor(params) == "expected":
+        observed = replace(observed, has_operator=True)
     refuse(component, settings, observed, params)
     name, namespace = settings.name, settings.namespace
     deployment = prepare(
@@ -296,7 +298,7 @@ def refuse(component: Component, settings: Settings, observed: Observed, params:
 
 
 def _refuse_missing_monitors(params: Mapping[str, Any], observed: Observed) -> None:
-    if _service_monitor(params) == "always" and not observed.has_operator:
+    if _service_monitor(params) in ("always", "expected") and not observed.has_operator:
         raise InputError(
             "the cluster has no ServiceMonitors",
             parameter="service_monitor",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import kubernetes
@@ -14,11 +14,11 @@ import pytest
 from cryptography import x509
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._observer import apply_set
 from tests.integration.api_server import ApiServer
-
-Result = dict[str, Any]
-Ensure = Callable[..., Result]
+from tests.integration.check_mode import Ensure, Look, Result, run_as_announced
+from tests.integration.check_mode import look as look_in
 
 NAME = "exporter"
 LABELS = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": NAME}
@@ -33,6 +33,11 @@ def ensure(api_server: ApiServer, new_namespace: str) -> Ensure:
         return apply_set.ensure({**common, **params}, check_mode)
 
     return call
+
+
+@pytest.fixture
+def look(admin: KubernetesClient, new_namespace: str) -> Look:
+    return partial(look_in, admin, new_namespace)
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
@@ -86,20 +91,19 @@ def values(core: kubernetes.client.CoreV1Api, namespace: str, secret: str) -> di
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
-def test_from_nothing_to_nothing(ensure: Ensure, other: kubernetes.client.ApiClient, new_namespace: str) -> None:
+def test_from_nothing_to_nothing(
+    ensure: Ensure, look: Look, other: kubernetes.client.ApiClient, new_namespace: str
+) -> None:
     core = kubernetes.client.CoreV1Api(other)
-    announced = ensure(check_mode=True, **SET)
-    assert new_namespace not in [item.metadata.name for item in core.list_namespace().items]
-    result = ensure(**SET)
-    assert result["changes"] == announced["changes"]
+    result = run_as_announced(ensure, look, **SET)
     created = [f"create {title.format(new_namespace)}" for title in ALL]
     assert set(created) <= set(result["changes"])
-    assert ensure(**SET)["changes"] == []
+    assert run_as_announced(ensure, look, **SET)["changes"] == []
 
     made = values(core, new_namespace, "made")
     assert {len(value) for value in made.values()} == {32}
     assert len(set(made.values())) == 2
-    shown = str([announced, result])
+    shown = str(result)
     assert not [secret for secret in ("swordfish", *made.values(), "PRIVATE KEY") if secret in shown]
 
     certificate = x509.load_pem_x509_certificate(values(core, new_namespace, "tls")["tls.crt"].encode())
@@ -107,27 +111,39 @@ def test_from_nothing_to_nothing(ensure: Ensure, other: kubernetes.client.ApiCli
     assert {f"{NAME}.{new_namespace}.svc", "exporter.example.org"} <= set(names.get_values_for_type(x509.DNSName))
     assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["192.0.2.7"]
 
-    removed = ensure(state="absent")["changes"]
+    removed = run_as_announced(ensure, look, state="absent")["changes"]
     assert f"delete v1 Secret {new_namespace}/made" not in removed
     assert values(core, new_namespace, "made") == made
     assert ensure(state="absent")["changes"] == []
-    ensure(state="absent", purge=True)
+    run_as_announced(ensure, look, state="absent", purge=True)
     assert core.read_namespace(new_namespace).metadata.deletion_timestamp
 
 
 def test_what_left_the_set_goes_and_what_drifted_comes_back(
-    ensure: Ensure, other: kubernetes.client.ApiClient, new_namespace: str
+    ensure: Ensure, look: Look, other: kubernetes.client.ApiClient, new_namespace: str
 ) -> None:
-    ensure(**SET)
+    role = cluster_role(f"exporter-{new_namespace}")
+    ensure(**{**SET, "objects": [*SET["objects"], role]})
     core = kubernetes.client.CoreV1Api(other)
-    core.delete_namespaced_config_map("settings", new_namespace)
+    labels = core.read_namespaced_config_map("more", new_namespace).metadata.labels
+    core.create_namespaced_config_map(new_namespace, {"metadata": {"name": "left-over", "labels": labels}})
     core.create_namespaced_config_map(new_namespace, config_map("foreign"))
-    smaller = {**SET, "objects": [config_map("settings", a="1"), deployment()]}
-    assert ensure(check_mode=True, **smaller)["changes"] == ensure(**smaller)["changes"]
-    assert {item.metadata.name for item in core.list_namespaced_config_map(new_namespace).items} == {
-        "settings",
-        "foreign",
-    }
+    core.delete_namespaced_config_map("settings", new_namespace)
+    for secret in ("made", "tls"):
+        core.delete_namespaced_secret(secret, new_namespace)
+    label = [{"op": "remove", "path": "/metadata/labels/app.kubernetes.io~1part-of"}]
+    kubernetes.client.AppsV1Api(other).patch_namespaced_deployment(NAME, new_namespace, label)
+    kubernetes.client.RbacAuthorizationV1Api(other).patch_cluster_role(role["metadata"]["name"], label)
+    smaller = {**SET, "objects": [config_map("settings", a="1"), deployment(), role]}
+    assert run_as_announced(ensure, look, **smaller)["changes"] == [
+        f"create v1 ConfigMap {new_namespace}/settings",
+        f"create v1 Secret {new_namespace}/made",
+        f"create v1 Secret {new_namespace}/tls",
+        f"delete v1 ConfigMap {new_namespace}/left-over",
+        f"delete v1 ConfigMap {new_namespace}/more",
+        f"update apps/v1 Deployment {new_namespace}/exporter",
+        f"update rbac.authorization.k8s.io/v1 ClusterRole exporter-{new_namespace}",
+    ]
     assert ensure(**smaller)["changes"] == []
 
 

@@ -10,6 +10,7 @@ import http.server
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator_bundle as release
 from ansible_collections.scs.observability.plugins.module_utils._observer import operator_bundle, prometheus_operator
 from tests.integration.api_server import ApiServer, running_api_server
+from tests.integration.check_mode import Ensure, Look, Result, run_as_announced
+from tests.integration.check_mode import look as look_in
 from tests.integration.processes import prometheus_operator_bundle
 
-Result = dict[str, Any]
-Ensure = Callable[..., Result]
 Bundle = Callable[..., dict[str, str]]
 
 OURS = ["apps/v1 Deployment", "v1 Service", "v1 ServiceAccount", "monitoring.coreos.com/v1 ServiceMonitor"]
@@ -59,6 +60,11 @@ def ensure(server: ApiServer, client: KubernetesClient, new_namespace: str, bund
         return prometheus_operator.ensure({**common, **params}, check_mode)
 
     return call
+
+
+@pytest.fixture
+def look(client: KubernetesClient, new_namespace: str) -> Look:
+    return partial(look_in, client, new_namespace)
 
 
 @pytest.fixture
@@ -155,13 +161,10 @@ def definitions_of_others(client: KubernetesClient, version: str = "0.85.0", **s
 
 
 def test_from_nothing_to_nothing(
-    ensure: Ensure, client: KubernetesClient, new_namespace: str, reads: list[str]
+    ensure: Ensure, look: Look, client: KubernetesClient, new_namespace: str, reads: list[str]
 ) -> None:
     before = everything(client)
-    announced = ensure(check_mode=True, **released())
-    assert everything(client) == before
-    result = ensure(**released())
-    assert result["changes"] == announced["changes"]
+    result = run_as_announced(ensure, look, **released())
     created = [f"create {kind} {new_namespace}/prometheus-operator" for kind in OURS]
     created += [f"create apiextensions.k8s.io/v1 CustomResourceDefinition {name}" for name in manifests.DEFINITIONS]
     assert sorted(result["changes"]) == sorted([*created, f"create v1 Namespace {new_namespace}"])
@@ -175,17 +178,18 @@ def test_from_nothing_to_nothing(
     assert len(result["diff"]["after"]) < 50_000
 
     del reads[:]
-    assert ensure(**released())["changes"] == []
+    assert run_as_announced(ensure, look, **released())["changes"] == []
     assert reads == []
 
-    assert ensure(state="absent", purge=True, check_mode=True)["changes"]
-    removed = ensure(state="absent", purge=True)
+    removed = run_as_announced(ensure, look, state="absent", purge=True)
     assert removed["warnings"] == []
     assert everything(client) == before
     assert ensure(state="absent", purge=True)["changes"] == []
 
 
-def test_what_somebody_changed_comes_back(ensure: Ensure, client: KubernetesClient, server: ApiServer) -> None:
+def test_what_somebody_changed_comes_back(
+    ensure: Ensure, look: Look, client: KubernetesClient, server: ApiServer, new_namespace: str
+) -> None:
     ensure(**released())
     before = definition(client, PROMETHEUSES)
     assert before
@@ -196,10 +200,16 @@ def test_what_somebody_changed_comes_back(ensure: Ensure, client: KubernetesClie
             {"op": "remove", "path": "/spec/names/shortNames"},
         ]
         api.patch_custom_resource_definition(PROMETHEUSES, changes)
-    change = f"update apiextensions.k8s.io/v1 CustomResourceDefinition {PROMETHEUSES}"
-    assert ensure(check_mode=True, **released())["changes"] == [change]
-    result = ensure(**released())
-    assert result["changes"] == [change]
+        core = kubernetes.client.CoreV1Api(other)
+        account = core.delete_namespaced_service_account("prometheus-operator", new_namespace)
+        left = {"name": "left-over", "labels": account.metadata.labels}
+        core.create_namespaced_service_account(new_namespace, {"metadata": left})
+    result = run_as_announced(ensure, look, **released())
+    assert result["changes"] == [
+        f"create v1 ServiceAccount {new_namespace}/prometheus-operator",
+        f"delete v1 ServiceAccount {new_namespace}/left-over",
+        f"update apiextensions.k8s.io/v1 CustomResourceDefinition {PROMETHEUSES}",
+    ]
     assert "shortNames" in result["diff"]["after"]
     after = definition(client, PROMETHEUSES)
     assert after

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from kubernetes.client import ApiClient, ApiextensionsV1Api, AppsV1Api, CoreV1Api
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
@@ -35,22 +34,17 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.obje
     MANAGED_BY_LABEL,
     ObjectKey,
     identity,
-    is_terminating,
     labels_of,
-    mask,
-    normalize,
 )
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway, thanos
-from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import KINDS, SERVICE_MONITOR
+from ansible_collections.scs.observability.plugins.module_utils._observer.lifecycle import SERVICE_MONITOR
 from tests.integration.api_server import ApiServer
 from tests.integration.apiserver import thanos_bucket_mirror
+from tests.integration.check_mode import Cluster, Ensure, Look, Result, documents, run_as_announced
+from tests.integration.check_mode import look as look_in
 from tests.integration.s3_server import S3Server
 from tests.pki import authority, make
-
-Result = dict[str, Any]
-Ensure = Callable[..., Result]
-Cluster = dict[ObjectKey, dict[str, Any]]
 
 OBJSTORE = {
     "objstore": {"type": "S3", "config": {"bucket": "metrics", "endpoint": "s3.example.org"}},
@@ -77,9 +71,6 @@ GIVEN: dict[str, Result] = {
     "store": {**OBJSTORE, **REDIS, "replicas": 3, "storage_size": "1Gi"},
 }
 
-# Key pairs are made anew until they are stored, and what is told of them differs.
-_OF_KEYS = re.compile(r"(checksum-authorities|certificate-digest|certificate-expires|certificate-renew-after): .*")
-
 
 @pytest.fixture
 def store(s3: S3Server, new_namespace: str) -> Result:
@@ -101,87 +92,28 @@ def ensure(api_server: Any, new_namespace: str, store: Result) -> Ensure:
         given = {"kubeconfig": kubeconfig, "namespace": new_namespace, "wait": False, **GIVEN.get(component, {})}
         real = store if "objstore" in given else {}
         result = thanos.ensure({"component": component, **given, **real, **params}, check_mode)
-        assert store["objstore_secret_key"] not in str(result)
+        told = str(result)
+        secrets = (store["objstore_secret_key"], REDIS["cache_password"], CLIENT.key_pem.splitlines()[1])
+        assert [secret for secret in secrets if secret in told] == []
         return result
 
     return call
 
 
 @pytest.fixture
-def look(admin: KubernetesClient, new_namespace: str) -> Callable[[], Cluster]:
-    """Return a way to read everything that the module may touch in its namespace, and that is not about to go."""
+def look(admin: KubernetesClient, new_namespace: str) -> Look:
+    """Return a way to look at the namespace alone, as nothing that Thanos has is outside of it."""
 
     def call() -> Cluster:
-        found = [item for kind in (*KINDS, SERVICE_MONITOR) for item in admin.list(*kind, namespace=new_namespace)]
-        namespace = admin.get("v1", "Namespace", new_namespace)
-        # No controller empties a namespace here.
-        there = [item for item in [*found, namespace] if item and not is_terminating(item)]
-        return {identity(item): item for item in there}
+        found = look_in(admin, new_namespace)
+        return {key: item for key, item in found.items() if new_namespace in (key.namespace, key.name)}
 
     return call
 
 
-def documents(text: str) -> dict[str, Any]:
-    """The objects in one side of a diff by their titles."""
-    parts = re.split(r"^--- # (.*)\n", text, flags=re.MULTILINE)[1:]
-    return {title: yaml.safe_load(content) for title, content in zip(parts[::2], parts[1::2], strict=True)}
-
-
-def contains(live: Any, wanted: Any) -> bool:
-    """Tell whether an object has all that is wanted of it; the API server adds defaults and leaves out what is not."""
-    if isinstance(wanted, dict):
-        return all(contains(live[key], value) if key in live else not value for key, value in wanted.items())
-    if isinstance(wanted, list):
-        return len(live) == len(wanted) and all(map(contains, live, wanted))
-    return bool(live == wanted)
-
-
-def assert_honest(result: Result, before: Cluster, after: Cluster) -> None:
-    """Changes and diff are the difference between the cluster before and after."""
-    content = {
-        which: {key: normalize(item) for key, item in cluster.items()}
-        for which, cluster in (("before", before), ("after", after))
-    }
-    happened = [
-        *(f"create {key}" for key in after if key not in before),
-        *(f"delete {key}" for key in before if key not in after),
-        *(f"update {key}" for key in after if key in before and content["before"][key] != content["after"][key]),
-    ]
-    # What happens in a bucket has tests of its own.
-    assert [change for change in result["changes"] if " S3 " not in change] == sorted(happened)
-    assert result["changed"] is bool(happened)
-    said = {which: documents(result["diff"][which]) for which in ("before", "after")}
-    for key in set(before) | set(after):
-        old, new = content["before"].get(key), content["after"].get(key)
-        if old == new:
-            assert str(key) not in said["before"]
-            assert str(key) not in said["after"]
-            continue
-        assert said["before"].get(str(key)) == (mask(old, new) if old else None)
-        if old and new:
-            assert said["after"][str(key)] == mask(new, old)
-        elif new:
-            assert contains(mask(new), said["after"][str(key)])
-
-
-def run_as_announced(ensure: Ensure, look: Callable[[], Cluster], component: str, **params: Any) -> Result:
-    """Check mode, which must change nothing, then the real run, which must do just that."""
-    before = look()
-    announced = ensure(component, check_mode=True, **params)
-    assert look() == before
-    result = ensure(component, **params)
-    assert_honest(result, before, look())
-    for told in (announced, result) if not before else ():
-        told["diff"]["after"] = _OF_KEYS.sub(r"\1: (new)", told["diff"]["after"])
-    assert announced == result
-    assert "swordfish" not in str(result)
-    assert CLIENT.key_pem.splitlines()[1] not in str(result)
-    return result
-
-
 @pytest.mark.parametrize("component", sorted(GIVEN))
 def test_check_mode_says_what_happens(
-    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str, other: ApiClient, component: str
+    ensure: Ensure, look: Look, new_namespace: str, other: ApiClient, component: str
 ) -> None:
     assert run_as_announced(ensure, look, component)["changed"]
     assert not run_as_announced(ensure, look, component)["changed"]
@@ -208,9 +140,7 @@ def test_check_mode_says_what_happens(
     assert not run_as_announced(ensure, look, component, state="absent")["changed"]
 
 
-def test_back_at_one_replica_there_is_no_disruption_budget(
-    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
-) -> None:
+def test_back_at_one_replica_there_is_no_disruption_budget(ensure: Ensure, look: Look, new_namespace: str) -> None:
     assert f"create policy/v1 PodDisruptionBudget {new_namespace}/thanos-query" in ensure("query")["changes"]
     result = run_as_announced(ensure, look, "query", replicas=1)
     assert result["changes"] == [
@@ -220,7 +150,7 @@ def test_back_at_one_replica_there_is_no_disruption_budget(
 
 
 def test_a_field_of_somebody_else_is_reported_and_taken_with_force(
-    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str, other: ApiClient
+    ensure: Ensure, look: Look, new_namespace: str, other: ApiClient
 ) -> None:
     ensure("store")
     AppsV1Api(other).patch_namespaced_stateful_set(
@@ -240,7 +170,7 @@ def test_a_field_of_somebody_else_is_reported_and_taken_with_force(
 
 
 def test_another_endpoint_leaves_the_pods_alone(
-    ensure: Ensure, look: Callable[[], Cluster], admin: KubernetesClient, new_namespace: str
+    ensure: Ensure, look: Look, admin: KubernetesClient, new_namespace: str
 ) -> None:
     def template() -> Any:
         live = admin.get("apps/v1", "Deployment", "thanos-query", new_namespace)
@@ -258,7 +188,7 @@ def test_another_endpoint_leaves_the_pods_alone(
 
 
 def test_a_circle_is_seen_in_the_cluster_and_refused_before_anything_is_touched(
-    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
+    ensure: Ensure, look: Look, new_namespace: str
 ) -> None:
     ensure("query", name="inner", endpoints=["store:10901"], external_endpoints=[])
     ensure("query", name="outer", endpoints=[f"inner.{new_namespace}.svc:10901"], external_endpoints=[])
@@ -291,7 +221,7 @@ def running(admin: KubernetesClient, new_namespace: str) -> Callable[[str], Obje
 
 
 def test_a_second_compactor_of_a_bucket_is_refused_with_the_name_of_the_first(
-    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
+    ensure: Ensure, look: Look, new_namespace: str
 ) -> None:
     assert f"create S3 CompactorClaim {new_namespace}" in ensure("compact", name="first")["changes"]
     before = look()
@@ -409,7 +339,7 @@ def test_a_compactor_is_removed_without_a_store_that_works(
     assert not ensure("compact", state="absent", objstore=None, purge=True)["changed"]
 
 
-def test_an_older_version_is_refused_before_anything_is_touched(ensure: Ensure, look: Callable[[], Cluster]) -> None:
+def test_an_older_version_is_refused_before_anything_is_touched(ensure: Ensure, look: Look) -> None:
     older = "quay.io/thanos/thanos:v0.42.0"
     ensure("bucket_web")
     before = look()
@@ -562,17 +492,24 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_without_the_operator_there_is_no_service_monitor(ensure: Ensure, look: Callable[[], Cluster]) -> None:
-    with pytest.raises(InputError) as caught:
-        ensure("bucket_web", service_monitor="always")
-    assert caught.value.parameter == "service_monitor"
+def test_without_the_operator_there_is_no_service_monitor(ensure: Ensure, look: Look) -> None:
+    for given in ({"service_monitor": "always"}, {"service_monitor": "always", "check_mode": True}):
+        with pytest.raises(InputError) as caught:
+            ensure("bucket_web", **given)
+        assert caught.value.parameter == "service_monitor"
     assert look() == {}
 
 
+def test_check_mode_takes_an_expected_operator_for_granted(ensure: Ensure, request: pytest.FixtureRequest) -> None:
+    with pytest.raises(InputError, match="has no ServiceMonitors"):
+        ensure("bucket_web", service_monitor="expected")
+    announced = ensure("bucket_web", service_monitor="expected", check_mode=True)
+    request.getfixturevalue("operator")
+    assert ensure("bucket_web", service_monitor="expected")["changes"] == announced["changes"]
+
+
 @pytest.mark.usefixtures("operator")
-def test_with_the_operator_there_is_one_until_it_is_not_wanted(
-    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str
-) -> None:
+def test_with_the_operator_there_is_one_until_it_is_not_wanted(ensure: Ensure, look: Look, new_namespace: str) -> None:
     monitor = f"monitoring.coreos.com/v1 ServiceMonitor {new_namespace}/thanos-bucket-web"
     assert f"create {monitor}" in run_as_announced(ensure, look, "bucket_web")["changes"]
     assert not run_as_announced(ensure, look, "bucket_web")["changed"]
@@ -624,7 +561,7 @@ def eighth(tmp_path: Path, api_server: ApiServer, new_namespace: str) -> Ensure:
     return call
 
 
-def assert_works(mirror: Ensure, look: Callable[[], Cluster], namespace: str) -> None:
+def assert_works(mirror: Ensure, look: Look, namespace: str) -> None:
     announced = mirror(check_mode=True, **OBJSTORE)
     assert look() == {}
     result = mirror(**OBJSTORE)
@@ -637,7 +574,7 @@ def assert_works(mirror: Ensure, look: Callable[[], Cluster], namespace: str) ->
 
 
 def test_an_eighth_component_is_one_file(
-    ensure: Ensure, look: Callable[[], Cluster], new_namespace: str, monkeypatch: pytest.MonkeyPatch
+    ensure: Ensure, look: Look, new_namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Observed, planned, applied, refused and removed as the seven are, which know nothing of it."""
     monkeypatch.setitem(thanos.COMPONENTS, "bucket_mirror", thanos_bucket_mirror.COMPONENT)
@@ -648,9 +585,7 @@ def test_an_eighth_component_is_one_file(
     assert_works(mirror, look, new_namespace)
 
 
-def test_ansible_takes_it_to_a_host_once_it_is_imported(
-    eighth: Ensure, look: Callable[[], Cluster], new_namespace: str
-) -> None:
+def test_ansible_takes_it_to_a_host_once_it_is_imported(eighth: Ensure, look: Look, new_namespace: str) -> None:
     """A module carries what is imported, so the table of components has a line for each."""
     assert "objstore" in eighth()["msg"]
     assert_works(eighth, look, new_namespace)

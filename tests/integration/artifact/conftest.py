@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.python_environments import environment, pythons
+from lab.python_environments import environment
+from lab.state import LabError
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ENVIRONMENTS = CHECKOUT / ".build" / "ansible-core"
@@ -63,9 +64,10 @@ class Core:
 def core(request: pytest.FixtureRequest) -> Core:
     name: str = request.param
     lock = CHECKOUT / "requirements" / f"ansible-core-{name}.txt"
-    if next(pythons(PYTHONS[name]), None) is None:
-        pytest.skip(f"{lock.name} needs Python 3.{PYTHONS[name]} or newer, and this machine has none")
-    return Core(name, environment(ENVIRONMENTS, lock, PYTHONS[name], str(CHECKOUT)))
+    try:
+        return Core(name, environment(ENVIRONMENTS, lock, PYTHONS[name], str(CHECKOUT)))
+    except LabError as error:
+        pytest.fail(str(error))
 
 
 @pytest.fixture(scope="session")

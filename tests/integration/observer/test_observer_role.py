@@ -1,34 +1,52 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook of the observer, on a real API server and a real S3 server: what must not happen to a bucket."""
+"""The playbook of the observer, on a real API server and a real S3 server: what check mode says is what happens, and
+what must not happen to a bucket."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import kubernetes
 import pytest
 import yaml
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from tests.integration.api_server import ApiServer, running_cluster
+from tests.integration.check_mode import (
+    Cluster,
+    Result,
+    apart_from_keys,
+    assert_honest,
+    assert_untouched,
+    differences,
+    documents,
+    look,
+)
 from tests.integration.processes import prometheus_operator_bundle
 from tests.integration.s3_server import S3Server
 from tests.pki import authority, make
 
 RBAC = "rbac.authorization.k8s.io/v1"
 CHECKOUT = Path(__file__).resolve().parents[3]
+CALLBACKS = CHECKOUT / "tests" / "integration" / "ansible_callbacks"
 
 
 class Run(NamedTuple):
+    """``told`` is what each call of a module returned, with the task's name."""
+
     succeeded: bool
     output: str
+    told: list[Result]
 
 
 Playbook = Callable[..., Run]
@@ -58,7 +76,14 @@ def collections() -> Path:
 def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespace: str, tmp_path: Path) -> Playbook:
     """Run the playbook for an observer in a namespace, with the bucket of this test."""
     kubeconfig = str(api_server.kubeconfig())
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    told = tmp_path / "told"
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+        "ANSIBLE_CALLBACKS_ENABLED": "told",
+        "TOLD": str(told),
+    }
 
     def call(namespace: str, *arguments: str, **variables: Any) -> Run:
         given = {
@@ -78,6 +103,7 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
         }
         inventory = tmp_path / "hosts.yml"
         inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": given}}}))
+        told.write_text("")
         done = subprocess.run(
             [
                 Path(sys.executable).with_name("ansible-playbook"),
@@ -94,7 +120,7 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
             check=False,
         )
         assert s3.owner.secret_key not in done.stdout
-        return Run(done.returncode == 0, done.stdout)
+        return Run(done.returncode == 0, done.stdout, [json.loads(line) for line in told.read_text().splitlines()])
 
     return call
 
@@ -106,6 +132,130 @@ def namespaces(admin: KubernetesClient, new_namespace: str) -> tuple[str, str]:
     for name in names:
         admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return names
+
+
+class Site(NamedTuple):
+    """Where the playbook works: a namespace and a bucket of the same name."""
+
+    admin: KubernetesClient
+    other: kubernetes.client.ApiClient
+    s3: S3Server
+    name: str
+
+    def look(self) -> Cluster:
+        return look(self.admin, self.name)
+
+    def bucket(self) -> list[tuple[str, str]] | None:
+        return self.s3.content(self.name) if self.name in self.s3.buckets() else None
+
+
+@pytest.fixture
+def site(admin: KubernetesClient, other: kubernetes.client.ApiClient, s3: S3Server, new_namespace: str) -> Site:
+    return Site(admin, other, s3, new_namespace)
+
+
+def together(run: Run) -> Result:
+    """The changes of all tasks, with their names, and their diffs.
+
+    In check mode each task tells of the namespace and of an authority, where it needs one, that it would make it if it
+    is not there yet. In the real run the first of them does.
+    """
+    told = [result for result in run.told if result.get("changed")]
+    made: set[str] = set()
+    changes = []
+    for result in told:
+        changes += [(result["task"], change) for change in result["changes"] if change not in made]
+        made.update(change for change in result["changes"] if change.startswith("create "))
+    diff = {which: "".join(result["diff"][which] for result in told) for which in ("before", "after")}
+    return {"tasks": changes, "changes": sorted(change for _task, change in changes), "diff": diff}
+
+
+def announced(playbook: Playbook, site: Site, before: Cluster, **variables: Any) -> Result:
+    """What check mode tells, which must change nothing."""
+    bucket = site.bucket()
+    run = playbook(site.name, "--check", "--diff", **variables)
+    assert run.succeeded, run.output
+    assert_untouched(before, site.look())
+    assert site.bucket() == bucket
+    return together(run)
+
+
+def run_as_announced(playbook: Playbook, site: Site, **variables: Any) -> list[str]:
+    """Check mode, then the real run, which must do just that; return what it did."""
+    before = site.look()
+    said = announced(playbook, site, before, **variables)
+    run = playbook(site.name, "--diff", **variables)
+    assert run.succeeded, run.output
+    done = together(run)
+    assert said["tasks"] == done["tasks"]
+    assert_honest({**done, "changed": bool(done["changes"])}, before, site.look())
+    for which in ("before", "after"):
+        shown, wanted = (documents(apart_from_keys(result)["diff"][which]) for result in (said, done))
+        assert [title for title in {**shown, **wanted} if shown.get(title) != wanted.get(title)] == []
+    return list(done["changes"])
+
+
+def test_check_mode_says_what_happens_and_an_observer_goes_when_its_store_is_gone(
+    playbook: Playbook, site: Site
+) -> None:
+    """First in this file, as there must be nothing of an observer in the cluster, nor definitions that it makes."""
+    own = authority("agents")
+    given = {"observer_tenants_certificate": own.pem, "observer_tenants_private_key": own.key_pem}
+    created = run_as_announced(playbook, site, **given)
+    secrets = site.admin.list("v1", "Secret", site.name, "app.kubernetes.io/name=authority")
+    assert own.pem in [secret_text(secret, "tls.crt") for secret in secrets]
+
+    current = site.look()
+    assert announced(playbook, site, current, **given)["changes"] == []
+
+    repairs = drift(site)
+    assert run_as_announced(playbook, site, **given) == sorted(repairs)
+    repaired = site.look()
+    assert differences(current, repaired) == []
+
+    # What goes with the last of an observer is not told in check mode, as all the rest is still there.
+    with_the_last = re.compile(
+        r"v1 Namespace |v1 Secret .*/scs-observability-authority|.*observability[.]scs[.]community"
+    )
+    titles = [change.removeprefix("create ") for change in created]
+    purge = announced(playbook, site, repaired, observer_state="absent", observer_purge=True)
+    assert purge["changes"] == sorted(f"delete {title}" for title in titles if not with_the_last.match(title))
+
+    removed = playbook(site.name, observer_state="absent", observer_bucket_endpoint="https://s3.invalid")
+    assert removed.succeeded, removed.output
+    assert [site.admin.list("apps/v1", kind, site.name) for kind in ("Deployment", "StatefulSet")] == [[], []]
+
+
+def drift(site: Site) -> list[str]:
+    """Have somebody take away, change and leave objects of every module that makes some; return what repairs that."""
+    name, core = site.name, kubernetes.client.CoreV1Api(site.other)
+    apps, custom = kubernetes.client.AppsV1Api(site.other), kubernetes.client.CustomObjectsApi(site.other)
+    labels = core.read_namespaced_service_account("thanos-store", name).metadata.labels
+    core.create_namespaced_config_map(name, {"metadata": {"name": "left-over", "labels": labels}})
+    for kind in (
+        ("v1", "ServiceAccount", "prometheus-operator"),
+        ("v1", "ConfigMap", "remote-write-gateway-configuration"),
+        ("networking.k8s.io/v1", "NetworkPolicy", "thanos-query"),
+    ):
+        assert site.admin.delete(*kind, name), kind
+    limits = [{"op": "remove", "path": "/spec/template/spec/containers/0/resources"}]
+    apps.patch_namespaced_stateful_set("thanos-receive", name, limits)
+    label = [{"op": "remove", "path": "/metadata/labels/app.kubernetes.io~1part-of"}]
+    core.patch_namespaced_secret("scs-observability-authority-tenants", name, label)
+    retention = {"spec": {"retention": None}}
+    custom.patch_namespaced_custom_object("monitoring.coreos.com", "v1", name, "prometheuses", "observer", retention)
+    ((_kind, claim),) = site.s3.content(name)
+    site.s3.witness.delete_object(Bucket=name, Key=claim)
+    return [
+        f"create S3 CompactorClaim {name}",
+        f"create networking.k8s.io/v1 NetworkPolicy {name}/thanos-query",
+        f"create v1 ConfigMap {name}/remote-write-gateway-configuration",
+        f"create v1 ServiceAccount {name}/prometheus-operator",
+        f"delete v1 ConfigMap {name}/left-over",
+        f"update apps/v1 StatefulSet {name}/thanos-receive",
+        f"update monitoring.coreos.com/v1 Prometheus {name}/observer",
+        f"update v1 Secret {name}/scs-observability-authority-tenants",
+    ]
 
 
 def versions(admin: KubernetesClient, namespace: str) -> dict[str, str]:
@@ -159,20 +309,6 @@ def test_a_second_observer_neither_writes_into_the_bucket_of_the_first_nor_delet
     assert gone.succeeded, gone.output
     assert "WARNING" not in gone.output
     assert new_namespace not in s3.buckets()
-
-
-def test_an_observer_with_an_authority_of_the_operators_own_is_removed_when_its_store_is_gone(
-    playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, namespaces: tuple[str, str]
-) -> None:
-    where, _other = namespaces
-    own = authority("agents")
-    deployed = playbook(where, observer_tenants_certificate=own.pem, observer_tenants_private_key=own.key_pem)
-    assert deployed.succeeded, deployed.output
-    secrets = admin.list("v1", "Secret", where, "app.kubernetes.io/name=authority")
-    assert own.pem in [secret_text(secret, "tls.crt") for secret in secrets]
-    removed = playbook(where, observer_state="absent", observer_bucket_endpoint="https://s3.invalid")
-    assert removed.succeeded, removed.output
-    assert [admin.list("apps/v1", kind, where) for kind in ("Deployment", "StatefulSet")] == [[], []]
 
 
 def test_a_certificate_of_the_gateway_that_does_not_fit_is_found_before_anything_is_touched(

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from cryptography import x509
+from kubernetes.client import CoreV1Api
+from kubernetes.config import new_client_from_config
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import (
@@ -20,15 +23,25 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent
 from ansible_collections.scs.observability.plugins.module_utils._observer import authority, gateway, thanos
 from tests import pki
+from tests.integration.check_mode import Look, Result, look, run_as_announced
 from tests.pki import Made
-
-Result = dict[str, Any]
 
 
 def put(site: Any, name: str, made: Made | None, *, check: bool = False, **changes: Any) -> Result:
     own = {"certificate": made.pem, "private_key": made.key_pem} if made else {"state": "absent"}
     params = {"name": name, "namespace": site.observer_namespace, "kubeconfig": str(site.observer_kubeconfig)}
     return authority.ensure({**params, **own, **changes}, check)
+
+
+def put_as_announced(site: Any, name: str, made: Made | None, **changes: Any) -> Result:
+    def call(*, check_mode: bool = False) -> Result:
+        return put(site, name, made, check=check_mode, **changes)
+
+    return run_as_announced(call, looking_at(site))
+
+
+def looking_at(site: Any) -> Look:
+    return partial(look, site.observer, site.observer_namespace)
 
 
 def secret(site: Any, name: str) -> Any:
@@ -52,14 +65,12 @@ def certificate_of(site: Any, namespace: str, name: str, *, kaas: bool = False) 
 def test_both_are_there_before_anything_else_and_sign_everything(site: Any) -> None:
     root = pki.authority("Example Root")
     tenants, internal = pki.authority("Example Tenants", root), pki.authority("Example Internal", root)
-    assert put(site, "tenants", tenants, check=True)["changed"]
-    assert secret(site, "tenants") is None
-    done = put(site, "tenants", tenants)
+    done = put_as_announced(site, "tenants", tenants)
     assert done["changes"] == [
         f"create v1 Namespace {site.observer_namespace}",
         f"create v1 Secret {site.observer_namespace}/scs-observability-authority-tenants",
     ]
-    assert put(site, "internal", internal)["changed"]
+    assert put_as_announced(site, "internal", internal)["changed"]
 
     assert deploy(site)["ca"] == internal.pem
     site.register()
@@ -76,8 +87,7 @@ def test_both_are_there_before_anything_else_and_sign_everything(site: Any) -> N
     assert client.issuer not in (tenants.certificate.subject, internal.certificate.subject)
 
     for name, made in (("tenants", tenants), ("internal", internal)):
-        for check in (True, False):
-            assert put(site, name, made, check=check)["changes"] == []
+        assert put_as_announced(site, name, made)["changes"] == []
     assert deploy(site)["changes"] == []
     assert site.register()["changes"] == []
 
@@ -95,11 +105,21 @@ def test_no_key_is_shown(site: Any) -> None:
 def test_one_that_signed_nothing_gives_way(site: Any, name: str) -> None:
     made = pki.authority("Example")
     put(site, name, pki.authority("Before"))
-    assert put(site, name, made)["changes"] == [
+    assert put_as_announced(site, name, made)["changes"] == [
         f"update v1 Secret {site.observer_namespace}/{authority_secret_name(name)}"
     ]
     assert secret_text(secret(site, name), "tls.crt") == made.pem
     assert put(site, name, made)["changes"] == []
+    # What somebody changed, and took away
+    changed = secret(site, name)
+    changed["metadata"]["labels"].pop("app.kubernetes.io/part-of")
+    changed["data"]["ca.crt"] = changed["data"]["tls.key"]
+    with new_client_from_config(str(site.observer_kubeconfig)) as other:
+        CoreV1Api(other).replace_namespaced_secret(authority_secret_name(name), site.observer_namespace, changed)
+    assert put_as_announced(site, name, made)["changed"]
+    site.observer.delete("v1", "Secret", authority_secret_name(name), site.observer_namespace)
+    assert put_as_announced(site, name, made)["changed"]
+    assert secret_text(secret(site, name), "ca.crt") == made.pem
 
 
 def test_agents_in_use_keep_tenants_until_told_otherwise(site: Any) -> None:
@@ -142,8 +162,7 @@ def test_internal_is_rotated_without_force_for_who_goes_through_every_step(site:
     site.register()
     old, new = secret_text(secret(site, "internal"), "tls.crt"), pki.authority("Example")
     keep = {"certificate": None, "private_key": None, "also_trusted": new.pem}
-    foreseen = put(site, "internal", new, check=True, **keep)
-    assert put(site, "internal", new, **keep)["changes"] == foreseen["changes"] != []
+    assert put_as_announced(site, "internal", new, **keep)["changed"]
     with pytest.raises(InputError, match="is the observer's other authority"):
         put(site, "tenants", new, force=True)
     # Until all know it, it must not sign.
@@ -187,7 +206,7 @@ def test_two_authorities_never_one(site: Any) -> None:
 def test_one_that_is_removed_is_made_anew_by_whoever_needs_it(site: Any) -> None:
     own = pki.authority("Example")
     put(site, "internal", own)
-    assert put(site, "internal", None)["changes"] == [
+    assert put_as_announced(site, "internal", None)["changes"] == [
         f"delete v1 Secret {site.observer_namespace}/scs-observability-authority-internal"
     ]
     assert put(site, "internal", None)["changes"] == []

@@ -9,12 +9,13 @@ import base64
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from kubernetes.client import CoreV1Api
+from kubernetes.client import AppsV1Api, CoreV1Api
 from kubernetes.config import new_client_from_config
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, NotReadyError
@@ -25,6 +26,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.remot
 from ansible_collections.scs.observability.plugins.module_utils._observer import gateway
 from ansible_collections.scs.observability.plugins.module_utils._registration import remote_write_clients as clients
 from tests import pki
+from tests.integration.check_mode import Result, look, run_as_announced
 from tests.pki import Made
 
 HOSTNAME = "metrics.example.org"
@@ -41,6 +43,17 @@ def deploy(site: Any, *, check: bool = False, **changes: Any) -> dict[str, Any]:
         "wait": False,
     }
     return gateway.ensure({**params, **changes}, check)
+
+
+def deploy_as_announced(site: Any, **changes: Any) -> Result:
+    # Check mode cannot know a port that the cluster has not chosen yet, nor an authority that was not made.
+    unknown = () if get(site, "Service") else ("ca", "endpoints")
+
+    def call(*, check_mode: bool = False) -> Result:
+        result = deploy(site, check=check_mode, **changes)
+        return {name: value for name, value in result.items() if name not in unknown}
+
+    return run_as_announced(call, partial(look, site.observer, site.observer_namespace))
 
 
 def get(site: Any, kind: str, name: str = NAME) -> Any:
@@ -79,18 +92,43 @@ def checksum(site: Any) -> str:
     return annotations["observability.scs.community/checksum-certificates"]
 
 
+def test_check_mode_says_what_happens(site: Any) -> None:
+    namespace = site.observer_namespace
+    assert deploy_as_announced(site)["changed"]
+    assert deploy_as_announced(site)["changes"] == []
+    # What somebody took away, changed and left
+    labels = get(site, "ServiceAccount")["metadata"]["labels"]
+    with new_client_from_config(str(site.observer_kubeconfig)) as other:
+        core, apps = CoreV1Api(other), AppsV1Api(other)
+        core.delete_namespaced_service(NAME, namespace)
+        core.delete_namespaced_config_map(clients.NAME, namespace)
+        core.delete_namespaced_secret(SERVER, namespace)
+        core.create_namespaced_config_map(namespace, {"metadata": {"name": "left-over", "labels": labels}})
+        limits = [{"op": "remove", "path": "/spec/template/spec/containers/0/resources"}]
+        apps.patch_namespaced_deployment(NAME, namespace, limits)
+    assert deploy_as_announced(site)["changes"] == [
+        f"create v1 ConfigMap {namespace}/{clients.NAME}",
+        f"create v1 Secret {namespace}/{SERVER}",
+        f"create v1 Service {namespace}/{NAME}",
+        f"delete v1 ConfigMap {namespace}/left-over",
+        f"update apps/v1 Deployment {namespace}/{NAME}",
+    ]
+    assert deploy_as_announced(site)["changes"] == []
+    assert deploy_as_announced(site, state="absent")["changed"]
+    assert deploy_as_announced(site, state="absent")["changes"] == []
+
+
 class TestCertificate:
     def test_the_operators_own_takes_the_place_of_ours_and_goes_again(self, site: Any) -> None:
-        assert deploy(site)["ca"]
+        deploy(site)
         before = checksum(site)
         authority = pki.authority("Example")
         made = server(authority)
         own = {"certificate": made.pem + authority.pem, "private_key": made.key_pem}
-        for check in (True, False):
-            result = deploy(site, check=check, **own)
-            assert result["ca"] is None
-            assert f"update v1 Secret {site.observer_namespace}/{SERVER}" in result["changes"]
-            assert made.key_pem[40:80] not in str(result)
+        result = deploy_as_announced(site, **own)
+        assert result["ca"] is None
+        assert f"update v1 Secret {site.observer_namespace}/{SERVER}" in result["changes"]
+        assert made.key_pem[40:80] not in str(result)
         assert secret_text(get(site, "Secret", SERVER), "tls.crt") == made.pem + authority.pem
         assert checksum(site) != before
         assert deploy(site, **own)["changes"] == []
