@@ -44,8 +44,8 @@ end
 local function command(text)
   local socket = core.tcp()
   socket:settimeout(10)
-  assert(socket:connect("$socket"))
-  assert(socket:send(text .. "\\n"))
+  local sent = socket:connect("$socket") and socket:send(text .. "\\n")
+  if not sent then error("HAProxy does not answer at $socket", 0) end
   local answer = socket:receive("*a")
   socket:close()
   return answer or ""

@@ -247,7 +247,7 @@ class Node:
             self.addresses[f"dnssrv+_{port}._tcp.{name}-headless.{namespace}.svc"] = f"127.0.0.1:{ports[port]}"
         replacements["$(POD_NAME)"] = f"{name}-0"
         # Pods on loopback see each other's.
-        replacements[haproxy_certificates.SOCKET] = f"{haproxy_certificates.SOCKET}-{next(iter(ports.values()))}"
+        replacements[haproxy_certificates.SOCKET] = f"{haproxy_certificates.SOCKET}-{min(ports.values())}"
         if template["spec"]["automountServiceAccountToken"]:
             replacements.update(self.account(folder / "account", manifests))
 
