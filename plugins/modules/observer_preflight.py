@@ -322,7 +322,11 @@ error:
 """
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
-from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, OPENSTACK
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import (
+    EXTERNAL_ENDPOINTS,
+    KUBERNETES,
+    OPENSTACK,
+)
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer.preflight import check
 
@@ -369,17 +373,7 @@ def main() -> None:
             "thanos_allow_downgrade": {"type": "bool", "default": False},
             "compact_take_over_bucket": {"type": "bool", "default": False},
             "query_endpoints": {"type": "list", "elements": "str"},
-            "query_external_endpoints": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "address": {"type": "str", "required": True},
-                    "server_name": {"type": "str"},
-                    "ca": {"type": "str"},
-                    "certificate": {"type": "str"},
-                    "key": {"type": "str", "no_log": True},
-                },
-            },
+            "query_external_endpoints": EXTERNAL_ENDPOINTS,
             "ruler_rules": {"type": "dict"},
             "rule_extra_args": {"type": "list", "elements": "str"},
             "hostnames": {"type": "list", "elements": "str"},

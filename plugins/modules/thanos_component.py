@@ -458,7 +458,12 @@ changes:
 """
 
 from ansible_collections.scs.observability.plugins.module_utils._core import outcome
-from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import KUBERNETES, PLACEMENT, WAIT
+from ansible_collections.scs.observability.plugins.module_utils._core.argument_spec import (
+    EXTERNAL_ENDPOINTS,
+    KUBERNETES,
+    PLACEMENT,
+    WAIT,
+)
 from ansible_collections.scs.observability.plugins.module_utils._core.module import AnsibleModule
 from ansible_collections.scs.observability.plugins.module_utils._observer import thanos
 
@@ -477,17 +482,7 @@ def main() -> None:
             "storage_size": {"type": "str"},
             "storage_class": {"type": "str"},
             "endpoints": {"type": "list", "elements": "str"},
-            "external_endpoints": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "address": {"type": "str", "required": True},
-                    "server_name": {"type": "str"},
-                    "ca": {"type": "str"},
-                    "certificate": {"type": "str"},
-                    "key": {"type": "str", "no_log": True},
-                },
-            },
+            "external_endpoints": EXTERNAL_ENDPOINTS,
             "objstore": {"type": "dict"},
             # Names a key. Hidden, it would also be blotted out where it is part of another name.
             "objstore_access_key": {"type": "str", "no_log": False},

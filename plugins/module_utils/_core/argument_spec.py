@@ -43,6 +43,18 @@ OPENSTACK: ArgumentSpec = {
     "cacert": {"type": "path"},
 }
 
+EXTERNAL_ENDPOINTS: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "address": {"type": "str", "required": True},
+        "server_name": {"type": "str"},
+        "ca": {"type": "str"},
+        "certificate": {"type": "str"},
+        "key": {"type": "str", "no_log": True},
+    },
+}
+
 PLACEMENT: ArgumentSpec = {
     "node_selector": {"type": "dict"},
     "tolerations": {"type": "list", "elements": "dict"},

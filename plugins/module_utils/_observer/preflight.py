@@ -151,10 +151,11 @@ def check(params: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     if connection and client:
         report.facts["context"] = connection.context
         look_at_cluster(client, wanted, report)
-    if client and "version" in report.facts:
-        report.problems += thanos_preflight.problems(client, wanted.namespace, params)
+    answering = client if "version" in report.facts else None
+    if answering:
+        report.problems += thanos_preflight.problems(answering, wanted.namespace, params)
     if params.get("bucket"):
-        look_at_bucket(params, _compactor(client, wanted.namespace, report), report)
+        look_at_bucket(params, _compactor(answering, wanted.namespace), report)
     report.warnings += unknown_hosts(params.get("hostnames") or ())
     if report.problems and params.get("fail") is not False:
         raise PreflightError(
@@ -313,12 +314,10 @@ def missing_rights(client: KubernetesClient, namespace: str) -> dict[tuple[str, 
     return missing
 
 
-def _compactor(client: KubernetesClient | None, namespace: str, report: Report) -> Owner | None:
+def _compactor(client: KubernetesClient | None, namespace: str) -> Owner | None:
     """Who would claim the bucket; None where the cluster does not tell, which is a problem of its own."""
-    if client is None or "version" not in report.facts:
-        return None
     try:
-        return thanos_preflight.compactor(client, namespace)
+        return thanos_preflight.compactor(client, namespace) if client else None
     except ApiError:
         return None
 

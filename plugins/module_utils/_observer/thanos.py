@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, Problems
@@ -252,7 +254,7 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
     needs_certificate = settings.tls and component.needs_certificate
     authorities, missing = observe_or_create(client, settings.namespace, which, now) if needs_certificate else ({}, [])
     certificate: list[Manifest | None] = []
-    workloads: list[list[Manifest]] = []
+    workloads: list[Manifest] = []
     has_operator: list[bool] = []
     faults: list[str] = []
     registered: list[ExternalEndpoint] = []
@@ -260,7 +262,8 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
     client.parallel(
         [
             lambda: certificate.append(client.get("v1", "Secret", secret_name, namespace)),
-            lambda: workloads.append(deployed(client, namespace)),
+            lambda: workloads.extend(_deployed("Deployment", client, namespace)),
+            lambda: workloads.extend(_deployed("StatefulSet", client, namespace)),
             lambda: has_operator.append(client.serves(*SERVICE_MONITOR)),
             lambda: faults.extend(rule_expressions.faults(client, settings) if settings.rules else ()),
             lambda: registered.extend(endpoints_of(client, namespace) if component is thanos_query.COMPONENT else ()),
@@ -270,7 +273,7 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
         authorities,
         tuple(missing),
         certificate[0],
-        tuple(workloads[0]),
+        tuple(workloads),
         has_operator[0],
         tuple(faults),
         tuple(registered),
@@ -279,8 +282,12 @@ def observe(client: KubernetesClient, component: Component, settings: Settings, 
 
 def deployed(client: KubernetesClient, namespace: str) -> list[Manifest]:
     """Return the Deployments and StatefulSets of all Thanos components of a namespace."""
-    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos"
-    return [item for kind in ("Deployment", "StatefulSet") for item in client.list("apps/v1", kind, namespace, ours)]
+    kinds = ("Deployment", "StatefulSet")
+    return list(chain(*client.parallel([partial(_deployed, kind, client, namespace) for kind in kinds])))
+
+
+def _deployed(kind: str, client: KubernetesClient, namespace: str) -> list[Manifest]:
+    return client.list("apps/v1", kind, namespace, f"{MANAGED_BY_LABEL}={MANAGED_BY},app.kubernetes.io/name=thanos")
 
 
 def refuse(component: Component, settings: Settings, observed: Observed, params: Mapping[str, Any]) -> None:
