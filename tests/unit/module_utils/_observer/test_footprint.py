@@ -14,7 +14,7 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.capaci
 from ansible_collections.scs.observability.plugins.module_utils._observer.thanos import COMPONENTS
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "observer"
-PROFILES = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["observer_profiles"]
+PROFILES = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["_observer_profiles"]
 
 
 def by_name(profile: dict[str, Any], variables: dict[str, Any]) -> dict[str, dict[str, Any]]:
