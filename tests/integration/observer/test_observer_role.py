@@ -258,6 +258,18 @@ def drift(site: Site) -> list[str]:
     ]
 
 
+def test_a_removal_with_a_slip_in_a_name_removes_nothing(playbook: Playbook, site: Site) -> None:
+    assert playbook(site.name).succeeded
+    before, bucket = site.look(), site.bucket()
+    away = {"observer_state": "absent", "observer_purge": True}
+    for slip, meant in (("observer_namspace", "observer_namespace"), ("observer_pruge", "observer_purge")):
+        refused = playbook(site.name, **away, **{slip: "true"})
+        assert not refused.succeeded
+        assert f"{slip}: there is no such variable. Did you mean {meant}?" in refused.output
+    assert_untouched(before, site.look())
+    assert site.bucket() == bucket is not None
+
+
 def versions(admin: KubernetesClient, namespace: str) -> dict[str, str]:
     """Everything of a namespace but what the API server puts into each, and when it last changed."""
     kinds = {
@@ -341,6 +353,11 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
         observer_storage_class="fast",
         observer_receive_resources={"requests": {"memory": "1Ti"}},
         observer_query_replica=2,
+        # What the role makes is no name for an operator.
+        observer_profiles={"small": {}},
+        observer_web_enabled=True,
+        observer_web_hostnames={"grafana": "grafana.example.org"},
+        observer_web_gateway_api={"parent_refs": [{"name": "public"}]},
         observer_gateway_certificate=other.pem,
         observer_gateway_private_key=other.key_pem,
         observer_gateway_hostnames=["metrics.example.org"],
@@ -348,6 +365,8 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
     assert not refused.succeeded
     for words in (
         "observer_query_replica: there is no such variable. Did you mean observer_query_replicas?",
+        "observer_profiles: there is no such variable. Did you mean observer_profile?",
+        "observer_web_gateway_api: is wanted, and the cluster does not know HTTPRoute",
         "storage_class: there is no storage class fast. There are: standard",
         "receive asks for more than any single node has free",
         "bucket.secret_key: could not list the objects",

@@ -193,10 +193,8 @@ def test_they_are_scraped_then() -> None:
 
 @pytest.mark.parametrize("enabled", [False, "false"])
 def test_nothing_is_left_of_a_node_exporter_that_is_turned_off(enabled: Any) -> None:
-    (on,), (off,) = (
-        rendered.calls("exporters.yml"),
-        rendered.calls("exporters.yml", observer_node_exporter_enabled=enabled),
-    )
+    (on,) = rendered.calls("exporters.yml")
+    (off,) = rendered.calls("exporters.yml", observer_node_exporter_enabled=enabled)
     assert "node-exporter" in str(on.arguments)
     assert "node-exporter" not in str(off.arguments)
     assert jobs() - jobs(observer_node_exporter_enabled=enabled) == {"node-exporter"}
