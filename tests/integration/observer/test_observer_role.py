@@ -341,8 +341,11 @@ def test_a_certificate_of_the_gateway_that_does_not_fit_is_found_before_anything
 
 @pytest.mark.parametrize("arguments", [[], ["--check"]])
 def test_everything_that_stands_in_the_way_is_told_at_once(
-    playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, arguments: list[str]
+    playbook: Playbook, admin: KubernetesClient, new_namespace: str, arguments: list[str], tmp_path: Path
 ) -> None:
+    own = tmp_path / "own" / "scrape_configs"
+    own.mkdir(parents=True)
+    (own / "site.yml").write_text("staticConfig: []")
     secret = "not-the-secret-key-of-this-store"
     other = make("gateway", names=["other.example.org"])
     refused = playbook(
@@ -355,6 +358,7 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
         observer_query_replica=2,
         # What the role makes is no name for an operator.
         observer_profiles={"small": {}},
+        observer_extra_directory=str(own.parent),
         observer_web_enabled=True,
         observer_web_hostnames={"grafana": "grafana.example.org"},
         observer_web_gateway_api={"parent_refs": [{"name": "public"}]},
@@ -370,6 +374,7 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
         "storage_class: there is no storage class fast. There are: standard",
         "receive asks for more than any single node has free",
         "bucket.secret_key: could not list the objects",
+        "scrape_configs/site.yml: 'staticConfig' is not known; did you mean staticConfigs?",
         # Of the gateway's certificate
         "metrics.example.org",
     ):
