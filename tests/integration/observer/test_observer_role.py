@@ -74,7 +74,7 @@ def collections() -> Path:
 
 @pytest.fixture
 def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespace: str, tmp_path: Path) -> Playbook:
-    """Run the playbook for an observer in a namespace, with the bucket of this test."""
+    """Run the playbook for an observer in a namespace, with the bucket of this test; ``others`` are in its inventory."""
     kubeconfig = str(api_server.kubeconfig())
     told = tmp_path / "told"
     environment = {
@@ -85,7 +85,7 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
         "TOLD": str(told),
     }
 
-    def call(namespace: str, *arguments: str, **variables: Any) -> Run:
+    def call(namespace: str, *arguments: str, others: dict[str, Any] | None = None, **variables: Any) -> Run:
         given = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -102,7 +102,7 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
             **variables,
         }
         inventory = tmp_path / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": given}}}))
+        inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": given, **(others or {})}}}))
         told.write_text("")
         done = subprocess.run(
             [
@@ -341,7 +341,7 @@ def test_a_certificate_of_the_gateway_that_does_not_fit_is_found_before_anything
 
 @pytest.mark.parametrize("arguments", [[], ["--check"]])
 def test_everything_that_stands_in_the_way_is_told_at_once(
-    playbook: Playbook, admin: KubernetesClient, new_namespace: str, arguments: list[str], tmp_path: Path
+    playbook: Playbook, site: Site, tmp_path: Path, arguments: list[str]
 ) -> None:
     own = tmp_path / "own" / "scrape_configs"
     own.mkdir(parents=True)
@@ -349,9 +349,12 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
     secret = "not-the-secret-key-of-this-store"
     other = make("gateway", names=["other.example.org"])
     refused = playbook(
-        f"{new_namespace}-a",
+        f"{site.name}-a",
         *arguments,
         "-vvv",
+        "--limit",
+        "observer-1",
+        others={"observer-2": {"observer_bucket_name": site.name, "observer_bucket_endpoint": site.s3.url}},
         observer_bucket_secret_key=secret,
         observer_storage_class="fast",
         observer_receive_resources={"requests": {"memory": "1Ti"}},
@@ -375,9 +378,10 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
         "receive asks for more than any single node has free",
         "bucket.secret_key: could not list the objects",
         "scrape_configs/site.yml: 'staticConfig' is not known; did you mean staticConfigs?",
+        "observer_bucket_name: observer-1, observer-2 all work on the bucket",
         # Of the gateway's certificate
         "metrics.example.org",
     ):
         assert words in refused.output
     assert secret not in refused.output
-    assert admin.get("v1", "Namespace", f"{new_namespace}-a") is None
+    assert site.admin.get("v1", "Namespace", f"{site.name}-a") is None
