@@ -74,7 +74,7 @@ def collections() -> Path:
 
 @pytest.fixture
 def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespace: str, tmp_path: Path) -> Playbook:
-    """Run the playbook for an observer in a namespace, with the bucket of this test; ``others`` are in its inventory."""
+    """Run the playbook for an observer in a namespace, with this test's bucket; ``others`` are in its inventory."""
     kubeconfig = str(api_server.kubeconfig())
     told = tmp_path / "told"
     environment = {
