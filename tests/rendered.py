@@ -32,13 +32,13 @@ GIVEN: dict[str, Any] = {
     "observer_bucket_endpoint": "https://s3.example.org",
     "observer_bucket_access_key": "key",
     "observer_bucket_secret_key": "swordfish",
-    "observer_preflight": {"facts": {"api_server_networks": ["192.0.2.10/32"]}, "problems": []},
-    "observer_bucket": {
+    "_observer_preflight": {"facts": {"api_server_networks": ["192.0.2.10/32"]}, "problems": []},
+    "_observer_bucket": {
         "name": "metrics",
         "objstore": {"type": "S3", "config": {"bucket": "metrics", "endpoint": "s3.example.org"}},
     },
     **{
-        f"observer_{name}": {
+        f"_observer_{name}": {
             "endpoints": {
                 "grpc": f"dnssrv+_grpc._tcp.thanos-{name}-headless.scs-observability.svc",
                 "http": f"http://thanos-{name.replace('_', '-')}.scs-observability.svc:10902",

@@ -38,6 +38,13 @@ options:
         C(threshold).
     type: dict
     default: {}
+  scrape_config_fields:
+    description:
+      - What the C(spec) of a ScrapeConfig may have, as M(scs.observability.prometheus_operator) tells. Anything else is
+        a problem. Not looked at when it is empty.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -58,7 +65,7 @@ _raw:
   elements: dict
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +91,7 @@ class LookupModule(LookupBase):
                     self.get_option("shipped"),
                     self.get_option("rule_files") or {},
                     self.get_option("alert_overrides") or {},
+                    self.get_option("scrape_config_fields") or [],
                 )
             ]
         except ObservabilityError as error:
@@ -91,7 +99,11 @@ class LookupModule(LookupBase):
 
 
 def files(
-    directory: str, shipped: str, rule_files: Mapping[str, Any], alert_overrides: Mapping[str, Any] | None = None
+    directory: str,
+    shipped: str,
+    rule_files: Mapping[str, Any],
+    alert_overrides: Mapping[str, Any] | None = None,
+    scrape_config_fields: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return what the lookup returns."""
     ours, wrong = read(Path(shipped))
@@ -99,7 +111,7 @@ def files(
     if directory:
         own, more = read(Path(directory).expanduser())
         wrong += more
-    result = observer_files.combine(ours, own, rule_files, alert_overrides)
+    result = observer_files.combine(ours, own, rule_files, alert_overrides, scrape_config_fields)
     return {**result, "problems": wrong + result["problems"]}
 
 

@@ -15,7 +15,7 @@ description:
     what runs, at clocks and at names, and tells all problems together, each with what to do about it. Nothing is
     written.
   - "Of the cluster it looks at: its version, rights of the user, namespace, storage classes, free resources and ports
-    of nodes, the clocks of API server and nodes, and DNS."
+    of nodes, the clocks of API server and nodes, the kinds that are needed, and DNS."
   - What this user may not look at is a warning, not a problem.
 extends_documentation_fragment:
   - scs.observability.attributes.info_module
@@ -81,6 +81,20 @@ options:
         description: Ports of nodes that it listens on.
         type: list
         elements: int
+  gateway_node_port:
+    description:
+      - The port of nodes that the Service C(remote-write-gateway) in O(namespace) is to have. One that another Service
+        has is a problem. With V(0) the cluster chooses.
+    type: int
+    default: 0
+  web_node_port:
+    description: The same of the Service C(web-gateway).
+    type: int
+    default: 0
+  web_gateway_api:
+    description: Whether the web gateway is to have a C(HTTPRoute), which the cluster must know then.
+    type: bool
+    default: false
   node_selector:
     description: Labels of the nodes that pods may run on.
     type: dict
@@ -209,8 +223,8 @@ options:
     default: true
 notes:
   - The module asks for C(list) on C(nodes), C(pods), C(storageclasses.storage.k8s.io),
-    C(endpointslices.discovery.k8s.io) and C(leases.coordination.k8s.io), in the whole cluster. Without one of these
-    there is a warning.
+    C(endpointslices.discovery.k8s.io) and C(leases.coordination.k8s.io), and where ports of nodes are given also on
+    C(services), in the whole cluster. Without one of these there is a warning.
 seealso:
   - module: scs.observability.bucket
   - module: scs.observability.observer_info
@@ -352,6 +366,9 @@ def main() -> None:
                     "host_ports": {"type": "list", "elements": "int"},
                 },
             },
+            "gateway_node_port": {"type": "int", "default": 0},
+            "web_node_port": {"type": "int", "default": 0},
+            "web_gateway_api": {"type": "bool", "default": False},
             "node_selector": {"type": "dict"},
             "tolerations": {"type": "list", "elements": "dict"},
             "bucket": {

@@ -132,6 +132,14 @@ operator:
       description: Whether this collection made it.
       returned: always
       type: bool
+scrape_config_fields:
+  description:
+    - What the C(spec) of a C(ScrapeConfig) may have, by the definition that is there, or would be in check mode. Empty
+      when that does not tell.
+  returned: success, unless O(state=absent)
+  type: list
+  elements: str
+  sample: [dnsSDConfigs, staticConfigs]
 changes:
   description: What was changed, or would be in check mode, one line per object.
   returned: success

@@ -9,7 +9,7 @@ Dashboards and Alertmanager's templates are only looked at by their names here; 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, LibraryError
@@ -44,11 +44,13 @@ def combine(
     own: Mapping[str, str],
     rule_files: Mapping[str, Any],
     alert_overrides: Mapping[str, Any] | None = None,
+    scrape_config_fields: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return what is deployed, and under ``problems`` all that is wrong, one line each, beginning with the place.
 
     ``shipped`` are the role's files and ``own`` the operator's, texts by a path like rules/a.yml; ``rule_files`` are
-    further ones for the ruler, by name; ``alert_overrides`` is what is to be different of the role's alerts. ``rules``
+    further ones for the ruler, by name; ``alert_overrides`` is what is to be different of the role's alerts;
+    ``scrape_config_fields`` are those that the spec of a ScrapeConfig may have, where they are known. ``rules``
     and ``scrape_configs`` of the result are objects, ``ruler_rules`` are files of rules by name, ``own_rules`` the
     operator's files among ``rules`` by their places, ``dashboards`` and ``alertmanager_templates`` the operator's files
     of those by name. What is wrong is left out.
@@ -78,7 +80,7 @@ def combine(
         elif not faults:
             known[key] = (place, content)
     scrape_configs = {path: text for path, text in own.items() if _parts(path)[0] == SCRAPE_CONFIGS}
-    found, wrong = _scrape_configs(scrape_configs)
+    found, wrong = _scrape_configs(scrape_configs, scrape_config_fields)
     return {
         "problems": problems + wrong,
         "rules": [_prometheus_rule(name, content) for name, (_place, content) in sorted(of_prometheus.items())],
@@ -160,7 +162,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _scrape_configs(files: Mapping[str, str]) -> tuple[list[Manifest], list[str]]:
+def _scrape_configs(files: Mapping[str, str], fields: Collection[str]) -> tuple[list[Manifest], list[str]]:
     """The objects of all files by their names, and what is wrong."""
     found: dict[str, tuple[str, Manifest]] = {}
     problems = []
@@ -177,7 +179,7 @@ def _scrape_configs(files: Mapping[str, str]) -> tuple[list[Manifest], list[str]
         for number, document in enumerate(documents, 1):
             where = place if len(documents) == 1 else f"{place}, document {number}"
             is_object = isinstance(document, Mapping) and ("kind" in document or "apiVersion" in document)
-            wrong = list(_of_object(document) if is_object else _of_spec(document))
+            wrong = list(_of_object(document, fields) if is_object else _of_spec(document, fields))
             problems += [f"{where}: {fault}" for fault in wrong]
             if wrong:
                 continue
@@ -191,7 +193,7 @@ def _scrape_configs(files: Mapping[str, str]) -> tuple[list[Manifest], list[str]
     return [manifest for _name, (_place, manifest) in sorted(found.items())], problems
 
 
-def _of_object(document: Mapping[str, Any]) -> Iterator[str]:
+def _of_object(document: Mapping[str, Any], fields: Collection[str]) -> Iterator[str]:
     named = (document.get("apiVersion"), document.get("kind"))
     if named != (_SCRAPE_API_VERSION, "ScrapeConfig"):
         yield f"{named[1]} of {named[0]} is not a ScrapeConfig of {_SCRAPE_API_VERSION}"
@@ -210,10 +212,10 @@ def _of_object(document: Mapping[str, Any]) -> Iterator[str]:
             dns_subdomain(metadata.get("name"), "metadata.name")
         except InputError as error:
             yield str(error)
-    yield from _of_spec(document.get("spec"))
+    yield from _of_spec(document.get("spec"), fields)
 
 
-def _of_spec(spec: Any) -> Iterator[str]:
+def _of_spec(spec: Any, fields: Collection[str]) -> Iterator[str]:
     if not isinstance(spec, Mapping) or not spec:
         yield "needs the spec of a ScrapeConfig, or the whole object"
         return
@@ -223,6 +225,8 @@ def _of_spec(spec: Any) -> Iterator[str]:
             f"{', '.join(snakes)} is in Prometheus' own notation. A ScrapeConfig of the Prometheus Operator has names "
             "like staticConfigs"
         )
+    if fields:
+        yield from (not_known(key, fields) for key in spec if key not in fields and key not in snakes)
 
 
 def _yaml() -> Any:

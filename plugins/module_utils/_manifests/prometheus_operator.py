@@ -178,6 +178,16 @@ def definition_version(live: Mapping[str, Any]) -> Version | None:
     return version_of((live["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION, ""))
 
 
+def scrape_config_fields(definitions: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what the spec of a ScrapeConfig may have, of definitions by name; nothing where they do not tell."""
+    name = f"scrapeconfigs.{GROUP}"
+    versions = definitions.get(name, {}).get("spec", {}).get("versions") or []
+    schemas = [item.get("schema", {}).get("openAPIV3Schema", {}) for item in versions if item["name"] == NEEDED[name]]
+    return sorted(
+        field for schema in schemas for field in schema.get("properties", {}).get("spec", {}).get("properties", {})
+    )
+
+
 def shown(manifest: Mapping[str, Any]) -> Manifest:
     """A definition as a diff shows it: schemas of some hundred thousand characters by their checksum."""
     spec = dict(manifest["spec"])

@@ -63,8 +63,7 @@ def problems(given: Mapping[str, Any], now: datetime) -> list[str]:
     wrong = {name: words for name, (kind, words) in _KINDS.items() if not isinstance(given.get(name) or kind(), kind)}
     asked = {name: value for name, value in given.items() if name not in wrong}
     found = [*_node_ports({"": asked}), *_networks(asked)]
-    # Extra variables (-e) are texts.
-    if str(asked.get("observer_web_enabled")).lower() in ("true", "yes", "on", "1"):
+    if _is_on(asked.get("observer_web_enabled")):
         found += [*_hostnames(asked), *_service(asked), *_certificate(asked, now), *_in_front(asked)]
         found += [*_oidc(asked, now)] if asked.get("observer_web_authentication") == "oidc" else [*_users(asked)]
     texts = [f"{name}: is a text, and must be {words}" for name, words in wrong.items()]
@@ -90,13 +89,24 @@ def collisions(observers: Mapping[str, Mapping[str, Any]]) -> list[str]:
         ]
         found += [
             f"observer_node_exporter_port: {', '.join(hosts)} all have {port} on nodes of a cluster. Give each its own"
-            for port, hosts in _shared(neighbours, lambda asked: _number(asked.get(_HOST_PORT)) or node_exporter.PORT)
+            for port, hosts in _shared(neighbours, _host_port)
         ]
         found += _node_ports(neighbours) if len(neighbours) > 1 else []
     return found + [
         f"observer_bucket_name: {', '.join(hosts)} all work on the bucket {bucket[0]}. Give each its own"
         for bucket, hosts in _shared(observers, _bucket)
     ]
+
+
+def _host_port(asked: Mapping[str, Any]) -> int | None:
+    if not _is_on(asked.get("observer_node_exporter_enabled", True)):
+        return None
+    return _number(asked.get(_HOST_PORT)) or node_exporter.PORT
+
+
+def _is_on(switch: Any) -> bool:
+    # Extra variables (-e) are texts.
+    return str(switch).lower() in ("true", "yes", "on", "1")
 
 
 def _bucket(asked: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -37,10 +37,11 @@ _TYPES: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("image", "log_level", "storage_size", "storage_class", "service_type", "priority_class"), str),
     **dict.fromkeys(("retention", *_RESOLUTIONS, "delete_delay", "evaluation_interval"), str),
     **dict.fromkeys(("objstore_ca", "certificate_secret"), str),
-    **dict.fromkeys(("load_balancer_class", "load_balancer_ip"), str),
+    **dict.fromkeys(("load_balancer_class", "load_balancer_ip", "cluster_domain"), str),
 }
 # Variables that are not called by their part and the parameter
 _OF_ALL = {name: name for name in ("node_selector", "tolerations", "affinity", "priority_class")}
+_OF_GATEWAY = {**_OF_ALL, "cluster_domain": "cluster_domain"}
 _OF_THANOS = {
     **_OF_ALL,
     "image": "thanos_image",
@@ -67,7 +68,7 @@ def problems(
     found = [*footprint.problems(profile, variables), *_checked(variables), *_resized(variables, volume_sizes or {})]
     for name, component in thanos.COMPONENTS.items():
         found += _refused(partial(_thanos, component, now), name, variables, _OF_THANOS)
-    found += _refused(_gateway, "gateway", variables, _OF_ALL)
+    found += _refused(_gateway, "gateway", variables, _OF_GATEWAY)
     return list(dict.fromkeys(found))
 
 

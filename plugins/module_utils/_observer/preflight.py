@@ -36,6 +36,7 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.client
 from ansible_collections.scs.observability.plugins.module_utils._objstore.compactor_claim import Owner
 from ansible_collections.scs.observability.plugins.module_utils._observer import (
     capacity,
+    gateway,
     parameters,
     rule_expressions,
     thanos_preflight,
@@ -58,6 +59,9 @@ _DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.b
 # The Service of the observer's own
 PROMETHEUS = "prometheus"
 _DNS = "k8s-app=kube-dns"
+# The Services that may have a port of nodes, by the parameter that says which
+_NODE_PORTS = {"gateway_node_port": gateway.DEFAULT_NAME, "web_node_port": "web-gateway"}
+_HTTP_ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 _LEVEL = "pod-security.kubernetes.io/enforce"
 
 _CHANGE = ("get", "list", "create", "patch", "delete")
@@ -89,6 +93,8 @@ RIGHTS_IN_NAMESPACE: dict[str, tuple[str, ...]] = {
     "events": ("list",),
     "replicasets.apps": ("list",),
 }
+# In the namespace, too, where people are to come in through the Gateway API.
+RIGHTS_FOR_GATEWAY_API: dict[str, tuple[str, ...]] = {"httproutes.gateway.networking.k8s.io": _CHANGE}
 
 
 # What an observer asks of the Prometheus Operator
@@ -118,6 +124,9 @@ class Wanted:
     external_operator: bool = False
     # Files of rules by what they are called
     prometheus_rules: Mapping[str, Any] = field(default_factory=dict)
+    # Ports of nodes by parameter
+    node_ports: Mapping[str, int] = field(default_factory=dict)
+    web_gateway_api: bool = False
 
 
 @dataclass
@@ -184,6 +193,8 @@ def read_parameters(params: Mapping[str, Any], report: Report) -> Wanted:
         tolerations=placed.get("tolerations", ()),
         external_operator=params.get("prometheus_operator_state") == "external",
         prometheus_rules=_readable(params.get("prometheus_rules") or {}, report),
+        node_ports={name: params[name] for name in _NODE_PORTS if params.get(name)},
+        web_gateway_api=bool(params.get("web_gateway_api")),
     )
 
 
@@ -207,20 +218,7 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
     if server is None:
         return
     report.facts |= {"version": server.version, "clock_skew_seconds": server.clock_skew_seconds}
-    namespace = wanted.namespace
-    reads: dict[str, Callable[[], Any]] = {
-        "nodes": partial(client.list, "v1", "Node"),
-        "pods": partial(client.list, "v1", "Pod", field_selector="status.phase!=Succeeded,status.phase!=Failed"),
-        "storage classes": partial(client.list, "storage.k8s.io/v1", "StorageClass"),
-        "the namespace": partial(client.get, "v1", "Namespace", namespace),
-        "volumes": partial(client.list, "apps/v1", "StatefulSet", namespace),
-        "the clocks of nodes": partial(client.list, "coordination.k8s.io/v1", "Lease", "kube-node-lease"),
-        "the cluster's DNS": partial(client.list, "discovery.k8s.io/v1", "EndpointSlice", label_selector=_DNS),
-        "rights": partial(missing_rights, client, namespace),
-    }
-    if wanted.external_operator:
-        reads["what an operator defines"] = partial(_missing_kinds, client)
-    seen = _answers(client, reads, report)
+    namespace, seen = wanted.namespace, _answers(client, _reads(client, wanted), report)
 
     def known(*needed: str) -> bool:
         return all(what in seen for what in needed)
@@ -234,6 +232,8 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         problems += namespace_problems(seen["the namespace"], wanted.pods)
     if known("what an operator defines"):
         problems += operator_problems(seen["what an operator defines"])
+    problems += node_port_problems(seen.get("services", ()), namespace, wanted.node_ports)
+    problems += gateway_api_problems(seen.get("the Gateway API", True))
     if known("volumes"):
         report.facts["volume_sizes"] = volume_sizes(seen["volumes"])
     if known("storage classes") and wanted.volumes:
@@ -256,6 +256,28 @@ def look_at_cluster(client: KubernetesClient, wanted: Wanted, report: Report) ->
         report.facts |= _room_facts(there, wanted.pods)
         report.facts["api_server_networks"] = api_server_networks(seen["nodes"])
         report.facts["other_observers"] = other_observers(seen["pods"], namespace)
+
+
+def _reads(client: KubernetesClient, wanted: Wanted) -> dict[str, Callable[[], Any]]:
+    """What is asked, by what it is called."""
+    namespace = wanted.namespace
+    reads: dict[str, Callable[[], Any]] = {
+        "nodes": partial(client.list, "v1", "Node"),
+        "pods": partial(client.list, "v1", "Pod", field_selector="status.phase!=Succeeded,status.phase!=Failed"),
+        "storage classes": partial(client.list, "storage.k8s.io/v1", "StorageClass"),
+        "the namespace": partial(client.get, "v1", "Namespace", namespace),
+        "volumes": partial(client.list, "apps/v1", "StatefulSet", namespace),
+        "the clocks of nodes": partial(client.list, "coordination.k8s.io/v1", "Lease", "kube-node-lease"),
+        "the cluster's DNS": partial(client.list, "discovery.k8s.io/v1", "EndpointSlice", label_selector=_DNS),
+        "rights": partial(missing_rights, client, namespace, RIGHTS_FOR_GATEWAY_API if wanted.web_gateway_api else {}),
+    }
+    if wanted.node_ports:
+        reads["services"] = partial(client.list, "v1", "Service")
+    if wanted.web_gateway_api:
+        reads["the Gateway API"] = partial(client.serves, *_HTTP_ROUTE)
+    if wanted.external_operator:
+        reads["what an operator defines"] = partial(_missing_kinds, client)
+    return reads
 
 
 def _answers(client: KubernetesClient, reads: Mapping[str, Callable[[], Any]], report: Report) -> dict[str, Any]:
@@ -296,13 +318,18 @@ def _missing_kinds(client: KubernetesClient) -> list[str]:
     return [f"{kind} of {version}" for version, kind in _OPERATED if not client.serves(version, kind)]
 
 
-def missing_rights(client: KubernetesClient, namespace: str) -> dict[tuple[str, str], list[str]]:
-    """Return the verbs that this user lacks, by resource and namespace (empty for the whole cluster)."""
+def missing_rights(
+    client: KubernetesClient, namespace: str, more: Mapping[str, Sequence[str]]
+) -> dict[tuple[str, str], list[str]]:
+    """Return the verbs that this user lacks, by resource and namespace (empty for the whole cluster).
+
+    ``more`` are rights in the namespace beside those that every observer needs.
+    """
     if client.may("*", "*.*"):
         return {}
     needed = [
         (resource, place, verb)
-        for place, rights in (("", RIGHTS_IN_CLUSTER), (namespace, RIGHTS_IN_NAMESPACE))
+        for place, rights in (("", RIGHTS_IN_CLUSTER), (namespace, {**RIGHTS_IN_NAMESPACE, **more}))
         for resource, verbs in rights.items()
         for verb in verbs
     ]
@@ -464,6 +491,41 @@ def operator_problems(missing: Sequence[str]) -> list[ObservabilityError]:
             f"is external, and the cluster does not know {', '.join(missing)}",
             parameter="prometheus_operator_state",
             advice="Install the Prometheus Operator first, or let it be present",
+        )
+    ]
+
+
+def node_port_problems(
+    services: Iterable[Manifest], namespace: str, wanted: Mapping[str, int]
+) -> list[ObservabilityError]:
+    """Return which ports of nodes are another Service's already. What ours has from a run before is its own."""
+    holders: dict[int, list[tuple[str, str]]] = {}
+    for service in services:
+        spec, metadata = service.get("spec") or {}, service["metadata"]
+        # Where a load balancer looks whether the node has a pod is of the same range.
+        ports = {item.get("nodePort", 0) for item in spec.get("ports") or []} | {spec.get("healthCheckNodePort", 0)}
+        for port in ports:
+            holders.setdefault(port, []).append((metadata["namespace"], metadata["name"]))
+    return [
+        ObservabilityError(
+            f"{port} is a node port of the Service {' and '.join(map('/'.join, sorted(others)))}",
+            parameter=parameter,
+            advice="Give another one of the cluster's range, or none, and the cluster chooses",
+        )
+        for parameter, port in wanted.items()
+        if (others := set(holders.get(port, [])) - {(namespace, _NODE_PORTS[parameter])})
+    ]
+
+
+def gateway_api_problems(served: bool) -> list[ObservabilityError]:
+    if served:
+        return []
+    version, kind = _HTTP_ROUTE
+    return [
+        ObservabilityError(
+            f"is wanted, and the cluster does not know {kind} of {version}",
+            parameter="web_gateway_api",
+            advice="Install the Gateway API, with what serves it, or have an Ingress",
         )
     ]
 

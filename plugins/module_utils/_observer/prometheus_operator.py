@@ -89,7 +89,7 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     watching = [operator for operator in observed.others if operator.watches]
     if watching:
         refuse(watching, observed.definitions, settings.namespace)
-        return _use(client, watching[0], params, check_mode)
+        return {**_use(client, watching[0], params, check_mode), **_told(observed.definitions)}
 
     force = bool(params.get("force"))
     bundle = None
@@ -115,7 +115,12 @@ def ensure(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         **(definitions + deployment.plan).result(),
         "namespace": settings.namespace,
         "operator": _described(settings.namespace, prometheus_operator.NAME, version, ours=True),
+        **_told({**observed.definitions, **wanted}),
     }
+
+
+def _told(definitions: Mapping[str, Manifest]) -> dict[str, list[str]]:
+    return {"scrape_config_fields": prometheus_operator.scrape_config_fields(definitions)}
 
 
 def settings_of(params: Mapping[str, Any]) -> Settings:

@@ -177,8 +177,12 @@ def test_from_nothing_to_nothing(
     # As long as a screen, not as two million characters of schemas
     assert len(result["diff"]["after"]) < 50_000
 
+    fields = result["scrape_config_fields"]
+    assert {"staticConfigs", "kubernetesSDConfigs", "scrapeInterval"} <= set(fields)
+
     del reads[:]
-    assert run_as_announced(ensure, look, **released())["changes"] == []
+    again = run_as_announced(ensure, look, **released())
+    assert (again["changes"], again["scrape_config_fields"]) == ([], fields)
     assert reads == []
 
     removed = run_as_announced(ensure, look, state="absent", purge=True)

@@ -74,7 +74,7 @@ def collections() -> Path:
 
 @pytest.fixture
 def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespace: str, tmp_path: Path) -> Playbook:
-    """Run the playbook for an observer in a namespace, with the bucket of this test."""
+    """Run the playbook for an observer in a namespace, with this test's bucket; ``others`` are in its inventory."""
     kubeconfig = str(api_server.kubeconfig())
     told = tmp_path / "told"
     environment = {
@@ -85,7 +85,7 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
         "TOLD": str(told),
     }
 
-    def call(namespace: str, *arguments: str, **variables: Any) -> Run:
+    def call(namespace: str, *arguments: str, others: dict[str, Any] | None = None, **variables: Any) -> Run:
         given = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -102,7 +102,7 @@ def playbook(collections: Path, api_server: ApiServer, s3: S3Server, new_namespa
             **variables,
         }
         inventory = tmp_path / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": given}}}))
+        inventory.write_text(yaml.safe_dump({"observer": {"hosts": {"observer-1": given, **(others or {})}}}))
         told.write_text("")
         done = subprocess.run(
             [
@@ -258,6 +258,18 @@ def drift(site: Site) -> list[str]:
     ]
 
 
+def test_a_removal_with_a_slip_in_a_name_removes_nothing(playbook: Playbook, site: Site) -> None:
+    assert playbook(site.name).succeeded
+    before, bucket = site.look(), site.bucket()
+    away = {"observer_state": "absent", "observer_purge": True}
+    for slip, meant in (("observer_namspace", "observer_namespace"), ("observer_pruge", "observer_purge")):
+        refused = playbook(site.name, **away, **{slip: "true"})
+        assert not refused.succeeded
+        assert f"{slip}: there is no such variable. Did you mean {meant}?" in refused.output
+    assert_untouched(before, site.look())
+    assert site.bucket() == bucket is not None
+
+
 def versions(admin: KubernetesClient, namespace: str) -> dict[str, str]:
     """Everything of a namespace but what the API server puts into each, and when it last changed."""
     kinds = {
@@ -329,18 +341,30 @@ def test_a_certificate_of_the_gateway_that_does_not_fit_is_found_before_anything
 
 @pytest.mark.parametrize("arguments", [[], ["--check"]])
 def test_everything_that_stands_in_the_way_is_told_at_once(
-    playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, arguments: list[str]
+    playbook: Playbook, site: Site, tmp_path: Path, arguments: list[str]
 ) -> None:
+    own = tmp_path / "own" / "scrape_configs"
+    own.mkdir(parents=True)
+    (own / "site.yml").write_text("staticConfig: []")
     secret = "not-the-secret-key-of-this-store"
     other = make("gateway", names=["other.example.org"])
     refused = playbook(
-        f"{new_namespace}-a",
+        f"{site.name}-a",
         *arguments,
         "-vvv",
+        "--limit",
+        "observer-1",
+        others={"observer-2": {"observer_bucket_name": site.name, "observer_bucket_endpoint": site.s3.url}},
         observer_bucket_secret_key=secret,
         observer_storage_class="fast",
         observer_receive_resources={"requests": {"memory": "1Ti"}},
         observer_query_replica=2,
+        # What the role makes is no name for an operator.
+        observer_profiles={"small": {}},
+        observer_extra_directory=str(own.parent),
+        observer_web_enabled=True,
+        observer_web_hostnames={"grafana": "grafana.example.org"},
+        observer_web_gateway_api={"parent_refs": [{"name": "public"}]},
         observer_gateway_certificate=other.pem,
         observer_gateway_private_key=other.key_pem,
         observer_gateway_hostnames=["metrics.example.org"],
@@ -348,12 +372,16 @@ def test_everything_that_stands_in_the_way_is_told_at_once(
     assert not refused.succeeded
     for words in (
         "observer_query_replica: there is no such variable. Did you mean observer_query_replicas?",
+        "observer_profiles: there is no such variable. Did you mean observer_profile?",
+        "observer_web_gateway_api: is wanted, and the cluster does not know HTTPRoute",
         "storage_class: there is no storage class fast. There are: standard",
         "receive asks for more than any single node has free",
         "bucket.secret_key: could not list the objects",
+        "scrape_configs/site.yml: 'staticConfig' is not known; did you mean staticConfigs?",
+        "observer_bucket_name: observer-1, observer-2 all work on the bucket",
         # Of the gateway's certificate
         "metrics.example.org",
     ):
         assert words in refused.output
     assert secret not in refused.output
-    assert admin.get("v1", "Namespace", f"{new_namespace}-a") is None
+    assert site.admin.get("v1", "Namespace", f"{site.name}-a") is None

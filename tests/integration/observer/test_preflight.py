@@ -20,12 +20,37 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clie
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import objstore
 from ansible_collections.scs.observability.plugins.module_utils._observer import preflight, thanos
 from ansible_collections.scs.observability.plugins.modules import observer_preflight
-from tests.integration.api_server import ApiServer, add_node, running_api_server, storage_class
+from tests.integration.api_server import ApiServer, add_node, have, running_api_server, storage_class
 from tests.integration.observer.conftest import machine_address, passed_on
 from tests.integration.processes import free_port, process, wait_until
 from tests.integration.s3_server import S3Server
+from tests.integration.thanos.pods import wait_for
 
+# Seconds, on a machine that has much else to do
+SOON = 60.0
 POD = {"name": "receive", "requests": {"cpu": "500m", "memory": "1Gi"}}
+# Any object will do. Names of this group are Kubernetes' own, for which one says who approved of them.
+HTTP_ROUTES = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "httproutes.gateway.networking.k8s.io",
+        "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+    },
+    "spec": {
+        "group": "gateway.networking.k8s.io",
+        "scope": "Namespaced",
+        "names": {"plural": "httproutes", "kind": "HTTPRoute"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +129,27 @@ def test_everything_that_is_wrong_with_a_cluster_is_told_at_once_and_nothing_whe
     assert (tolerated["problems"], tolerated["facts"]["nodes"]) == ([], ["n1", "n2"])
     # Pods of the observer itself take no room from it.
     assert look(cluster, namespace="tenant", pods=[{**POD, "replicas": 4}])["problems"] == []
+
+
+def test_what_services_have_and_kinds_that_there_are_not_are_told(cluster: ApiServer) -> None:
+    client = cluster.client()
+    taken = {"type": "NodePort", "ports": [{"port": 443, "nodePort": 30443}]}
+    metadata = {"name": "web-gateway", "namespace": "tenant"}
+    client.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": taken})
+    asked = {"web_node_port": 30443, "gateway_node_port": 30444, "web_gateway_api": True, "volumes": False, "pods": []}
+    told = look(cluster, **asked)["problems"]
+    assert [problem.partition(". ")[0] for problem in told] == [
+        "web_node_port: 30443 is a node port of the Service tenant/web-gateway",
+        "web_gateway_api: is wanted, and the cluster does not know HTTPRoute of gateway.networking.k8s.io/v1",
+    ]
+    # As in a second run, in which it is ours, and has an HTTPRoute.
+    have(client, HTTP_ROUTES)
+    wait_for(lambda: client.serves("gateway.networking.k8s.io/v1", "HTTPRoute"), SOON, "the definition")
+    assert look(cluster, **asked, namespace="tenant")["problems"] == []
+
+    limited = look(cluster, cluster.kubeconfig("nobody", ()), **asked)
+    assert "delete httproutes.gateway.networking.k8s.io" in limited["problems"][1]
+    assert [text for text in limited["warnings"] if text.startswith("services could not be looked at: ")]
 
 
 def test_a_user_without_rights_is_told_all_that_is_missing_and_what_could_not_be_seen(cluster: ApiServer) -> None:

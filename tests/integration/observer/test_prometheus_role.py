@@ -104,7 +104,7 @@ def play(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Play:
         "ansible_python_interpreter": sys.executable,
         "observer_kubeconfig": str(server.kubeconfig()),
         "observer_namespace": NAMESPACE,
-        "observer_bucket": {"objstore": {"type": "S3", "config": {"bucket": "blocks", "endpoint": "s3.invalid"}}},
+        "_observer_bucket": {"objstore": {"type": "S3", "config": {"bucket": "blocks", "endpoint": "s3.invalid"}}},
         "observer_bucket_access_key": "key",
         "observer_bucket_secret_key": SECRET,
         "parts": list(PARTS),

@@ -214,7 +214,7 @@ class TestCredentials:
         calls = rendered.calls(
             "thanos.yml",
             "prometheus.yml",
-            observer_bucket=made,
+            _observer_bucket=made,
             observer_bucket_endpoint="",
             observer_bucket_access_key="",
             observer_bucket_secret_key="",

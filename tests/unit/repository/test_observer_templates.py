@@ -186,11 +186,20 @@ def test_clusters_of_cluster_api_are_read_when_it_is_wanted(text: str) -> None:
     assert "cluster-api-importer" not in str(other.arguments)
 
 
-def test_they_are_scraped_then() -> None:
-    def jobs(**asked: Any) -> list[str]:
-        (call,) = rendered.calls("prometheus.yml", **asked)
-        return [
-            job["job_name"] for job in yaml.safe_load(call.arguments["secrets"]["prometheus-scrape-jobs"]["jobs.yml"])
-        ]
+def jobs(**asked: Any) -> set[str]:
+    (call,) = rendered.calls("prometheus.yml", **asked)
+    found = yaml.safe_load(call.arguments["secrets"]["prometheus-scrape-jobs"]["jobs.yml"])
+    return {job["job_name"] for job in found}
 
-    assert set(jobs(observer_cluster_api_importer_enabled=True)) - set(jobs()) == {"cluster-api-importer"}
+
+def test_they_are_scraped_then() -> None:
+    assert jobs(observer_cluster_api_importer_enabled=True) - jobs() == {"cluster-api-importer"}
+
+
+@pytest.mark.parametrize("enabled", [False, "false"])
+def test_nothing_is_left_of_a_node_exporter_that_is_turned_off(enabled: Any) -> None:
+    (on,) = rendered.calls("exporters.yml")
+    (off,) = rendered.calls("exporters.yml", observer_node_exporter_enabled=enabled)
+    assert "node-exporter" in str(on.arguments)
+    assert "node-exporter" not in str(off.arguments)
+    assert jobs() - jobs(observer_node_exporter_enabled=enabled) == {"node-exporter"}

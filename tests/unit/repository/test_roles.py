@@ -175,8 +175,6 @@ def test_verification_looks_at_the_observer_of_the_host(name: str) -> None:
 @pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: str(path.relative_to(CHECKOUT)))
 def test_inventories_set_only_variables_that_exist(path: Path) -> None:
     known = {name for role in ROLES for name in options(role)}
-    # Said by demo.yml
-    known.add("observer_addresses")
     given = {name for name in load(path) if name.startswith(tuple(f"{role}_" for role in ROLES))}
     assert given - known == set()
 
@@ -215,11 +213,11 @@ def test_whose_the_bucket_is_is_known_before_anything_writes_to_it() -> None:
 def test_the_bucket_is_used_with_the_keys_that_are_given_or_that_keystone_made(
     role: str, bucket: dict[str, str], keys: tuple[str, str]
 ) -> None:
-    prefix = f"{role}_bucket"
+    prefix, mark = f"{role}_bucket", "_" if role == "observer" else ""
     variables = {
         **defaults(role),
         **{
-            prefix: bucket,
+            f"{mark}{prefix}": bucket,
             f"{prefix}_access_key": "given",
             f"{prefix}_secret_key": "swordfish",
             f"{prefix}_cloud": "c",
@@ -227,10 +225,8 @@ def test_the_bucket_is_used_with_the_keys_that_are_given_or_that_keystone_made(
         "lookup": lambda _name, access_key, **login: f"secret of {access_key} at {login['cloud']}",
     }
     used = load(CHECKOUT / "roles" / role / "vars" / "main.yml")
-    assert (
-        tuple(jinja2.Template(used[f"{prefix}_used_{name}_key"]).render(variables) for name in ("access", "secret"))
-        == keys
-    )
+    names = [f"{mark}{prefix}_used_{name}_key" for name in ("access", "secret")]
+    assert tuple(jinja2.Template(used[name]).render(variables) for name in names) == keys
 
 
 def test_the_observer_removes_what_it_deploys() -> None:
@@ -259,23 +255,16 @@ def test_what_the_observer_hands_on_is_not_refused(asked: dict[str, Any]) -> Non
         thanos.settings_of(thanos.component_of(dict(given)), dict(given))
 
 
-def test_the_preflight_knows_every_variable_that_the_observer_makes() -> None:
-    """Else it would be told as one that the inventory sets by mistake."""
+def test_what_the_observer_makes_by_itself_is_no_name_for_an_operator() -> None:
+    """Else it would be told as a variable that there is not, or one that an inventory sets would be of no effect."""
     folder = CHECKOUT / "roles" / "observer"
-    (preflight,) = load(folder / "tasks" / "preflight.yml")
-    made = preflight["vars"]["observer_made"]
-    texts = [path.read_text() for path in task_files("observer")]
-    results = {name for text in texts for name in re.findall(r"^ +register: (observer_\w+)$", text, flags=re.M)}
-    facts = {
-        name
-        for path in task_files("observer")
-        for task in tasks(load(path))
-        for name in task.get("ansible.builtin.set_fact", {})
-    }
-    alive = results | facts | set(load(folder / "vars" / "main.yml"))
-    for task in (preflight, *preflight["block"]):
-        alive |= set(task.get("vars", {}))
-    assert {name for name in alive if name.startswith("observer_")} - set(options("observer")) <= set(made)
+    made = set(load(folder / "vars" / "main.yml"))
+    for path in task_files("observer"):
+        made |= set(re.findall(r"(?:register|loop_var): (\w+)", path.read_text()))
+        for task in tasks(load(path)):
+            made |= set(task.get("vars", {})) | set(task.get("ansible.builtin.set_fact", {}))
+    assert made
+    assert {name for name in made if not name.startswith("_observer_")} == set()
 
 
 @pytest.mark.parametrize("role", ROLES)

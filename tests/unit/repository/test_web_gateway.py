@@ -134,8 +134,21 @@ def test_every_name_that_can_be_asked_for_leads_somewhere() -> None:
     specification = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"][
         "options"
     ]
-    servers = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["observer_web_servers"]
+    servers = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["_observer_web_servers"]
     assert set(specification["observer_web_hostnames"]["options"]) == set(servers)
+
+
+@pytest.mark.parametrize("domain", ["cluster.local", "k8s.example.org"])
+def test_what_is_behind_the_gateway_is_called_by_its_whole_name(domain: str) -> None:
+    """HAProxy has no search list, so the domain of the cluster is in it."""
+    variables = {"observer_web_enabled": True, "observer_web_hostnames": HOSTNAMES, "observer_cluster_domain": domain}
+    (call,) = rendered.calls("web_gateway.yml", **variables)
+    configuration = kinds(dict(call.arguments))["ConfigMap"]["data"]["haproxy.cfg"]
+    servers = [line.split()[2] for line in configuration.splitlines() if line.strip().startswith("server ")]
+    assert servers == [
+        f"grafana.scs-observability.svc.{domain}:3000",
+        f"thanos-query-frontend.scs-observability.svc.{domain}:10902",
+    ]
 
 
 def test_several_pods_are_not_taken_down_at_once() -> None:

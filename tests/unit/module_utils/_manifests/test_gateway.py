@@ -88,12 +88,12 @@ def test_receive_is_known_by_its_name_and_sees_the_gateways_own_certificate() ->
     [
         ("https://192.0.2.7:19291/api/v1/receive", "192.0.2.7:19291"),
         ("https://receive.example.org/api/v1/receive", "receive.example.org:443"),
+        ("https://thanos-receive.example.svc/api/v1/receive", "thanos-receive.example.svc.k8s.test:443"),
     ],
 )
 def test_receive_may_be_elsewhere(url: str, address: str) -> None:
-    (server,) = [
-        line for line in sections(replace(SETTINGS, receive_url=url))["backend receive"] if line[0] == "server"
-    ]
+    settings = replace(SETTINGS, receive_url=url, cluster_domain="k8s.test")
+    (server,) = [line for line in sections(settings)["backend receive"] if line[0] == "server"]
     assert server[2] == address
     assert ("resolvers" in server) is ("example" in url)
 

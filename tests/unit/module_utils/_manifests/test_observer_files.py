@@ -144,6 +144,26 @@ def test_what_is_no_scrape_config_is_refused(text: str, expected: str) -> None:
     assert "secret" not in problem
 
 
+FIELDS = ["scheme", "staticConfigs"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"scheme": "HTTPS", "staticConfigs": []}, []),
+        ({"staticConfig": [], "scheme": "HTTPS"}, ["'staticConfig' is not known; did you mean staticConfigs?"]),
+        ({"x": 1, "y": 2}, [f"{name!r} is not known; known are scheme, staticConfigs" for name in ("x", "y")]),
+    ],
+)
+def test_fields_that_a_scrape_config_has_not_are_told_where_known(spec: dict[str, Any], told: list[str]) -> None:
+    place = "observer_extra_directory/scrape_configs/a.yml"
+    for text in (yaml.safe_dump(spec, sort_keys=False), scrape_config(spec=spec)):
+        own = {"scrape_configs/a.yml": text}
+        found = observer_files.combine({}, own, {}, scrape_config_fields=FIELDS)
+        assert found["problems"] == [f"{place}: {fault}" for fault in told]
+        assert bool(found["scrape_configs"]) is not bool(told)
+
+
 def test_a_scrape_config_twice_is_refused() -> None:
     (problem,) = problems({"scrape_configs/a.yml": scrape_config("b"), "scrape_configs/b.yml": SPEC})
     assert problem == (

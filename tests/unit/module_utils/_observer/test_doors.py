@@ -228,6 +228,12 @@ def test_a_namespace_that_is_not_given_is_one_too() -> None:
     assert port.startswith("observer_node_exporter_port: o1, o2 all have 19100")
 
 
+@pytest.mark.parametrize(("enabled", "told"), [(False, 0), ("false", 0), (True, 1), ("yes", 1)])
+def test_only_a_node_exporter_that_runs_takes_a_port(enabled: Any, told: int) -> None:
+    two = {"observer_namespace": "two", "observer_node_exporter_enabled": enabled}
+    assert len(doors.collisions({"o1": {}, "o2": two})) == told
+
+
 def test_ports_that_the_inventory_has_for_itself_are_not_ours() -> None:
     one = {"observer_bucket_name": "one", "site_node_port": 30443}
     two = {"observer_bucket_name": "two", "site_node_port": 30443, "observer_context": "two"}

@@ -14,7 +14,7 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.capaci
 from ansible_collections.scs.observability.plugins.module_utils._observer.thanos import COMPONENTS
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "observer"
-PROFILES = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["observer_profiles"]
+PROFILES = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["_observer_profiles"]
 
 
 def by_name(profile: dict[str, Any], variables: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -70,6 +70,8 @@ def test_what_was_not_asked_for_takes_nothing(variables: dict[str, Any], there: 
 
 def test_a_part_can_be_left_out() -> None:
     assert "grafana" not in by_name({"grafana": {}}, {"observer_grafana_enabled": False})
+    # With it goes the port of nodes that the preflight looks at.
+    assert "node_exporter" not in by_name({"node_exporter": {}}, {"observer_node_exporter_enabled": "false"})
     operator = {"prometheus_operator": {}}
     assert "prometheus_operator" in by_name(operator, {"observer_prometheus_operator_state": "present"})
     assert "prometheus_operator" not in by_name(operator, {"observer_prometheus_operator_state": "external"})

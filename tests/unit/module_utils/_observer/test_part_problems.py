@@ -15,7 +15,7 @@ from ansible_collections.scs.observability.plugins.module_utils._observer.part_p
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "observer"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
 OPTIONS = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-SMALL = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["observer_profiles"]["small"]
+SMALL = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["_observer_profiles"]["small"]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -44,11 +44,13 @@ def test_everything_is_said_of_all_parts_and_of_several_variables_of_one() -> No
             gateway_hostnames=["a b"],
             gateway_timeouts={"client": "2h"},
             gateway_load_balancer_ip="192.0.2.1",
+            cluster_domain="cluster.local.",
             grafana_storage_size="much",
             grafana_image="a b",
             grafana_resources={"request": {}},
         )
     ) == [
+        "cluster_domain",
         "compact_delete_delay",
         "compact_retention_raw",
         "gateway_hostnames",

@@ -177,6 +177,36 @@ def test_every_right_that_is_missing_is_told_by_place() -> None:
     assert preflight.rights_problems({}, "observer") == []
 
 
+def service(namespace: str, name: str, *ports: int, **spec: Any) -> dict[str, Any]:
+    listed = [{"port": 443}, *({"port": 443, "nodePort": port} for port in ports)]
+    return {"metadata": {"namespace": namespace, "name": name}, "spec": {"ports": listed, **spec}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"gateway_node_port": 30443, "web_node_port": 30844}, []),
+        ({"web_node_port": 30843}, ["web_node_port: 30843 is a node port of the Service apps/web-gateway"]),
+        # Of ours, it is the other one that has it.
+        (
+            {"web_node_port": 30443},
+            ["web_node_port: 30443 is a node port of the Service observer/remote-write-gateway"],
+        ),
+        ({"gateway_node_port": 30999}, ["gateway_node_port: 30999 is a node port of the Service apps/balanced"]),
+        ({"gateway_node_port": 443}, []),
+    ],
+)
+def test_ports_of_nodes_that_other_services_have(wanted: dict[str, int], told: list[str]) -> None:
+    services = [
+        service("observer", "remote-write-gateway", 30443),
+        service("apps", "web-gateway", 30843, 30845),
+        service("apps", "balanced", healthCheckNodePort=30999),
+        {"metadata": {"namespace": "apps", "name": "elsewhere"}, "spec": {"externalName": "example.org"}},
+    ]
+    problems = preflight.node_port_problems(services, "observer", wanted)
+    assert [str(problem).partition(". ")[0] for problem in problems] == told
+
+
 def test_other_observers_are_where_there_is_a_receive() -> None:
     def pod(where: str, **labels: str) -> dict[str, Any]:
         return {"metadata": {"namespace": where, "labels": {f"app.kubernetes.io/{k}": v for k, v in labels.items()}}}
