@@ -64,9 +64,9 @@ SECRETS = (
     *_metrics("kube_secret_.*", "kube_serviceaccount_(?:image_pull_)?secret", "kube_ingress_tls"),
     Series(".*", "secret", ".+"),
     Series(".*", "secret_name", ".+"),
-    # What API servers count of each kind of object. How often somebody asked for them (apiserver_request_…) stays:
-    # error budgets are of all requests.
-    Series("(?:apiserver_(?:cache|init|resource|response|storage|watch)|etcd|watch_cache)_.*", "resource", "secrets"),
+    # What is counted of each kind of object. How often somebody asked an API server for them, and how long that took,
+    # stays: error budgets are of all requests (all that begins with apiserver_request but their sizes).
+    Series("(?:apiserver_(?:[^r]|re[^q]|request_body_)|etcd_|informer_|watch_cache_).*", "resource", "secrets"),
     Series("apiserver_.*", "resource_prefix", ".*/secrets"),
     Series("apiserver_.*", "kind", "Secret"),
     Series("kube_resourcequota", "resource", "(?:count/)?secrets"),

@@ -62,7 +62,7 @@ UNFINISHED_SHARE = 0.25
 OTHER_CONNECTIONS = 100
 # Seconds over which the requests of a client are counted: so many may come at once, when it catches up.
 RATE_SECONDS = 10
-# When one that had too many is told to come again. Agents that are not told wait up to 30 s, and do not use what they may.
+# When one that had too many is told to come again: agents that are not told wait up to 30 s, and use too little.
 RETRY_SECONDS = 2
 THREADS = 4
 # Seconds from the end of a pod's address in the Service to its end.
