@@ -64,13 +64,16 @@ test: tree ## All of them, then the coverage of module_utils
 	@python dev/run_tests.py lint unit integration coverage molecule
 
 benchmark: tree ## Unchanged components and observer beside peers, onboarding, footprint, profiles, fleets: on the running lab after make demo
-	@python benchmarks/unchanged.py
-	@eval "$$(python -m lab env)"; python benchmarks/onboarding.py
-	@eval "$$(python -m lab env)"; python benchmarks/collection.py
-	@eval "$$(python -m lab env)"; python benchmarks/observer.py
-	@PYTHONPATH="$(ROOT):$(ROOT)/.build/collections" python benchmarks/gateway.py
-	@python benchmarks/clusters.py
-	@python benchmarks/fleet.py
+	@# All of them, whatever bound one of them finds broken.
+	@on_the_lab() { eval "$$(python -m lab env)"; python "benchmarks/$$1"; }; broken=0; \
+	python benchmarks/unchanged.py || broken=1; \
+	(on_the_lab onboarding.py) || broken=1; \
+	(on_the_lab collection.py) || broken=1; \
+	(on_the_lab observer.py) || broken=1; \
+	PYTHONPATH="$(ROOT):$(ROOT)/.build/collections" python benchmarks/gateway.py || broken=1; \
+	python benchmarks/clusters.py || broken=1; \
+	python benchmarks/fleet.py || broken=1; \
+	exit $$broken
 
 soak: tree ## Faults with long outages (ARGS='--scale 60'), noted in docs/soak.md
 	@python -m lab images

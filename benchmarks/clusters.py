@@ -13,12 +13,14 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import bounds
 import playbook
 import yaml
+from bounds import Bound
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
@@ -42,7 +44,7 @@ def measure(inventory: Path, limit: str, *, changed: bool) -> Seconds:
     return run.task(TASK).seconds, run.seconds
 
 
-def show(what: str, few: Sequence[Seconds], many: Sequence[Seconds], bound: float) -> None:
+def show(what: str, few: Sequence[Seconds], many: Sequence[Seconds], bound: float) -> Iterator[Bound]:
     for place, name in ((0, "the module's call"), (1, "the whole playbook")):
         one, all_ = ([run[place] for run in runs] for runs in (few, many))
         ratio = statistics.median(all_) / statistics.median(one)
@@ -51,6 +53,7 @@ def show(what: str, few: Sequence[Seconds], many: Sequence[Seconds], bound: floa
             f" {statistics.median(all_):6.1f} s ({min(all_):.1f} to {max(all_):.1f})"
             f"  ratio {ratio:4.1f}, at most {bound:g}"
         )
+        yield Bound(f"{what}, {name}", ratio, bound)
 
 
 def main(rounds: int) -> None:
@@ -87,8 +90,12 @@ def main(rounds: int) -> None:
             one.append(measure(inventory, "kaas-0", changed=False))
             hundred.append(measure(inventory, "kaas", changed=False))
     print(f"Clusters in one run: {rounds} rounds; median (min to max)")
-    show(f"1 and {NEW} new clusters", one_new, ten_new, 3)
-    show(f"1 and {MANY} clusters, nothing is different", one, hundred, 10)
+    bounds.tell(
+        [
+            *show(f"1 and {NEW} new clusters", one_new, ten_new, 3),
+            *show(f"1 and {MANY} clusters, nothing is different", one, hundred, 10),
+        ]
+    )
 
 
 def folder(stack: ExitStack) -> Path:

@@ -26,6 +26,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import bounds
+from bounds import Bound
 from machine import Cpu
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -57,6 +59,8 @@ ROUNDS = 4
 SENDERS = 16
 MEBIBYTE = 2**20
 MEGABYTE = 10**6
+# What a cluster may take of receive's memory beside its series
+MOST_PER_TENANT = 5.0
 TICKS = os.sysconf("SC_CLK_TCK")
 # What Go heeds
 RUNTIME = ("GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GODEBUG")
@@ -210,6 +214,7 @@ def main(numbers: Sequence[int]) -> None:
         for row in (columns, units):
             print(" ".join(f"{text:>10}" for text in row))
         smallest: Measured | None = None
+        most: list[Bound] = []
         for number in numbers:
             found = measure(clusters[:number], identities, clients, s3)
             if smallest is None:
@@ -230,6 +235,9 @@ def main(numbers: Sequence[int]) -> None:
                 f"{found.others * 100:.0f}",
             )
             print(" ".join(f"{text:>10}" for text in (str(number), *values)), flush=True)
+            if more:
+                most.append(Bound(f"MB per tenant, of {number}", tenant, MOST_PER_TENANT))
+    bounds.tell(most)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import bounds
+from bounds import Bound
 from urllib3 import HTTPSConnectionPool
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import KeyPair
@@ -35,7 +37,7 @@ from tests.integration.remote_write import Sample
 from tests.integration.thanos.clients import Clients
 from tests.integration.thanos.conftest import NAMESPACE, Identities
 from tests.integration.thanos.pods import Node, Pod
-from tests.integration.thanos.test_gateway_clients import PATH, Doors, seconds_until
+from tests.integration.thanos.test_gateway_clients import PATH, SOON, Doors, seconds_until
 
 CLUSTERS = 1000
 THREADS = 4
@@ -146,6 +148,7 @@ def main(rounds: int) -> None:
         for name, values in (("with the look-up", ours), ("without", theirs)):
             print(f"  {name:20} {statistics.median(values):6.0f} ({min(values):.0f} to {max(values):.0f})")
         print(f"  ratio {statistics.median(one / other for one, other in runs):.2f}")
+    bounds.tell([Bound("seconds until a cluster that is revoked is refused, the longest", max(found), SOON)])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What agents collect: the allow-list of the profile "minimal" as data, and its form as Prometheus relabelling.
 
-"minimal" is what rules and dashboards need. "full" is everything the targets offer. Neither holds anything of Secrets.
+"minimal" is what rules and dashboards need. "full" is everything the targets offer. Neither says what a Secret is
+called, or how many there are.
 """
 
 from __future__ import annotations
@@ -40,9 +41,6 @@ WORKLOADS = "workloads"
 # What no extra job may be called
 RESERVED_JOBS = (*JOBS, *OPTIONAL_JOBS, BLACKBOX, WORKLOADS)
 
-# Nothing of a Secret is collected, not even that there is one: from no job, in no profile, with no override.
-SECRETS = "kube_secret_.*"
-
 
 @dataclass(frozen=True)
 class Series:
@@ -58,6 +56,24 @@ class Series:
 
 def _metrics(*names: str) -> tuple[Series, ...]:
     return tuple(Series(name) for name in names)
+
+
+# Neither what a Secret is called nor how many there are is collected: from no job, in no profile, with no override.
+# Whole series are dropped: without the label that has the name, several would be one.
+SECRETS = (
+    *_metrics("kube_secret_.*", "kube_serviceaccount_(?:image_pull_)?secret", "kube_ingress_tls"),
+    Series(".*", "secret", ".+"),
+    Series(".*", "secret_name", ".+"),
+    # What is counted of each kind of object. How often somebody asked an API server for them, and how long that took,
+    # stays: error budgets are of all requests (all that begins with apiserver_request but their sizes).
+    Series("(?:apiserver_(?:[^r]|re[^q]|request_body_)|etcd_|informer_|watch_cache_).*", "resource", "secrets"),
+    Series("apiserver_.*", "resource_prefix", ".*/secrets"),
+    Series("apiserver_.*", "kind", "Secret"),
+    Series("kube_resourcequota", "resource", "(?:count/)?secrets"),
+    Series("volume_manager_total_volumes", "plugin_name", r"kubernetes\.io/secret"),
+)
+# Where the label has to go instead. A host has one certificate, so what is left tells them apart.
+_SECRET_NAMES_GO = (INGRESS_NGINX,)
 
 
 # Prometheus 3 writes bounds as floats ("1.0"), other agents as the target spells them ("1").
@@ -365,18 +381,24 @@ def limits(job: str, profile: str) -> dict[str, Any]:
 
 
 def relabel_rules(series: Sequence[Series] | None) -> list[dict[str, Any]]:
-    """metric_relabel_configs that keep just these series.
+    """metric_relabel_configs that keep just these series."""
+    return [] if series is None else [_rule("keep", series)]
 
-    One rule: names and the labels they are conditional on, joined by ";", matched by one expression.
-    """
-    if series is None:
-        return []
+
+def rules_about_secrets(job: str) -> list[dict[str, Any]]:
+    """metric_relabel_configs by which nothing is collected of Secrets."""
+    unnamed = [{"regex": "secret_name", "action": "labeldrop"}] if job in _SECRET_NAMES_GO else []
+    return [*unnamed, _rule("drop", SECRETS)]
+
+
+def _rule(action: str, series: Sequence[Series]) -> dict[str, Any]:
+    """One rule: names and the labels they are conditional on, joined by ";", matched by one expression."""
     labels = sorted({entry.label for entry in series if entry.label})
     alternatives = [
         ";".join([entry.name, *(f"(?:{entry.values})" if entry.label == label else ".*" for label in labels)])
         for entry in series
     ]
-    return [{"source_labels": ["__name__", *labels], "regex": "|".join(alternatives), "action": "keep"}]
+    return {"source_labels": ["__name__", *labels], "regex": "|".join(alternatives), "action": action}
 
 
 def metric_allow_list(series: Sequence[Series] | None) -> str:

@@ -62,6 +62,8 @@ UNFINISHED_SHARE = 0.25
 OTHER_CONNECTIONS = 100
 # Seconds over which the requests of a client are counted: so many may come at once, when it catches up.
 RATE_SECONDS = 10
+# When one that had too many is told to come again: agents that are not told wait up to 30 s, and use too little.
+RETRY_SECONDS = 2
 THREADS = 4
 # Seconds from the end of a pod's address in the Service to its end.
 DRAIN_SECONDS = 5
@@ -112,7 +114,8 @@ class Settings:
     max_message_bytes: int = 64 * 1024**2
     # Our agents use up to 10 (shards) when they catch up, and one that is replaced may still have its own.
     max_connections: int = 20
-    max_requests_per_second: int = 100
+    # What receive may be made to take by one client until it notices rests on this, see docs/sizing.md.
+    max_requests_per_second: int = 5
     timeouts: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
     placement: Mapping[str, Any] = field(default_factory=dict)
@@ -314,6 +317,7 @@ def haproxy_configuration(settings: Settings) -> str:
         unfinished=max(1, int(settings.connections * UNFINISHED_SHARE)),
         connections_per_client=settings.max_connections,
         rate_seconds=RATE_SECONDS,
+        retry_seconds=RETRY_SECONDS,
         requests_in_rate_seconds=settings.max_requests_per_second * RATE_SECONDS,
         new_seconds=NEW_SECONDS,
         requests=settings.requests,
@@ -425,7 +429,7 @@ frontend remote_write
     tcp-request session set-var(sess.certificate) ssl_c_der,sha2(256),hex,lower
     tcp-request session set-var(sess.begins) ssl_c_notbefore,bytes(0,12)
     tcp-request session set-var(sess.expires) ssl_c_notafter,bytes(0,12)
-    stick-table type string len 64 size 100k expire 10m store conn_cur,http_req_rate({rate_seconds}s)
+    stick-table type string len 64 size 100k expire 10m store conn_cur,gpc0,gpc0_rate({rate_seconds}s)
     tcp-request session track-sc0 var(sess.certificate)
     tcp-request session reject if {{ sc_conn_cur(0) gt {connections_per_client} }}
 
@@ -443,7 +447,9 @@ frontend remote_write
 
     # How much of it. What is refused is counted by cluster.
     http-after-response lua.limited if {{ res.hdr(x-limit) -m found }}
-    http-request return status 429 content-type text/plain string "too many requests" hdr x-limit requests if {{ sc_http_req_rate(0) gt {requests_in_rate_seconds} }}
+    # Counted are those that are let in: who tries again too often loses nothing by it.
+    http-request return status 429 content-type text/plain string "too many requests" hdr x-limit requests hdr retry-after {retry_seconds} if {{ sc_gpc0_rate(0) ge {requests_in_rate_seconds} }}
+    http-request sc-inc-gpc0(0)
     http-request return status 411 content-type text/plain string "Content-Length is required" unless {{ req.hdr(content-length) -m found }}
     http-request return status 413 content-type text/plain string "the message is too large" hdr x-limit body if {{ req.hdr_val(content-length) gt {max_body_bytes} }}
     http-request track-sc1 int(1) table all_requests

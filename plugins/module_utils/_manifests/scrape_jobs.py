@@ -63,10 +63,11 @@ def kept(job: dict[str, Any], profile: str, extra: Sequence[str] = ()) -> dict[s
 
     What goes beyond a limit fails the scrape of that one target; the others know nothing of it.
     """
-    rules = collection_profile.relabel_rules(collection_profile.series_of(profile, job["job_name"], extra))
-    if not rules or extra:
-        rules = [{"source_labels": ["__name__"], "regex": collection_profile.SECRETS, "action": "drop"}, *rules]
     name = job["job_name"]
+    rules = [
+        *collection_profile.rules_about_secrets(name),
+        *collection_profile.relabel_rules(collection_profile.series_of(profile, name, extra)),
+    ]
     return {"job_name": name, **collection_profile.limits(name, profile), **job, "metric_relabel_configs": rules}
 
 

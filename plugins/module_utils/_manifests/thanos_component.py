@@ -159,7 +159,8 @@ class Component:
     ends with "=" is the flag of just that name.
     ``takes`` names the parameters that not every component has. ``files`` and ``secret_files`` are what it reads beside
     its arguments; a change of them restarts it, unless it ``rereads`` them by itself. What ``passes_on`` answers a
-    query by asking its endpoints. ``series`` are those of its metrics that are worth keeping; None is all.
+    query by asking its endpoints. ``series`` are those of its metrics that are worth keeping; None is all. They are
+    read every ``scrape_interval``, as often as others unless given.
     """
 
     name: str
@@ -188,6 +189,7 @@ class Component:
     single: str = ""
     exposable: bool = False
     series: Sequence[Series] | None = None
+    scrape_interval: str = ""
     termination_grace_period: int = 120
 
     @property
@@ -350,7 +352,12 @@ def objects(component: Component, settings: Settings) -> list[Manifest]:
         kept = collection_profile.relabel_rules(component.series)
         result.append(
             workload.service_monitor(
-                settings.name, settings.namespace, object_labels, port="http", metric_relabelings=kept
+                settings.name,
+                settings.namespace,
+                object_labels,
+                port="http",
+                interval=component.scrape_interval,
+                metric_relabelings=kept,
             )
         )
     # What is read again has its volumes from the start, or the first file in it would be a restart.

@@ -49,6 +49,9 @@ SERIES = (
     Series("http_request_duration_seconds_bucket", "le", r"0\.1|0\.5|[125](?:\.0)?|\+Inf"),
 )
 
+# Receive learns from Prometheus how many series a cluster has. Until then that may make as many as it can.
+SCRAPE_INTERVAL = "10s"
+
 
 def _arguments(settings: Settings) -> list[str]:
     result = [
@@ -99,7 +102,8 @@ def _endpoints(settings: Settings) -> dict[str, str]:
 COMPONENT = Component(
     name="receive",
     command=("receive",),
-    resources={"requests": {"cpu": "200m", "memory": "512Mi"}, "limits": {"memory": "4Gi"}},
+    # The limit has room for one cluster that runs wild, see docs/sizing.md.
+    resources={"requests": {"cpu": "200m", "memory": "512Mi"}, "limits": {"memory": "6Gi"}},
     takes=("retention", "limits", "objstore", "storage_size", "storage_class"),
     check=local_retention,
     arguments=_arguments,
@@ -137,6 +141,7 @@ COMPONENT = Component(
     storage_size="10Gi",
     trusts_gateway=True,
     series=SERIES,
+    scrape_interval=SCRAPE_INTERVAL,
     single="A second one would need a hashring, or it gets half of the data of each cluster",
     # At its end it writes out what it has in memory and uploads it.
     termination_grace_period=900,

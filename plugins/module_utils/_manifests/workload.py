@@ -408,13 +408,15 @@ def service_monitor(
     object_labels: Mapping[str, str],
     *,
     port: str,
+    interval: str = "",
     metric_relabelings: Sequence[Mapping[str, Any]] = (),
 ) -> Manifest:
     """A ServiceMonitor of the Prometheus Operator, for the Service with the same labels.
 
-    ``metric_relabelings`` are rules as Prometheus has them, on which series are kept.
+    ``interval`` is Prometheus' own unless given. ``metric_relabelings`` are rules as Prometheus has them, on which
+    series are kept.
     """
-    endpoint: Manifest = {"port": port}
+    endpoint: Manifest = {"port": port, **({"interval": interval} if interval else {})}
     if metric_relabelings:
         spelt = {"source_labels": "sourceLabels"}
         endpoint["metricRelabelings"] = [

@@ -34,7 +34,10 @@ MOST_JOBS = 50
 MOST_TARGETS = 100
 
 # What is said of Secrets in a cluster: their names and labels are nobody's business, and there is no need to try more.
-_OF_SECRETS = tuple(f"kube_secret_{what}" for what in ("info", "type", "owner", "labels", "created", "annotations"))
+_OF_SECRETS = (
+    *(f"kube_secret_{what}" for what in ("info", "type", "owner", "labels", "created", "annotations")),
+    *("kube_ingress_tls", "kube_serviceaccount_secret", "kube_serviceaccount_image_pull_secret"),
+)
 # Whatever matches both matches everything.
 _OF_NOBODY = ("x", "no_such_metric")
 
@@ -251,11 +254,12 @@ def _pattern(value: object, parameter: str) -> None:
             parameter=parameter,
             advice="Use the profile full, which keeps everything",
         )
-    if "kube_secret" in pattern or any(re.fullmatch(pattern, name) for name in _OF_SECRETS):
+    of_secrets = [name for name in _OF_SECRETS if re.fullmatch(pattern, name)]
+    if of_secrets or "kube_secret" in pattern:
         raise InputError(
             f"{pattern!r} matches what is told of Secrets, which is never collected",
             parameter=parameter,
-            advice="Write an expression that does not match kube_secret_…",
+            advice=f"Write an expression that does not match {', '.join(of_secrets[:3]) or 'kube_secret_…'}",
         )
 
 

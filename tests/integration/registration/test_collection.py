@@ -31,6 +31,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.colle
 from ansible_collections.scs.observability.plugins.module_utils._registration import parts
 from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.registration.test_registration import kubectl
+from tests.integration.thanos.pods import wait_for
+from tests.relabelling import relabelled, series_of
 
 OVERRIDES: dict[str, Any] = {
     "workloads": {"namespaces": ["shop"], "selector": "monitoring=true"},
@@ -303,33 +305,44 @@ def test_the_namespaces_say_so(site: Any) -> None:
         assert live["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == level
 
 
-SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? ")
-
-
-def count(text: str, job: dict[str, Any]) -> int:
-    """The series that a job keeps of an answer."""
-    kept = 0
-    for sample in filter(None, map(SAMPLE.match, text.splitlines())):
-        labels = {"__name__": sample[1], **dict(re.findall(r'(\w+)="([^"]*)"', sample[2] or ""))}
-        kept += all(
-            bool(re.fullmatch(rule["regex"], ";".join(labels.get(name, "") for name in rule["source_labels"])))
-            is (rule["action"] == "keep")
-            for rule in job["metric_relabel_configs"]
-        )
-    return kept
+def rules_of(profile: str, name: str) -> list[dict[str, Any]]:
+    content = agent.configuration(agent.Agent("any", "any", "https://gateway", profile=profile))
+    (job,) = [item for item in content["scrape_configs"] if item["job_name"] == name]
+    return list(job["metric_relabel_configs"])
 
 
 def test_minimal_is_a_fraction_of_full(site: Any, kaas_server: Any) -> None:
     """Of an API server, which has three quarters of all series; figures of whole clusters are in docs/collection.md."""
     site.register()
     answer = kubectl(kaas_server, "get", "--raw", "/metrics")
-    counted = {}
-    for profile in ("minimal", "full"):
-        content = agent.configuration(agent.Agent("any", "any", "https://gateway", profile=profile))
-        (job,) = [item for item in content["scrape_configs"] if item["job_name"] == "apiserver"]
-        counted[profile] = count(answer, job)
+    counted = {
+        profile: sum(relabelled(rules_of(profile, "apiserver"), series) is not None for series in series_of(answer))
+        for profile in ("minimal", "full")
+    }
     assert counted["full"] > 1000
     assert 0 < counted["minimal"] <= counted["full"] / 4
+
+
+# How often API servers were asked for them is no secret, and error budgets need it.
+OF_REQUESTS = re.compile("apiserver_request_.*")
+
+
+@pytest.mark.parametrize("profile", ["minimal", "full"])
+def test_nothing_that_an_api_server_tells_of_secrets_is_collected(site: Any, kaas_server: Any, profile: str) -> None:
+    site.register()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "till", "namespace": "default"}}
+    with there(kaas_server, secret):
+        assert site.kaas.list("v1", "Secret")
+
+        def told() -> list[dict[str, str]]:
+            answer = kubectl(kaas_server, "get", "--raw", "/metrics")
+            found = [series for series in series_of(answer) if "secret" in json.dumps(series).lower()]
+            return found if any(series["__name__"] == "apiserver_storage_objects" for series in found) else []
+
+        # An API server counts what it stores once a minute.
+        about = wait_for(told, 90, "the API server tells how many Secrets there are", every=1.0)
+    left = [relabelled(rules_of(profile, "apiserver"), series) for series in about]
+    assert {series["__name__"] for series in left if series and not OF_REQUESTS.fullmatch(series["__name__"])} == set()
 
 
 # A target of a customer that runs amok

@@ -338,6 +338,10 @@ def test_receive_takes_remote_write_from_the_gateway_only(observer: Observer) ->
     assert observer.series('{__name__=~"direct_.*",__name__!="direct_gateway"}') == []
 
 
+# How HTTP/2 begins, with empty settings
+GRPC_BEGINNING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+
 def serves_grpc(port: int, context: ssl.SSLContext) -> bool:
     """Tell whether a gRPC server answers the beginning of HTTP/2 with its settings, rather than by an alert or not."""
     context.set_alpn_protocols(["h2"])
@@ -346,7 +350,7 @@ def serves_grpc(port: int, context: ssl.SSLContext) -> bool:
             socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
             context.wrap_socket(plain, server_hostname=SHARED_NAME) as client,
         ):
-            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+            client.sendall(GRPC_BEGINNING)
             answer = client.recv(4096)
     except (ssl.SSLError, ConnectionError):
         return False

@@ -1,10 +1,14 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An agent's certificate at the ports inside of the observer: it opens none, of no component."""
+"""An agent's certificate at the ports inside of the observer: it opens none of those that ask for one, which is all of
+gRPC and of remote write. The others are plain HTTP, and that is all that is said of them here: who gets to them is for
+the NetworkPolicies to say, which are evaluated in tests/unit/module_utils/_manifests/test_network_policies.py.
+"""
 
 from __future__ import annotations
 
+import socket
 import ssl
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +25,7 @@ from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.s3_server import S3Server
 from tests.integration.thanos.conftest import SHARED_NAME, Identities, component_of, connection, new_bucket
 from tests.integration.thanos.pods import Node
-from tests.integration.thanos.test_gateway import serves_grpc
+from tests.integration.thanos.test_gateway import GRPC_BEGINNING, serves_grpc
 
 # What each needs beside an object store to run at all
 NEEDED: dict[str, dict[str, Any]] = {
@@ -29,8 +33,13 @@ NEEDED: dict[str, dict[str, Any]] = {
     "rule": {"endpoints": ["http://127.0.0.1:1"], "external_labels": {"observer": "site"}},
 }
 WITHOUT_BUCKET = ("query", "query_frontend")
+# What of each component asks for no certificate: metrics, and what is asked by people and through the API server
+PLAIN = ("http",)
 # As if it were a component, too
 NAMES = ("kaas-1", "thanos-query", "remote-write-gateway")
+HTTP_REQUEST = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+TLS_ALERT = b"\x15\x03"
+TLS_IS_SPOKEN = b"Client sent an HTTP request to an HTTPS server"
 
 
 def speaks_tls(port: int, context: ssl.SSLContext) -> bool:
@@ -41,9 +50,27 @@ def speaks_tls(port: int, context: ssl.SSLContext) -> bool:
         return False
 
 
+def speaks_plain(port: int) -> bool:
+    """Whether there is an answer without TLS, to HTTP or to gRPC, other than that TLS is spoken there."""
+    return any(
+        answer and not answer.startswith(TLS_ALERT) and TLS_IS_SPOKEN not in answer
+        for answer in (answer_to(port, HTTP_REQUEST), answer_to(port, GRPC_BEGINNING))
+    )
+
+
+def answer_to(port: int, request: bytes) -> bytes:
+    """The first bytes that come back, none if the connection ends or nothing comes."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            plain.sendall(request)
+            return plain.recv(4096)
+    except (ConnectionError, TimeoutError):
+        return b""
+
+
 def refused(identities: Identities, port: int) -> bool:
-    """By any protocol, under any name."""
-    return not any(
+    """By any protocol, under any name, and without TLS."""
+    return not speaks_plain(port) and not any(
         asked(port, identities.client("tenants", name)) for name in NAMES for asked in (serves_grpc, speaks_tls)
     )
 
@@ -54,7 +81,7 @@ def objstore(s3: S3Server) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("component", thanos.COMPONENTS)
-def test_an_agents_certificate_opens_no_port(
+def test_an_agents_certificate_opens_no_port_that_asks_for_one(
     component: str, identities: Identities, objstore: dict[str, Any], tmp_path: Path
 ) -> None:
     given = {**({} if component in WITHOUT_BUCKET else objstore), **NEEDED.get(component, {})}
@@ -65,7 +92,7 @@ def test_an_agents_certificate_opens_no_port(
         manifests, _endpoints = component_of(identities, component=component, **given)
         pod = stack.enter_context(Node(tmp_path).run(manifests))
         assert set(pod.ports) == set(thanos.COMPONENTS[component].all_ports)
-        assert [name for name, port in pod.ports.items() if not refused(identities, port)] == []
+        assert {name for name, port in pod.ports.items() if not refused(identities, port)} == set(PLAIN)
         # It is the certificate: a component's own gets in where one is asked for.
         if "grpc" in pod.ports:
             assert serves_grpc(pod.ports["grpc"], identities.client("internal", "thanos-query"))
@@ -125,5 +152,5 @@ def test_nor_that_of_the_sidecar(identities: Identities, tmp_path: Path) -> None
         running = stack.enter_context(process("thanos", arguments, log))
         wait_until(lambda: answers(f"http://127.0.0.1:{http}/-/ready"), running, log)
         assert refused(identities, grpc)
-        assert refused(identities, http)
+        assert speaks_plain(http)
         assert serves_grpc(grpc, identities.client("internal", "thanos-query"))

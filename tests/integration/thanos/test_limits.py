@@ -1,14 +1,20 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster that makes thousands of series: receive stops it, and the others do not notice."""
+"""A cluster that makes series as fast as the gateways let it: receive stops it, and the others do not notice.
+
+Limits are those that the role ships, and Prometheus asks receive as often as it is told to.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -17,41 +23,78 @@ import pytest
 import urllib3
 import yaml
 
+from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
+from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway, thanos_receive
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
-from tests.integration import remote_write
+from tests.integration import agents, remote_write
+from tests.integration.api_server import ApiServer
 from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.remote_write import Sample
-from tests.integration.thanos.conftest import RECEIVE_NAME, Identities, component_of, connection
+from tests.integration.thanos.clients import Clients
+from tests.integration.thanos.conftest import (
+    GATEWAY_NAME,
+    NAMESPACE,
+    Identities,
+    component_of,
+    limited,
+)
 from tests.integration.thanos.pods import Node, Pod, wait_for
+from tests.integration.thanos.test_gateway_clients import PATH, Doors
 
-LIMIT = 5000
-# Receive asks every 15 seconds how many series there are, and Prometheus has to have seen them.
-NOTICED = 45.0
+SHIPPED = yaml.safe_load((Path(__file__).parents[3] / "roles" / "observer" / "defaults" / "main.yml").read_text())
+LIMITS: dict[str, Any] = SHIPPED["observer_receive_limits"]
+GATEWAYS: int = SHIPPED["observer_gateway_replicas"]
+OF_A_GATEWAY = {
+    name: SHIPPED[f"observer_gateway_{name}"]
+    for name in ("max_body_bytes", "max_message_bytes", "max_connections", "max_requests_per_second")
+}
+SCRAPED = duration_seconds(thanos_receive.SCRAPE_INTERVAL, "scrape_interval")
+# Receive asks Prometheus every 15 seconds.
+ASKED = 15.0
+# What a cluster may have at most, as docs/sizing.md has it: so many requests may come at once, and then go on.
+LET_IN = (SCRAPED + ASKED + gateway.RATE_SECONDS) * GATEWAYS * OF_A_GATEWAY["max_requests_per_second"]
+MOST_SERIES = LIMITS["series"] + LET_IN * LIMITS["request_series"]
+# It is a minute until the last of these, and a busy machine takes longer for each.
+STOPPED = 240.0
+
 SERIES = "prometheus_tsdb_head_series"
 APPENDED = "prometheus_tsdb_head_samples_appended_total"
+LIMITED = "thanos_receive_head_series_limited_requests_total"
+ABOVE_LIMIT = b"tenant is above active series limit"
+
+
+def body(first: int, number: int) -> bytes:
+    """A request with a sample each of so many series."""
+    now = int(time.time() * 1000)
+    return remote_write.body(
+        Sample({"__name__": "wild", "path": f"/{name}"}, 1.0, now) for name in range(first, first + number)
+    )
+
+
+def post(pool: urllib3.HTTPSConnectionPool, content: bytes) -> urllib3.BaseHTTPResponse:
+    return pool.request("POST", PATH, body=content, headers=remote_write.HEADERS)
 
 
 @dataclass
-class Receive:
-    """A receive with limits."""
+class Site:
+    """A receive with limits, and what makes gateways before it."""
 
-    identities: Identities
-    pod: Pod
+    doors: Doors
+    receive: Pod
 
-    def write(self, cluster: str, names: int, start: int = 0) -> urllib3.BaseHTTPResponse:
-        """Write a sample each of so many series, as the gateway would."""
-        now = int(time.time() * 1000)
-        samples = [
-            Sample({"__name__": "wild", "path": f"/{number}"}, 1.0, now) for number in range(start, start + names)
-        ]
-        context = self.identities.client("internal-gateway", "remote-write-gateway")
-        pool = connection(self.pod.ports["remote-write"], context, RECEIVE_NAME)
-        headers = {**remote_write.HEADERS, "THANOS-TENANT": cluster}
-        return pool.request("POST", "/api/v1/receive", body=remote_write.body(samples), headers=headers)
+    def pools(self, cluster: str, *pods: Pod) -> list[urllib3.HTTPSConnectionPool]:
+        """Where a cluster that is registered writes: a connection to each gateway."""
+        certificate = self.doors.certificate(cluster)
+        self.doors.admit(cluster, certificate)
+        pools = self.doors.pools(certificate, *pods)
+        for pool in pools:
+            # What it is refused until then is not counted.
+            wait_for(lambda pool=pool: post(pool, body(0, 10)).status == 200, 30, f"{cluster} is let in", every=0.1)
+        return pools
 
     def counted(self, metric: str) -> dict[str, float]:
         """A metric by tenant."""
-        with urlopen(f"http://127.0.0.1:{self.pod.ports['http']}/metrics") as response:
+        with urlopen(f"http://127.0.0.1:{self.receive.ports['http']}/metrics") as response:
             found = parse(response.read(), (metric,)).get(metric, [])
         total: dict[str, float] = {}
         for item in found:
@@ -64,7 +107,7 @@ class Receive:
 def prometheus(folder: Path, port: int, scraped: int) -> Iterator[None]:
     """The observer's own Prometheus, as far as receive needs it."""
     configuration = {
-        "global": {"scrape_interval": "1s"},
+        "global": {"scrape_interval": thanos_receive.SCRAPE_INTERVAL},
         "scrape_configs": [{"job_name": "receive", "static_configs": [{"targets": [f"127.0.0.1:{scraped}"]}]}],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
@@ -80,41 +123,103 @@ def prometheus(folder: Path, port: int, scraped: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def receive(identities: Identities, tmp_path: Path) -> Iterator[Receive]:
+def site(identities: Identities, api_server: ApiServer, tmp_path: Path) -> Iterator[Site]:
     port = free_port()
-    limits: dict[str, Any] = {
-        "series": LIMIT,
-        "clusters": {"large": 10 * LIMIT},
-        "metrics_url": f"http://127.0.0.1:{port}",
-        "request_series": 2500,
-    }
+    limits = {**LIMITS, "metrics_url": f"http://127.0.0.1:{port}"}
     manifests, _endpoints = component_of(identities, component="receive", limits=limits)
-    with Node(tmp_path).run(manifests) as pod, prometheus(tmp_path, port, pod.ports["http"]):
-        yield Receive(identities, pod)
+    clients, node = Clients(api_server, NAMESPACE), Node(tmp_path)
+    with node.run(manifests) as pod, prometheus(tmp_path, port, pod.ports["http"]):
+        yield Site(Doors(identities, clients, node, tmp_path), pod)
 
 
-def test_ten_thousand_new_series_of_one_cluster(receive: Receive) -> None:
-    for cluster in ("neighbour", "large"):
-        assert receive.write(cluster, 10).status == 200
-    before = receive.counted(SERIES)["neighbour"]
-    # More than an agent sends at once: refused whole, and for good.
-    assert receive.write("wild", 2501).status == 413
-    for start in range(0, 10000, 2000):
-        assert receive.write("large", 2000, start).status == 200
-        receive.write("wild", 2000, start)
+def runs_wild(pool: urllib3.HTTPSConnectionPool, names: Iterator[int], stopped: threading.Event) -> int:
+    """Make new series until receive refuses them; return how many were taken."""
+    size, taken = LIMITS["request_series"], 0
+    deadline = time.monotonic() + STOPPED
+    while time.monotonic() < deadline:
+        answer = post(pool, body(next(names), size))
+        if answer.status == 200:
+            taken += size
+            continue
+        assert answer.status == 429, answer.data
+        if ABOVE_LIMIT in answer.data:
+            stopped.set()
+            return taken
+        # It does not wait for as long as it is told.
+        stopped.wait(0.1)
+    pytest.fail(f"nobody stopped it within {STOPPED:.0f} s")
 
-    def stopped() -> bool:
-        return receive.write("wild", 1).status == 429
 
-    wait_for(stopped, NOTICED, "the cluster is stopped", every=1.0)
-    appended = receive.counted(APPENDED)
-    answer = receive.write("wild", 2000, 20000)
-    # An agent keeps what is answered so, and tries again.
-    assert (answer.status, answer.data.decode().strip()) == (429, "tenant is above active series limit")
-    assert receive.write("neighbour", 10).status == 200
-    assert receive.write("large", 10).status == 200
-    after = receive.counted(APPENDED)
-    assert after["wild"] == appended["wild"]
-    assert after["neighbour"] == appended["neighbour"] + 10
-    assert receive.counted(SERIES)["neighbour"] == before
-    assert receive.counted("thanos_receive_head_series_limited_requests_total")["wild"] >= 2
+def refused_by_receive(pool: urllib3.HTTPSConnectionPool) -> urllib3.BaseHTTPResponse | None:
+    """The answer to some samples, unless it is that the gateway has let in enough."""
+    answer = post(pool, body(0, 10))
+    return None if b"too many requests" in answer.data else answer
+
+
+def writes_on(pool: urllib3.HTTPSConnectionPool, stopped: threading.Event) -> list[int]:
+    """Write a sample each of the same series again and again; return the answers."""
+    found = []
+    while not stopped.wait(1.0):
+        found.append(post(pool, body(0, 10)).status)
+    return found
+
+
+def test_a_cluster_that_makes_series_as_fast_as_it_can(site: Site) -> None:
+    with ExitStack() as stack:
+        pods = [stack.enter_context(site.doors.another(**OF_A_GATEWAY)) for _number in range(GATEWAYS)]
+        executor = stack.enter_context(ThreadPoolExecutor(1 + 2 * GATEWAYS))
+        neighbour, *_others = site.pools("neighbour", *pods)
+        pools = site.pools("wild", *pods, *pods)
+        # More than an agent sends at once: refused whole, and for good.
+        assert post(pools[0], body(0, LIMITS["request_series"] + 1)).status == 413
+        before, appended = site.counted(SERIES), site.counted(APPENDED)
+
+        stopped, names = threading.Event(), count(100, LIMITS["request_series"])
+        beside = executor.submit(writes_on, neighbour, stopped)
+        taken = sum(executor.map(lambda pool: runs_wild(pool, names, stopped), pools))
+        after = site.counted(SERIES)
+        assert after["wild"] == before["wild"] + taken
+        assert LIMITS["series"] <= after["wild"] <= MOST_SERIES
+
+        # What is refused is nowhere, and its agent keeps it and tries again.
+        answer = wait_for(lambda: refused_by_receive(pools[0]), 30, "the gateway lets it in", every=0.5)
+        assert (answer.status, answer.data.strip()) == (429, ABOVE_LIMIT)
+        assert site.counted(SERIES)["wild"] == after["wild"]
+        assert site.counted(LIMITED)["wild"] >= 1
+
+        answered = beside.result()
+        assert set(answered) == {200}
+        assert after["neighbour"] == before["neighbour"]
+        assert site.counted(APPENDED)["neighbour"] == appended["neighbour"] + 10 * len(answered)
+
+
+# Of an agent that has three requests a second to send where one is let in
+MANY = 6000
+
+
+def test_an_agent_that_sends_more_requests_than_it_may_loses_nothing_and_uses_what_it_may(
+    site: Site, tmp_path: Path
+) -> None:
+    certificate = site.doors.certificate("behind")
+    site.doors.admit("behind", certificate)
+    with site.doors.another(**{**OF_A_GATEWAY, "max_requests_per_second": 1}) as pod:
+        internal = site.doors.identities.authorities["internal"].certificate
+        url = f"https://127.0.0.1:{pod.ports['https']}{PATH}"
+        (tmp_path / "agent").mkdir()
+        identity = agents.identity(tmp_path / "agent", certificate, internal)
+        write = agents.remote_write(url, **identity, server_name=GATEWAY_NAME)
+        with (
+            agents.target(agents.moments(MANY)) as port,
+            agents.running_agent(tmp_path / "agent", [agents.scraping(port)], [write]) as agent,
+        ):
+            wait_for(lambda: limited(pod).get(("behind", "requests")), 60, "it is limited")
+            agent.scrape([])
+            left, since = agent.counted(), time.monotonic()
+            sent = wait_for(agent.sent, 120, "the agent has sent everything", every=0.5)
+            seconds = time.monotonic() - since
+            counted = agent.counted()
+    assert counted["remote_storage_samples_failed"] == counted["remote_storage_samples_dropped"] == 0
+    assert site.counted(APPENDED)["behind"] == sent
+    # One request a second, of as many samples as it sends at once, and a pause before it comes again
+    samples = sent - left["remote_storage_samples"] + left["remote_storage_samples_retried"]
+    assert seconds < 1.5 * samples / LIMITS["request_samples"] + 10 + 2 * gateway.RETRY_SECONDS

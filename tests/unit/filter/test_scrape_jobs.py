@@ -46,7 +46,10 @@ def test_nothing_is_looked_for_but_nodes() -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "kaas-metric-importer"])
 def test_it_keeps_what_agents_keep(name: str) -> None:
-    expected = collection_profile.relabel_rules(collection_profile.series_of("minimal", name))
+    expected = [
+        *collection_profile.rules_about_secrets(name),
+        *collection_profile.relabel_rules(collection_profile.series_of("minimal", name)),
+    ]
     assert job(name)["metric_relabel_configs"] == expected
 
 

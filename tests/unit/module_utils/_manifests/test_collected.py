@@ -23,6 +23,8 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.black
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected
 from ansible_collections.scs.observability.plugins.module_utils._manifests.kube_state_metrics import KubeStateMetrics
 from ansible_collections.scs.observability.plugins.module_utils._manifests.optional_jobs import Discovered, Found
+from tests import relabelling
+from tests.relabelling import series_of
 
 FOUND = (
     Found("scheduler", "kube-system", "component=kube-scheduler", port=10259, https=True),
@@ -84,11 +86,7 @@ def objects(wanted: Collected, profile: str = "minimal") -> list[dict[str, Any]]
 
 
 def kept(job: dict[str, Any], series: dict[str, str]) -> bool:
-    for rule in job["metric_relabel_configs"]:
-        joined = ";".join(series.get(label, "") for label in rule["source_labels"])
-        if bool(re.fullmatch(rule["regex"], joined)) is not (rule["action"] == "keep"):
-            return False
-    return True
+    return relabelling.relabelled(job["metric_relabel_configs"], series) is not None
 
 
 def relabelled(job: dict[str, Any], labels: dict[str, str]) -> dict[str, str] | None:
@@ -149,11 +147,64 @@ def test_kube_state_metrics_watches_no_secret(profile: str, wanted: Collected) -
     assert not {"secrets", "configmaps"} & set(resources.split(","))
 
 
+# Names and numbers of Secrets, as API servers, kubelets, kube-state-metrics and exporters of certificates write them
+OF_SECRETS = """
+kube_secret_info{namespace="shop",secret="till"} 1
+kube_secret_labels{namespace="shop",name="till"} 1
+kube_secret_metadata_resource_version{namespace="shop",name="till"} 7
+kube_serviceaccount_secret{namespace="shop",serviceaccount="default",name="till"} 1
+kube_serviceaccount_image_pull_secret{namespace="shop",serviceaccount="default",name="till"} 1
+kube_ingress_tls{namespace="shop",ingress="shop",tls_host="shop.example.org",secret="till"} 1
+kube_resourcequota{namespace="shop",resourcequota="all",resource="secrets",type="used"} 4
+kube_resourcequota{namespace="shop",resourcequota="all",resource="count/secrets",type="used"} 4
+apiserver_storage_objects{resource="secrets"} 4
+apiserver_resource_objects{group="",resource="secrets"} 4
+apiserver_resource_size_estimate_bytes{group="",resource="secrets"} 4096
+apiserver_storage_list_fetched_objects_total{group="",resource="secrets"} 4
+apiserver_cache_list_fetched_objects_total{index="",resource_prefix="/secrets"} 4
+apiserver_watch_events_total{group="",kind="Secret",version="v1"} 4
+apiserver_response_sizes_sum{group="",resource="secrets",verb="LIST"} 4096
+apiserver_request_body_size_bytes_sum{group="",resource="secrets",verb="create"} 4096
+etcd_object_counts{resource="secrets"} 4
+informer_queued_items{name="any",group="",resource="secrets",version="v1"} 4
+volume_manager_total_volumes{plugin_name="kubernetes.io/secret",state="actual_state_of_world"} 4
+x509_cert_not_after{secret_namespace="shop",secret_name="till",secret_key="tls.crt"} 2e9
+"""
+# What looks like them
+OF_OTHERS = {
+    "apiserver": 'apiserver_storage_objects{resource="pods"} 4',
+    "kube-state-metrics": 'kube_resourcequota{namespace="shop",resourcequota="all",resource="pods",type="used"} 4',
+    "kubelet": 'volume_manager_total_volumes{plugin_name="kubernetes.io/csi",state="actual_state_of_world"} 4',
+}
+
+
 @pytest.mark.parametrize(("profile", "wanted"), CASES)
-def test_no_job_keeps_a_metric_of_a_secret(profile: str, wanted: Collected) -> None:
-    for job in configured(wanted, profile).values():
-        for name in ("kube_secret_info", "kube_secret_labels", "kube_secret_metadata_resource_version"):
-            assert not kept(job, {"__name__": name})
+def test_no_job_keeps_what_tells_of_a_secret(profile: str, wanted: Collected) -> None:
+    for name, job in configured(wanted, profile).items():
+        left = [relabelling.relabelled(job["metric_relabel_configs"], series) for series in series_of(OF_SECRETS)]
+        # An ingress controller's keep all but the name.
+        assert [series for series in left if series and "secret_namespace" not in series] == [], name
+        assert not [series for series in left if series and {"till", "tls.crt"} <= set(series.values())], name
+
+
+@pytest.mark.parametrize(("profile", "wanted"), CASES)
+def test_what_is_told_of_other_objects_stays(profile: str, wanted: Collected) -> None:
+    jobs = configured(wanted, profile)
+    # Error budgets are of all requests.
+    for name in ("apiserver_request_total", "apiserver_request_sli_duration_seconds_bucket"):
+        series = {"__name__": name, "resource": "secrets", "verb": "LIST", "le": "+Inf"}
+        assert kept(jobs["apiserver"], series)
+    for name, text in OF_OTHERS.items():
+        assert all(kept(jobs[name], series) for series in series_of(text))
+
+
+@pytest.mark.parametrize("profile", collection_profile.PROFILES)
+def test_a_certificate_of_ingress_nginx_loses_the_name_of_its_secret_alone(profile: str) -> None:
+    rules = configured(ALL, profile)["ingress-nginx"]["metric_relabel_configs"]
+    host = {"host": "shop.example.org", "namespace": "shop"}
+    for name in ("ssl_expire_time_seconds", "ssl_certificate_info"):
+        series = {"__name__": f"nginx_ingress_controller_{name}", **host}
+        assert relabelling.relabelled(rules, {**series, "secret_name": "till"}) == series
 
 
 @pytest.mark.parametrize(("profile", "wanted"), CASES)

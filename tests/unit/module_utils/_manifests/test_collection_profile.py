@@ -90,9 +90,9 @@ def test_an_entry_is_one_expression_that_go_understands(job: str, entry: Series)
     assert bool(entry.label) == bool(entry.values)
 
 
-def test_no_metric_of_a_secret_is_in_any_profile() -> None:
-    for name in ("kube_secret_info", "kube_secret_labels", "kube_secret_type", "kube_configmap_info"):
-        assert not is_kept("kube-state-metrics", {"__name__": name})
+def test_what_is_dropped_about_secrets_is_one_expression_that_go_understands() -> None:
+    for entry in collection_profile.SECRETS:
+        test_an_entry_is_one_expression_that_go_understands("any", entry)
 
 
 def test_the_list_of_kube_state_metrics_matches_whole_names() -> None:

@@ -125,6 +125,8 @@ def test_nothing_that_matches_everything_is_added(everything: str) -> None:
         ".*_created",
         "kube_(?:pod|secret)_owner",
         r"kube_\x73ecret_info",
+        "kube_ingress_.*",
+        "kube_serviceaccount_.+",
     ],
 )
 @pytest.mark.parametrize("job", ["kube-state-metrics", "kubelet"])
