@@ -42,7 +42,7 @@ NAMESPACES = ("scs-observability", "scs-observability-nodes")
 # Two scrapes of everything.
 SETTLED = 70.0
 MEBIBYTE = 2**20
-# Seconds above the floor, median of all rounds; and the first sample of the last of many at once, beside one
+# Seconds above the floor, median of all rounds; and that of many at once, beside one
 MOST_ABOVE_FLOOR = 10.0
 MOST_TOGETHER = 3.0
 
