@@ -182,10 +182,14 @@ class Observer:
                 path.strip("/"),
                 content["status"],
                 content["commonLabels"]["alertname"],
-                content["commonLabels"].get("cluster") or content["commonLabels"]["component"],
+                content["commonLabels"].get("cluster") or content["commonLabels"].get("component", "several"),
             )
             for path, _headers, content in list(self.web.requests)
         ]
+
+    def last_told(self) -> dict[str, str]:
+        """Whether each group of alerts is firing or resolved for those who were told."""
+        return {content["groupKey"]: content["status"] for _path, _headers, content in list(self.web.requests)}
 
     def of_clusters(self) -> list[tuple[str, str, str, str]]:
         """Those about clusters: a busy machine may miss scrapes of the importer, which is told, and not meant here."""
@@ -284,7 +288,9 @@ def observer(
                 running[name] = program_of_it
                 wait_until(lambda name=name: answers(f"{url[name]}/-/ready"), program_of_it, log)  # type: ignore[misc]
 
-        start("prometheus", "sidecar", "receive", "query")
+        # Prometheus tells of what is not there yet.
+        start("receive", "query")
+        start("prometheus", "sidecar")
         found = Observer(url["query"], alertmanager, web, importer, gateway, start, running)
         # A ruler that is there before would tell that it is not.
         wait_for(lambda: found.query('up{job="kaas-metric-importer"} == 1'), PATIENCE, "the importer's metrics")
@@ -363,7 +369,8 @@ def all_is_well(observer: Observer, admin: KubernetesClient, *clusters: str) -> 
     # What was late to start may have been told.
     wait_for(lambda: observer.query("min_over_time(observer:receive:seen[10s]) == 1"), PATIENCE, "receive in sight")
     critical = "/api/v2/alerts?filter=severity=critical"
-    wait_for(lambda: observer.alertmanager.call(critical) == [], PATIENCE, "that nothing is told any more")
+    wait_for(lambda: observer.alertmanager.call(critical) == [], PATIENCE, "that nothing is wrong")
+    wait_for(lambda: "firing" not in observer.last_told().values(), PATIENCE, "that the end of it is told")
     observer.web.requests.clear()
 
 
