@@ -68,15 +68,17 @@ def fields(value: str) -> list[str]:
     return [text for document in documents for text in _secret_texts(document)]
 
 
-def _secret_texts(value: Any, *, secret: bool = False) -> Iterator[str]:
+def _secret_texts(value: Any, *, secret: bool = False, receiver: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            # Where a secret is kept is none.
+            # Where a secret is kept is none. Who knows the URL of one that Alertmanager tells may tell it, too.
             named = not str(key).endswith("_file")
-            yield from _secret_texts(item, secret=named and (secret or bool(_SECRET_FIELD.search(str(key)))))
+            found = bool(_SECRET_FIELD.search(str(key))) or (receiver and key == "url")
+            told = receiver or str(key).endswith("_configs")
+            yield from _secret_texts(item, secret=named and (secret or found), receiver=told)
     elif isinstance(value, list):
         for item in value:
-            yield from _secret_texts(item, secret=secret)
+            yield from _secret_texts(item, secret=secret, receiver=receiver)
     elif secret and isinstance(value, str):
         yield value
 

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import socketserver
-import ssl
 import threading
 import time
 import urllib.request
@@ -16,9 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
-from email.message import Message
-from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +22,7 @@ import pytest
 from ansible_collections.scs.observability.plugins.module_utils._manifests import alertmanager_configuration
 from ansible_collections.scs.observability.plugins.module_utils._manifests.alertmanager_problems import problems
 from tests.integration.processes import answers, free_port, process, wait_until
+from tests.mail_server import Received, running_mail_server
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 TEMPLATES = {path.name: path.read_text() for path in (CHECKOUT / "roles/observer/files/alertmanager").glob("*.tmpl")}
@@ -62,14 +57,14 @@ class Web:
 
 @dataclass
 class Mail:
-    """What came in by mail, with the user who sent it and whether under TLS."""
+    """What came in by mail."""
 
     port: int
-    messages: list[tuple[list[str], str | None, bool, Message]] = field(default_factory=list)
+    messages: list[Received] = field(default_factory=list)
 
 
 @contextmanager
-def served(server: socketserver.BaseServer) -> Iterator[None]:
+def served(server: ThreadingHTTPServer) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -104,55 +99,8 @@ def running_web() -> Iterator[Web]:
 @contextmanager
 def running_mail(certificate: Path) -> Iterator[Mail]:
     """A mail server that takes mail from those who log in, which it lets them do under TLS only."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-
-    class Handler(socketserver.StreamRequestHandler):
-        user: str | None = None
-        secure = False
-
-        def handle(self) -> None:
-            recipients: list[str] = []
-            self.say("220 mail.test ESMTP")
-            while line := self.rfile.readline().decode().strip():
-                verb, _space, rest = line.partition(" ")
-                match verb.upper():
-                    case "EHLO":
-                        self.say("250-mail.test", "250 AUTH PLAIN" if self.secure else "250 STARTTLS")
-                    case "STARTTLS":
-                        self.say("220 go ahead")
-                        self.connection = context.wrap_socket(self.connection, server_side=True)
-                        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
-                        self.secure = True
-                    case "AUTH":
-                        _nothing, user, password = base64.b64decode(rest.split()[1]).decode().split("\0")
-                        self.user = user if self.secure and (user, password) == (USER, PASSWORD) else None
-                        self.say("235 welcome" if self.user else "535 no")
-                    case "MAIL":
-                        self.say("250 ok" if self.user else "530 who are you")
-                    case "RCPT":
-                        recipients.append(rest.partition(":")[2].strip("<>"))
-                        self.say("250 ok")
-                    case "DATA":
-                        self.say("354 go ahead")
-                        lines = iter(self.rfile.readline, b".\r\n")
-                        text = b"".join(line.removeprefix(b".") for line in lines)
-                        message = message_from_bytes(text, policy=default)
-                        mail.messages.append((recipients, self.user, self.secure, message))
-                        self.say("250 ok")
-                    case "QUIT":
-                        self.say("221 bye")
-                        return
-                    case _:
-                        self.say("502 what")
-
-        def say(self, *lines: str) -> None:
-            self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
-
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    mail = Mail(server.server_address[1])
-    with served(server):
+    mail = Mail(free_port())
+    with running_mail_server("127.0.0.1", mail.port, certificate, (USER, PASSWORD), mail.messages.append):
         yield mail
 
 

@@ -24,6 +24,7 @@ from tests.integration.alertmanager.servers import (
     running_web,
     wait_for,
 )
+from tests.mail_server import Received
 from tests.pki import authority, make
 
 TOKEN = "bearer-of-the-pager"
@@ -100,8 +101,8 @@ def told(web: Web, path: str, **labels: str) -> list[Any]:
     ]
 
 
-def mails(mail: Mail, *words: str) -> list[tuple[list[str], str | None, bool, Any]]:
-    return [found for found in list(mail.messages) if all(word in found[3]["Subject"] for word in words)]
+def mails(mail: Mail, *words: str) -> list[Received]:
+    return [found for found in list(mail.messages) if all(word in found.message["Subject"] for word in words)]
 
 
 def state(alertmanager: Alertmanager, by: str, **labels: str) -> bool:
@@ -160,11 +161,11 @@ def test_a_ticket_comes_by_mail_and_so_does_its_end(alertmanager: Alertmanager, 
     }
     alertmanager.fire(labels, annotations=ANNOTATIONS)
     found = wait_for(lambda: mails(mail, "PodCrashes"), "mail")
-    recipients, user, secure, message = found[0]
-    assert (recipients, user, secure) == (["a@example.com", "b@example.com"], USER, True)
+    assert (found[0].recipients, found[0].user, found[0].secure) == (["a@example.com", "b@example.com"], USER, True)
+    message = found[0].message
     assert message["From"] == "observer@example.com"
     assert message["Subject"] == "[WARNING] PodCrashes, cluster kaas-m, customer initech, SLA silver"
-    text = message.get_body(preferencelist=("plain",)).get_content()
+    text = found[0].text
     assert message.get_body(preferencelist=("html",)) is None
     for line in (
         "Customer: initech",
@@ -305,7 +306,7 @@ def test_without_a_cluster_only_the_same_target_is_the_same(alertmanager: Alertm
     alertmanager.fire(critical, warning, {**warning, "instance": "https://b"})
     wait_for(lambda: state(alertmanager, "inhibitedBy", **warning), "silence")
     found = wait_for(lambda: mails(mail, "CertificateEnds"), "ticket of the other one")
-    text = found[0][3].get_body(preferencelist=("plain",)).get_content()
+    text = found[0].text
     assert "CertificateEnds (warning), https://b" in text
     assert "CertificateEnds (warning), https://a" not in text
 
@@ -375,7 +376,7 @@ def test_many_alerts_make_one_text_that_can_be_read(alertmanager: Alertmanager, 
     labels = {"alertname": "PodPending", "cluster": "kaas-n", "severity": "warning"}
     alertmanager.fire(*({**labels, "instance": f"pod-{number:02}"} for number in range(30)))
     found = wait_for(lambda: mails(mail, "PodPending", "(30)"), "ticket")
-    text = found[0][3].get_body(preferencelist=("plain",)).get_content()
+    text = found[0].text
     assert "pod-19" in text
     assert "pod-20" not in text
     assert "The first 20 of 30." in text.splitlines()
@@ -387,4 +388,4 @@ def test_the_operators_own_words_win(data: dict[str, Any], mail: Mail, tmp_path:
         running.fire({"alertname": "OwnWords", "severity": "warning"}, annotations=ANNOTATIONS)
         (found,) = wait_for(lambda: mails(mail, "Ours: OwnWords"), "mail")
     # What is not defined anew stays.
-    assert f"First action: {ANNOTATIONS['action']}" in found[3].get_body(preferencelist=("plain",)).get_content()
+    assert f"First action: {ANNOTATIONS['action']}" in found.text

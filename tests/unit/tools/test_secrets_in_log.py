@@ -41,6 +41,8 @@ def secrets(**data: str) -> dict[str, Any]:
         (CERTIFICATE, CERTIFICATE, False),
         (CONFIGURATION, "secret_key=swordfish-and-chips", True),
         (CONFIGURATION, "bucket molecule-metrics", False),
+        ("webhook_configs: [{url: 'http://pager/hook-1234'}]\n", "tells http://pager/hook-1234", True),
+        ("remote_write: [{url: 'http://gateway/receive'}]\n", "writes to http://gateway/receive", False),
         ("authorization: {credentials_file: /run/token}\n", "reads /run/token", False),
     ],
 )
