@@ -323,8 +323,8 @@ def test_minimal_is_a_fraction_of_full(site: Any, kaas_server: Any) -> None:
     assert 0 < counted["minimal"] <= counted["full"] / 4
 
 
-# How often API servers were asked for them is no secret, and error budgets need it.
-OF_REQUESTS = re.compile("apiserver_request_.*")
+# How often API servers were asked for them is no secret, and error budgets need it; nor is what they are able to do.
+NO_SECRET = re.compile("apiserver_request_.*|kubernetes_feature_enabled")
 
 
 @pytest.mark.parametrize("profile", ["minimal", "full"])
@@ -342,7 +342,50 @@ def test_nothing_that_an_api_server_tells_of_secrets_is_collected(site: Any, kaa
         # An API server counts what it stores once a minute.
         about = wait_for(told, 90, "the API server tells how many Secrets there are", every=1.0)
     left = [relabelled(rules_of(profile, "apiserver"), series) for series in about]
-    assert {series["__name__"] for series in left if series and not OF_REQUESTS.fullmatch(series["__name__"])} == set()
+    assert {series["__name__"] for series in left if series and not NO_SECRET.fullmatch(series["__name__"])} == set()
+
+
+@pytest.mark.parametrize("profile", ["minimal", "full"])
+def test_nothing_that_kube_state_metrics_tells_of_secrets_is_collected(
+    site: Any, kaas_server: Any, tmp_path: Path, profile: str
+) -> None:
+    ingress = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "shop", "namespace": "default"},
+        "spec": {
+            "tls": [{"hosts": ["shop.example.org"], "secretName": "till"}],
+            "defaultBackend": {"service": {"name": "shop", "port": {"number": 80}}},
+        },
+    }
+    (arguments,) = [
+        item["spec"]["template"]["spec"]["containers"][0]["args"]
+        for item in kube_state_metrics.objects(kube_state_metrics.KubeStateMetrics("any", "any", profile="full"))
+        if item["kind"] == "Deployment"
+    ]
+    port, log = free_port(), tmp_path / "log"
+    given = [
+        *arguments,
+        *(f"--kubeconfig={kaas_server.kubeconfig()}", "--host=127.0.0.1", f"--port={port}"),
+        *("--telemetry-host=127.0.0.1", f"--telemetry-port={free_port()}"),
+    ]
+    with there(kaas_server, ingress), process("kube-state-metrics", given, log) as running:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), running, log)
+
+        def told() -> list[dict[str, str]]:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+                found = list(series_of(response.read().decode()))
+            return found if any("till" in series.values() for series in found) else []
+
+        everything = wait_for(told, 30, "the Secret of the Ingress is told")
+    assert {series["__name__"] for series in everything if "till" in series.values()} == {"kube_ingress_tls"}
+    left = [
+        series
+        for series in (relabelled(rules_of(profile, "kube-state-metrics"), item) for item in everything)
+        if series
+    ]
+    assert any(series["__name__"] == "kube_ingress_info" for series in left)
+    assert [series for series in left if "till" in series.values() or "secret" in series["__name__"]] == []
 
 
 # A target of a customer that runs amok

@@ -27,6 +27,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.names impo
 from ansible_collections.scs.observability.plugins.module_utils._manifests import gateway, thanos_receive
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
 from tests.integration import agents, remote_write
+from tests.integration.agents import Agent
 from tests.integration.api_server import ApiServer
 from tests.integration.processes import answers, free_port, process, wait_until
 from tests.integration.remote_write import Sample
@@ -197,9 +198,14 @@ def test_a_cluster_that_makes_series_as_fast_as_it_can(site: Site) -> None:
 MANY = 6000
 
 
-def test_an_agent_that_sends_more_requests_than_it_may_loses_nothing_and_uses_what_it_may(
-    site: Site, tmp_path: Path
-) -> None:
+def waiting(agent: Agent) -> float:
+    """How many samples an agent has that are not sent."""
+    counted = agent.counted()
+    sent = counted["remote_storage_samples"] - counted["remote_storage_samples_retried"]
+    return counted["agent_samples_appended"] - sent
+
+
+def test_an_agent_that_sends_more_requests_than_it_may_is_slowed_and_loses_nothing(site: Site, tmp_path: Path) -> None:
     certificate = site.doors.certificate("behind")
     site.doors.admit("behind", certificate)
     with site.doors.another(**{**OF_A_GATEWAY, "max_requests_per_second": 1}) as pod:
@@ -212,14 +218,16 @@ def test_an_agent_that_sends_more_requests_than_it_may_loses_nothing_and_uses_wh
             agents.target(agents.moments(MANY)) as port,
             agents.running_agent(tmp_path / "agent", [agents.scraping(port)], [write]) as agent,
         ):
-            wait_for(lambda: limited(pod).get(("behind", "requests")), 60, "it is limited")
+            wait_for(lambda: waiting(agent) > 10 * LIMITS["request_samples"], 60, "it falls behind")
             agent.scrape([])
-            left, since = agent.counted(), time.monotonic()
-            sent = wait_for(agent.sent, 120, "the agent has sent everything", every=0.5)
+            left, since = waiting(agent), time.monotonic()
+            sent = wait_for(agent.sent, 180, "the agent has sent everything", every=0.5)
             seconds = time.monotonic() - since
             counted = agent.counted()
+            refused = limited(pod)[("behind", "requests")]
+    assert refused > 0
     assert counted["remote_storage_samples_failed"] == counted["remote_storage_samples_dropped"] == 0
     assert site.counted(APPENDED)["behind"] == sent
-    # One request a second, of as many samples as it sends at once, and a pause before it comes again
-    samples = sent - left["remote_storage_samples"] + left["remote_storage_samples_retried"]
-    assert seconds < 1.5 * samples / LIMITS["request_samples"] + 10 + 2 * gateway.RETRY_SECONDS
+    # One request a second, after those that came at once, and a pause before it comes again
+    requests = left / LIMITS["request_samples"]
+    assert seconds < 1.5 * requests + gateway.RATE_SECONDS + 2 * gateway.RETRY_SECONDS
