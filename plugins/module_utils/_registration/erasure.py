@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -34,6 +34,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clie
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    container_port,
     identity,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
@@ -50,7 +51,9 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.client
 from ansible_collections.scs.observability.plugins.module_utils._objstore.compactor_claim import Place, place
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import from_yaml
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import Metric, parse
-from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
+from ansible_collections.scs.observability.plugins.module_utils._promql.series import are_none, selector_of, series
+from ansible_collections.scs.observability.plugins.module_utils._promql.stores import Stores
 from ansible_collections.scs.observability.plugins.module_utils._registration import former, remote_write_clients
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import timestamp
 
@@ -76,6 +79,8 @@ _MARGIN = 600.0
 # An init container that is left there after an interruption must not remove what comes later, on new volumes neither.
 _VALID_SECONDS = 3600
 _POLL_SECONDS = 1.0
+# Query looks at its stores every 5 seconds, and up every 10 seconds where they are.
+_FOUND_SECONDS = 30.0
 # How long the metrics of a pod that runs are asked for, also where nothing else is waited for
 _ANSWER_SECONDS = 10.0
 # Once on each volume: what comes after that is another database, even of a cluster by the same name.
@@ -213,6 +218,8 @@ def erase(
                 observer, namespace, name, store, _prefix(holdings.where), wait=wait, timeout=timeout
             )
             survey = bucket.clear(erasure)
+    if wait and (holdings.receives or holdings.erasers):
+        _wait_for_query(observer, namespace, time.monotonic() + min(timeout, _FOUND_SECONDS))
     conclude(observer, namespace, name, survey, erasure)
     if erasure.is_done:
         plan += former.forgetting(namespace, name, holdings.former)
@@ -220,6 +227,15 @@ def erase(
         if former.find(observer, namespace, name) is not None:
             former.forget(observer, namespace, name)
     return plan, erasure.result()
+
+
+def _wait_for_query(observer: KubernetesClient, namespace: str, deadline: float) -> None:
+    """Wait until query has found again what was restarted here; if it does not, what is read back says so."""
+    while time.monotonic() < deadline:
+        with suppress(QueryError):
+            return Stores.wanted(observer, namespace).require()
+        time.sleep(_POLL_SECONDS)
+    return None
 
 
 def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Survey, erasure: Erasure) -> None:
@@ -234,7 +250,7 @@ def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Surv
         if any(holds(observer, item, name) for item in workloads(observer, namespace, "receive")):
             erasure.reasons.append("receive has a database of it")
         own = {CLUSTER_LABEL: name}
-        if not series(observer, namespace, selector_of(own), limit=1):
+        if are_none(observer, namespace, selector_of(own)):
             return
         erasure.left = list(left_of(observer, namespace, own, survey))
     except ObservabilityError as error:
@@ -549,8 +565,7 @@ def pods(observer: KubernetesClient, item: Manifest) -> list[Manifest]:
 
 def metrics_of(observer: KubernetesClient, pod: Manifest) -> bytes:
     """The metrics of a pod of Thanos. Raises ApiError."""
-    ports = [port for container in pod["spec"]["containers"] for port in container.get("ports") or []]
-    port = next((port["containerPort"] for port in ports if port.get("name") == "http"), HTTP_PORT)
+    port = container_port(pod, "http", HTTP_PORT)
     return observer.pod_get(pod["metadata"]["namespace"], pod["metadata"]["name"], port, "metrics")
 
 

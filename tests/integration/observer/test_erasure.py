@@ -9,6 +9,7 @@ The tests build on one another.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -32,6 +33,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
 from ansible_collections.scs.observability.plugins.module_utils._objstore import blocks
 from ansible_collections.scs.observability.plugins.module_utils._objstore.blocks import Survey
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
 from ansible_collections.scs.observability.plugins.module_utils._registration import erasure, former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
@@ -322,6 +324,41 @@ def record(stored: Site, folder: Path, moment: float, cluster: str, **labels: st
     subprocess.run([binary("thanos"), *command, *external], check=True, capture_output=True)
     [block] = [path.name for path in (folder / "tsdb").iterdir() if (path / "meta.json").is_file()]
     return block
+
+
+def test_a_store_that_is_away_is_no_proof(stored: Site) -> None:
+    """Query leaves it out of its answers without error or warning: nothing is left, as it seems."""
+    taking = {"cluster_uid": OTHER_UID, "customer": "Other Shop"}
+    stored.running.store.stop()
+    try:
+        wait_for(lambda: not series(stored.admin, NAMESPACE, selector_of({"cluster": GOES})), 60, "nothing is seen")
+        result = erase(stored)
+        assert (result["erasure"]["state"], result["erasure"]["left"]) == ("pending", [])
+        assert re.search("cannot be seen: .* does not see all of its stores: .*store", result["erasure"]["reasons"][0])
+        with pytest.raises(InputError, match="cannot be seen: .* does not see all of its stores"):
+            former.refuse(stored.admin, NAMESPACE, GOES, **taking)
+        with pytest.raises(QueryError, match="does not see all of its stores"):
+            former.refuse(stored.admin, NAMESPACE, "another-name", **taking)
+        assert former.find(stored.admin, NAMESPACE, GOES) is not None
+    finally:
+        stored.running.store.start()
+    wait_for(lambda: series(stored.admin, NAMESPACE, selector_of({"cluster": GOES})), 60, "it is back")
+    with pytest.raises(InputError, match="metrics are still there"):
+        former.refuse(stored.admin, NAMESPACE, GOES, **taking)
+    former.refuse(stored.admin, NAMESPACE, "another-name", **taking)
+    assert [item["owner"] for item in erase(stored)["erasure"]["left"]] == ["rule", "prometheus"]
+
+
+def test_it_is_done_when_what_was_listed_has_expired(stored: Site) -> None:
+    s3, bucket = stored.running.s3.witness, stored.running.bucket
+    listed = {item["block"] for item in erase(stored)["erasure"]["left"]}
+    for key in objects(stored):
+        if key.partition("/")[0] in listed:
+            s3.delete_object(Bucket=bucket, Key=key)
+    wait_for(lambda: not series(stored.admin, NAMESPACE, selector_of({"cluster": GOES})), 60, "they are gone")
+    result = erase(stored)
+    assert result["erasure"]["state"] == "done", result["erasure"]
+    assert former.find(stored.admin, NAMESPACE, GOES) is None
 
 
 def test_it_is_not_done_while_query_cannot_tell(stored: Site) -> None:

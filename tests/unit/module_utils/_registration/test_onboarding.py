@@ -724,7 +724,7 @@ def test_a_name_under_which_there_are_data_of_nobody_knows_whom_is_not_given_awa
     register(lab.params(), False)
     del lab.observer.objects[RECORD]
     monkeypatch.setattr(former, "query_service", lambda *_arguments: "query")
-    monkeypatch.setattr(former, "series", lambda *_arguments, **_options: [{"__name__": "up"}])
+    monkeypatch.setattr(former, "are_none", lambda *_arguments, **_options: False)
     assert register(lab.params(), False)["phase"] == "active"
 
     del lab.observer.objects[RECORD], lab.kaas.objects[SECRET]
