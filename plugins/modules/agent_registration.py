@@ -71,11 +71,12 @@ options:
     type: str
   sla:
     description:
-      - The class of its service level agreement. Without it, what is registered stays. It is one of O(sla_classes),
-        where these are given.
+      - The class of its service level agreement, one of O(sla_classes). Without it, what is registered stays.
     type: str
   sla_classes:
-    description: The classes that there are. Without any, O(sla) may be any.
+    description:
+      - The classes that there are, required with O(sla). Alertmanager's routes and hours go by the class, so one that
+        nobody has would page at night.
     type: list
     elements: str
   contact:

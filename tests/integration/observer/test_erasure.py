@@ -335,7 +335,7 @@ def test_a_store_that_is_away_is_no_proof(stored: Site) -> None:
         result = erase(stored)
         assert (result["erasure"]["state"], result["erasure"]["left"]) == ("pending", [])
         assert re.search("cannot be seen: .* does not see all of its stores: .*store", result["erasure"]["reasons"][0])
-        with pytest.raises(InputError, match="cannot be seen: .* does not see all of its stores"):
+        with pytest.raises(InputError, match=r"cannot be seen: .* does not see all of its stores"):
             former.refuse(stored.admin, NAMESPACE, GOES, **taking)
         with pytest.raises(QueryError, match="does not see all of its stores"):
             former.refuse(stored.admin, NAMESPACE, "another-name", **taking)

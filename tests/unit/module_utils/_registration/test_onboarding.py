@@ -449,6 +449,7 @@ def test_a_cluster_without_kube_system_cannot_be_told_apart(lab: Any) -> None:
         ({"phase": "maintenance"}, "phase"),
         ({"profile": "maximal"}, "profile"),
         ({"sla": "glod", "sla_classes": ["gold"]}, "sla"),
+        ({"sla": "gold", "sla_classes": None}, "sla"),
         ({"labels": {"cluster": "beta"}}, "labels.cluster"),
         ({"overrides": {"extra_series": {"kubelet": ["kube_secret_info"]}}}, "overrides.extra_series.kubelet[0]"),
         ({"overrides": {"extra_jobs": [{"name": "agent", "targets": ["a:1"]}]}}, "overrides.extra_jobs[0].name"),
