@@ -9,6 +9,7 @@ Query itself is asked: the frontend would split the whole time into days, and an
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -27,8 +28,10 @@ def series(
     start: float | None = None,
     end: float | None = None,
     limit: int = 0,
+    stores: Collection[str] | None = None,
 ) -> list[dict[str, str]]:
-    """Labels of all series that match, of each replica, from ``start`` to ``end`` (seconds since 1970) or ever.
+    """Labels of all series that match, of each replica, from ``start`` to ``end`` (seconds since 1970) or ever: those
+    that any store has, or one at these addresses.
 
     Raises QueryError when one of the stores that query sees fails. That there are none is told by ``are_none``.
     """
@@ -36,6 +39,8 @@ def series(
     query |= {name: f"{value:.3f}" for name, value in (("start", start), ("end", end)) if value is not None}
     if limit:
         query["limit"] = str(limit)
+    if stores is not None:
+        query["storeMatch[]"] = "{__address__=~" + json.dumps("|".join(map(re.escape, stores))) + "}"
     return [dict(item) for item in query_data(client, namespace, "/api/v1/series", query) or []]
 
 

@@ -110,6 +110,11 @@ class Stores:
             if found:
                 raise _unseen(self.namespace, "; ".join(found))
 
+    def addresses(self) -> dict[str, list[str]]:
+        """Where query finds its stores, by component. Raises QueryError."""
+        told = self._told_by(self.pods[0])
+        return {component: [str(store.get("name")) for store in stores] for component, stores in told.items()}
+
     def _told_by(self, pod: Manifest) -> Mapping[str, Any]:
         name = str(pod["metadata"]["name"])
         try:

@@ -284,3 +284,29 @@ def test_erase_is_for_a_cluster_that_leaves() -> None:
     with pytest.raises(InputError) as raised:
         register({"name": "shop", "erase": True}, False)
     assert raised.value.parameter == "erase"
+
+
+def test_how_long_components_keep_what_they_have_uploaded() -> None:
+    def running(*arguments: str) -> dict[str, Any]:
+        # The Prometheus Operator puts its own before it.
+        containers = [{"name": "config-reloader"}, {"name": "other", "args": list(arguments)}]
+        return {"spec": {"template": {"spec": {"containers": containers}}}}
+
+    found = [
+        running("receive", "--tsdb.retention=1d"),
+        running("rule", "--tsdb.retention=6h"),
+        running("--storage.tsdb.retention.time=2d"),
+    ]
+    assert erasure.local_retention_of(found) == {"rule": 6 * 3600.0, "prometheus": 48 * 3600.0}
+
+
+@pytest.mark.parametrize(
+    ("until", "kept", "gone"),
+    [
+        ("2026-02-01T10:00:00Z", 6 * 3600.0, "2026-02-01T19:00:00Z"),
+        ("2026-02-01T10:00:00Z", None, ""),
+        ("", 6 * 3600.0, ""),
+    ],
+)
+def test_when_what_was_recorded_is_gone_where_it_was(until: str, kept: float | None, gone: str) -> None:
+    assert erasure.gone(until, kept) == gone
