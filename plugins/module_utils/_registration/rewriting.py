@@ -81,39 +81,43 @@ def sort_out(having: Sequence[Block], survey: Survey, cluster: str, *, downsampl
     ``downsampling`` tells whether the compactor makes blocks of coarser resolutions.
     """
     live = survey.live
-    raw = [block for block in live if not (block.cluster or block.resolution)]
+    raw = [block for block in survey.blocks.values() if not (block.cluster or block.resolution)]
     mine = [block for block in having if not block.is_without(cluster) and block in live]
     # What the compactor has joined with others since, or what has expired, is served for a while.
     replaced = [block for block in having if block not in live]
-    # Also those that are marked, or of which queries see one of a coarser resolution
+    # Also those that are marked, or of which queries see one of a coarser resolution. What replaces them may have been
+    # joined with others since.
     replaced += [
-        block
-        for block in survey.blocks.values()
-        if block not in replaced and any(other.replaces(block, cluster) for other in raw)
+        block for block in raw if block not in replaced and any(other.replaces(block, cluster) for other in raw)
     ]
     to_rewrite = [block for block in mine if not block.resolution and block not in replaced]
-    derived, kept = [], []
+    derived, kept, staying = [], [], [block for block in raw if block in live and block not in replaced]
     for block in mine:
         if not block.resolution:
             continue
-        if not (downsampling and block.sources and block.sources <= _downsampled(raw, block.resolution)):
+        if not (downsampling and block.sources and block.sources <= _downsampled(raw, staying, block.resolution)):
             kept.append(block)
         elif any(block.sources & other.sources for other in to_rewrite):
             derived.append(block)
         else:
             replaced.append(block)
     # What has nothing but the cluster leaves a block of nothing.
-    replaced += [block for block in raw if block.empty and block.is_without(cluster)]
+    replaced += [block for block in raw if block.empty and block.is_without(cluster) and block in live]
     return Recorded(tuple(to_rewrite), tuple(replaced), tuple(derived), tuple(kept))
 
 
-def _downsampled(raw: Iterable[Block], resolution: int) -> frozenset[str]:
-    """The sources of which the compactor makes blocks of a resolution, also of those that it knows by another name."""
+def _downsampled(raw: Sequence[Block], staying: Sequence[Block], resolution: int) -> frozenset[str]:
+    """The sources of which the compactor makes blocks of a resolution, also by the names that they had before they were
+    rewritten.
+    """
     shortest = _DOWNSAMPLED_FROM.get(resolution, float("inf"))
     found: set[str] = set()
-    for block in raw:
+    for block in staying:
         if block.max_time - block.min_time >= shortest:
-            found |= block.sources.union(*(sources for _cluster, sources in block.rewrites))
+            found |= block.sources
+    for block in raw:
+        if block.sources <= found:
+            found |= {source for _cluster, sources in block.rewrites for source in sources}
     return frozenset(found)
 
 

@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -362,7 +363,7 @@ def test_what_the_observer_recorded_is_rewritten_without_it(stored: Site, tmp_pa
 
     result = erase(stored)
 
-    assert result["changes"] == planned["changes"]
+    assert {*planned["changes"]} < {*result["changes"]}
     assert result["erasure"]["state"] == "done", result["erasure"]
     assert (result["erasure"]["blocks_rewritten"], result["erasure"]["left"]) == (2, [])
     assert former.find(stored.admin, NAMESPACE, GOES) is None
@@ -424,8 +425,9 @@ def test_what_cannot_be_made_anew_is_listed_with_its_end(stored: Site) -> None:
     assert result["erasure"]["state"] == "pending"
     assert "cannot be rewritten" in result["erasure"]["reasons"][0]
     end = datetime.fromtimestamp(meta["maxTime"] / 1000, UTC) + timedelta(days=400, hours=12)
+    # The compactor takes away by which label replicas are told apart.
     assert result["erasure"]["left"] == [
-        {"block": coarse, "owner": "prometheus", "expires": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        {"block": coarse, "owner": "observer", "expires": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
     ]
     # Its name is not free as long as something is there to be seen.
     assert former.find(stored.admin, NAMESPACE, OLD) is not None
@@ -466,12 +468,19 @@ def record(stored: Site, folder: Path, moments: float | list[float], *clusters: 
     return block
 
 
+def seen(site: Site, cluster: str) -> int | None:
+    """How many series query finds; None in the first seconds without a store, in which it fails."""
+    with suppress(QueryError):
+        return len(series(site.admin, NAMESPACE, selector_of({"cluster": cluster})))
+    return None
+
+
 def test_a_store_that_is_away_is_no_proof(stored: Site) -> None:
     """Query leaves it out of its answers without error or warning: nothing is left, as it seems."""
     taking = {"cluster_uid": OTHER_UID, "customer": "Other Shop"}
     stored.running.store.stop()
     try:
-        wait_for(lambda: not series(stored.admin, NAMESPACE, selector_of({"cluster": OLD})), 60, "nothing is seen")
+        wait_for(lambda: seen(stored, OLD) == 0, 60, "nothing is seen")
         result = erase(stored, name=OLD)
         assert (result["erasure"]["state"], result["erasure"]["left"]) == ("pending", [])
         assert re.search("cannot be seen: .* does not see all of its stores: .*store", result["erasure"]["reasons"][0])
@@ -482,7 +491,7 @@ def test_a_store_that_is_away_is_no_proof(stored: Site) -> None:
         assert former.find(stored.admin, NAMESPACE, OLD) is not None
     finally:
         stored.running.store.start()
-    wait_for(lambda: series(stored.admin, NAMESPACE, selector_of({"cluster": OLD})), 60, "it is back")
+    wait_for(lambda: seen(stored, OLD), 60, "it is back")
     with pytest.raises(InputError, match="metrics are still there"):
         former.refuse(stored.admin, NAMESPACE, OLD, **taking)
     former.refuse(stored.admin, NAMESPACE, "another-name", **taking)
@@ -491,7 +500,7 @@ def test_a_store_that_is_away_is_no_proof(stored: Site) -> None:
 
 def test_it_is_done_when_what_was_listed_has_expired(stored: Site) -> None:
     delete(stored, left(erase(stored, name=OLD)))
-    wait_for(lambda: not series(stored.admin, NAMESPACE, selector_of({"cluster": OLD})), 60, "they are gone")
+    wait_for(lambda: seen(stored, OLD) == 0, 60, "they are gone")
     result = erase(stored, name=OLD)
     assert result["erasure"]["state"] == "done", result["erasure"]
     assert former.find(stored.admin, NAMESPACE, OLD) is None

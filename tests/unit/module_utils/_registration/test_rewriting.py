@@ -106,6 +106,15 @@ def test_what_is_marked_for_deletion_is_as_good_as_gone(live: Sequence[Block], o
     assert told(found) == {"replaced": "raw", **outcome}
 
 
+def test_what_replaces_a_block_may_have_been_joined_with_others_since() -> None:
+    joined = block("joined", "new", "c", hours=96)
+    found = survey([RAW, COARSE, joined], [NEW])
+    assert told(rewriting.sort_out([RAW, COARSE], found, "shop", downsampling=True)) == {"replaced": "raw coarse"}
+    # Or has expired
+    found, expected = survey([RAW, COARSE], [NEW]), {"replaced": "raw", "kept": "coarse"}
+    assert told(rewriting.sort_out([RAW, COARSE], found, "shop", downsampling=True)) == expected
+
+
 def test_what_was_marked_for_its_replacement_goes() -> None:
     """Store gateways do not serve it any more."""
     assert told(rewriting.sort_out([], survey([NEW], [RAW]), "shop", downsampling=True)) == {"replaced": "raw"}
