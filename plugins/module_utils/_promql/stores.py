@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
@@ -28,7 +28,6 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 
 Manifest = dict[str, Any]
-T = TypeVar("T")
 
 # As Thanos calls what is behind an endpoint, and the label of its Service
 COMPONENTS = ("receive", "rule", "sidecar", "store")
@@ -49,7 +48,7 @@ class Client(Protocol):
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Manifest | None: ...
 
-    def parallel(self, calls: Sequence[Callable[[], T]]) -> list[T]: ...
+    def parallel(self, calls: Sequence[Callable[[], Any]]) -> Sequence[Any]: ...
 
     def list(
         self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
