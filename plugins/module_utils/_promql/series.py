@@ -49,11 +49,11 @@ def are_none(client: Client, namespace: str, selector: str, *, of: Collection[st
 
     Raises QueryError when one of them is away: what is not seen is no proof.
     """
-    if series(client, namespace, selector, limit=1):
+    if not of and series(client, namespace, selector, limit=1):
         return False
     stores = Stores.wanted(client, namespace, of)
     stores.require()
-    found = series(client, namespace, selector, limit=1)
+    found = series(client, namespace, selector, limit=1, stores=stores.asked())
     # One that went meanwhile has not been asked.
     stores.require()
     return not found

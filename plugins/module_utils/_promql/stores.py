@@ -109,6 +109,14 @@ class Stores:
             if found:
                 raise _unseen(self.namespace, "; ".join(found))
 
+    def asked(self) -> list[str] | None:
+        """The addresses of those that matter, None for all. Raises QueryError."""
+        if not self.of:
+            return None
+        foreign = {item.address for item in self.endpoints if item.keeps_its_name and item.component not in self.of}
+        addresses = self.addresses()
+        return [name for component in self.of for name in addresses.get(component, []) if name not in foreign]
+
     def addresses(self) -> dict[str, list[str]]:
         """Where query finds its stores, by component. Raises QueryError."""
         told = self._told_by(self.pods[0])
