@@ -623,12 +623,13 @@ class BlocksOfCluster:
             return False
         try:
             wait_ready(self.observer, [identity(item)], self.timeout)
-        except NotReadyError:
-            if not any(works(pod, container) for pod in pods(self.observer, item)):
-                # Whatever keeps it from starting, the compactor has to.
+        except NotReadyError as error:
+            if any(works(pod, container) for pod in pods(self.observer, item)):
+                erasure.reasons.append(under_way)
+            else:
+                # Whatever keeps it from starting, such as an image without a shell: the compactor has to.
                 _patch_init_container(self.observer, item, {"name": container, "$patch": "delete"})
-                raise
-            erasure.reasons.append(under_way)
+                erasure.reasons.append(f"blocks could not be rewritten: {error.message}")
             return False
         return True
 
