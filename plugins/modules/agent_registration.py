@@ -71,11 +71,12 @@ options:
     type: str
   sla:
     description:
-      - The class of its service level agreement. Without it, what is registered stays. It is one of O(sla_classes),
-        where these are given.
+      - The class of its service level agreement, one of O(sla_classes). Without it, what is registered stays.
     type: str
   sla_classes:
-    description: The classes that there are. Without any, O(sla) may be any.
+    description:
+      - The classes that there are, required with O(sla). Alertmanager's routes and hours go by the class, so one that
+        nobody has would page at night.
     type: list
     elements: str
   contact:
@@ -354,7 +355,8 @@ options:
         gateways take to look at the bucket again, which is 3 minutes). With O(wait=false) blocks are only marked, and
         the compactor deletes them a day later.
       - What the observer itself recorded about the cluster (its registration, results of rules, alerts) is in blocks
-        with everybody's. RV(erasure) lists them with the date at which they expire.
+        with everybody's. These are rewritten without it before the compactor starts, which is restarted for that. What
+        is not in the bucket alone, and what cannot be rewritten, RV(erasure) lists with the date at which it is gone.
       - It needs the rights in O(observer_namespace) with which the observer was deployed.
       - Run it again until RV(erasure.state) is V(done).
     type: bool
@@ -707,16 +709,24 @@ erasure:
       type: str
       sample: removed
     blocks_removed:
-      description: How many blocks in the bucket were removed, or would be in check mode.
+      description: How many blocks of the cluster in the bucket were removed, or would be in check mode.
       type: int
       sample: 42
+    blocks_rewritten:
+      description:
+        - How many blocks of the observer itself, with everybody's series, were rewritten without those of the cluster,
+          or would be in check mode.
+      type: int
+      sample: 120
     left:
-      description: What the observer recorded about the cluster, in blocks with everybody's.
+      description:
+        - What the observer recorded about the cluster and is still there, in blocks with everybody's or where it was
+          recorded.
       type: list
       elements: dict
       contains:
         block:
-          description: The block's ULID; empty for what is not in a block of the bucket yet.
+          description: The block's ULID; empty for what is still in the component that recorded it.
           type: str
           sample: 01JC0V5E7Q2Y3N8Z4W6R9T1KMP
         owner:
@@ -725,7 +735,9 @@ erasure:
           type: str
           sample: prometheus
         expires:
-          description: When it is gone by the compactor's retention, V(never) without one; empty without a block.
+          description:
+            - When it is gone by the compactor's retention, V(never) without one; without a block by that of the
+              component, empty where it is not known.
           type: str
           sample: "2026-05-02T10:00:00Z"
     reasons:

@@ -20,7 +20,8 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._iaas.endpoints import SELECTOR
 from ansible_collections.scs.observability.plugins.module_utils._iaas.record import IaasRegistration, PathProof
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryApi, QueryError
-from ansible_collections.scs.observability.plugins.module_utils._promql.series import Client, query_data, selector_of
+from ansible_collections.scs.observability.plugins.module_utils._promql.series import query_data, selector_of
+from ansible_collections.scs.observability.plugins.module_utils._promql.stores import Client
 
 CONTAINER = "thanos"
 POLL_SECONDS = 0.5

@@ -122,6 +122,12 @@ def is_ours(manifest: Mapping[str, Any]) -> bool:
     return labels_of(manifest).get(MANAGED_BY_LABEL) == MANAGED_BY
 
 
+def container_port(pod: Mapping[str, Any], name: str, default: int) -> int:
+    """Return the number of a port of a pod, as its containers call it."""
+    ports = [port for container in pod["spec"]["containers"] for port in container.get("ports") or []]
+    return next((int(port["containerPort"]) for port in ports if port.get("name") == name), default)
+
+
 def is_terminating(manifest: Mapping[str, Any]) -> bool:
     """Tell whether the object is being deleted (waiting for finalizers or its grace period)."""
     return bool(manifest["metadata"].get("deletionTimestamp"))

@@ -11,13 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 _PREFIX = re.compile(r"(dns\+|dnssrv\+|dnssrvnoa\+)?(https?://)?(_[a-z0-9-]+\._tcp\.)?")
 
 
+def host_of(endpoint: str) -> str:
+    """Return the host of an endpoint, without how it is looked up and how it is asked."""
+    return _PREFIX.sub("", endpoint, count=1).partition("/")[0].partition(":")[0].rstrip(".")
+
+
 def service_of(endpoint: str, namespace: str) -> str | None:
     """Return the name of the Service of this namespace that an endpoint leads to, None for everything else.
 
     The headless Service of a component stands for the component.
     """
-    host = _PREFIX.sub("", endpoint, count=1).partition("/")[0].partition(":")[0].rstrip(".")
-    name, *domain = host.split(".")
+    name, *domain = host_of(endpoint).split(".")
     # Pods find a Service by its name alone, with its namespace, with svc, or with the cluster's domain.
     elsewhere = (domain and domain[0] != namespace) or domain[1:2] not in ([], ["svc"])
     if elsewhere or name.isdigit() or not re.fullmatch("[a-z0-9-]+", name):

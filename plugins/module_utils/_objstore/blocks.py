@@ -48,13 +48,20 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Block:
-    """What the description of a block says: times in milliseconds since 1970, resolution in milliseconds."""
+    """What the description of a block says: times in milliseconds since 1970, resolution in milliseconds.
+
+    ``sources`` are the blocks that its samples were first in, ``rewrites`` the clusters whose series were taken out of
+    it, each with the sources of the block that still had them. One that is ``empty`` has no series left.
+    """
 
     ulid: str
     labels: Mapping[str, str]
     min_time: int
     max_time: int
     resolution: int = 0
+    sources: frozenset[str] = frozenset()
+    rewrites: frozenset[tuple[str, frozenset[str]]] = frozenset()
+    empty: bool = False
 
     @property
     def cluster(self) -> str:
@@ -65,6 +72,17 @@ class Block:
     def owner(self) -> str:
         """Which component wrote it, as ``owner_of`` says."""
         return owner_of(self.labels)
+
+    def is_without(self, cluster: str) -> bool:
+        """Tell whether the series of a cluster were taken out of it."""
+        return any(name == cluster for name, _sources in self.rewrites)
+
+    def replaces(self, other: Block, cluster: str) -> bool:
+        """Tell whether it is what another was before a cluster's series were taken out of it."""
+        same = all(
+            getattr(self, name) == getattr(other, name) for name in ("labels", "min_time", "max_time", "resolution")
+        )
+        return same and bool(other.sources) and (cluster, other.sources) in self.rewrites
 
     def expires(self, retention: Mapping[int, float], delay: float) -> float | None:
         """When it is gone, in seconds since 1970: by the retention of its resolution (in seconds, 0 is for ever), and
@@ -84,6 +102,15 @@ class Survey:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     half: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
+
+    @property
+    def live(self) -> tuple[Block, ...]:
+        """The blocks that are there to stay: no other one has taken their place, and they have not expired."""
+        return tuple(
+            block
+            for ulid, block in self.blocks.items()
+            if not any(key.endswith(f"{ulid}/{MARK}") for key in self.keys[ulid])
+        )
 
     def of(self, cluster: str) -> tuple[str, ...]:
         """The ULIDs of all blocks of a cluster, whole or not."""
@@ -105,9 +132,32 @@ def read(ulid: str, content: bytes) -> Block | None:
         thanos = found["thanos"]
         labels = {str(name): str(value) for name, value in (thanos.get("labels") or {}).items()}
         resolution = int((thanos.get("downsample") or {}).get("resolution") or 0)
-        return Block(ulid, labels, int(found["minTime"]), int(found["maxTime"]), resolution)
+        return Block(
+            ulid,
+            labels,
+            int(found["minTime"]),
+            int(found["maxTime"]),
+            resolution,
+            sources=_sources(found.get("compaction") or {}),
+            rewrites=frozenset(_rewrites(thanos.get("rewrites") or ())),
+            empty="stats" in found and not found["stats"].get("numSeries"),
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _sources(found: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(map(str, found.get("sources") or ()))
+
+
+def _rewrites(found: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Of which clusters series were removed, by what Thanos notes of a rewrite."""
+    for rewrite in found:
+        for deletion in rewrite.get("deletions_applied") or ():
+            match deletion.get("matchers"), deletion.get("intervals"):
+                # Of all times, and with a matcher of equality
+                case [{"Type": 0, "Name": str(label), "Value": str(cluster)}], None | [] if label == CLUSTER_LABEL:
+                    yield cluster, _sources(rewrite)
 
 
 def mark(ulid: str, cluster: str, moment: float) -> bytes:
@@ -115,6 +165,13 @@ def mark(ulid: str, cluster: str, moment: float) -> bytes:
     return json.dumps(
         {"id": ulid, "version": 1, "details": f"{_OURS}{cluster}", "deletion_time": int(moment)}, indent=1
     ).encode()
+
+
+def kept_from_compactor(ulid: str, cluster: str, moment: float) -> dict[str, bytes]:
+    """Marks, by name, by which the compactor makes no other block of one."""
+    why = {"id": ulid, "version": 1, "details": f"to be rewritten without cluster {cluster}", "reason": "manual"}
+    times = {"no-compact-mark.json": "no_compact_time", "no-downsample-mark.json": "no_downsample_time"}
+    return {name: json.dumps({**why, time: int(moment)}, indent=1).encode() for name, time in times.items()}
 
 
 def read_mark(content: bytes) -> tuple[float, str]:
@@ -183,6 +240,14 @@ def mark_all(store: Store, which: Iterable[str], cluster: str, moment: float, pr
 
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         list(pool.map(mark_one, which))
+
+
+def keep_from_compactor(store: Store, which: Iterable[str], cluster: str, moment: float, prefix: str = "") -> None:
+    """Mark blocks as ``kept_from_compactor`` says. Raises StorageError."""
+    for ulid in which:
+        for name, content in kept_from_compactor(ulid, cluster, moment).items():
+            if store.find(f"{prefix}{ulid}/{name}") is None:
+                store.put(f"{prefix}{ulid}/{name}", content)
 
 
 def remove(store: Store, keys: Mapping[str, Collection[str]], prefix: str = "") -> None:

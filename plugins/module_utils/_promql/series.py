@@ -9,36 +9,15 @@ Query itself is asked: the frontend would split the whole time into days, and an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Protocol
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
+from ansible_collections.scs.observability.plugins.module_utils._promql.stores import Client, Stores, query_service
 
 PORT = "http"
-
-
-class Client(Protocol):
-    """The part of the Kubernetes client that is needed here."""
-
-    def service_get(
-        self, namespace: str, service: str, port: str | int, path: str, query: Mapping[str, str] | None = None
-    ) -> bytes: ...
-
-    def list(
-        self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
-    ) -> list[dict[str, Any]]: ...
-
-
-def query_service(client: Client, namespace: str) -> str:
-    """The Service of the observer's query. Raises QueryError when there is none."""
-    selector = "app.kubernetes.io/managed-by=scs.observability,app.kubernetes.io/component=query"
-    for service in client.list("v1", "Service", namespace, selector):
-        if service["spec"].get("clusterIP") != "None":
-            return str(service["metadata"]["name"])
-    raise QueryError(
-        f"the namespace {namespace} of the observer has no query", advice="Deploy it with the playbook observer"
-    )
 
 
 def series(
@@ -49,18 +28,35 @@ def series(
     start: float | None = None,
     end: float | None = None,
     limit: int = 0,
-    partial: bool = False,
+    stores: Collection[str] | None = None,
 ) -> list[dict[str, str]]:
-    """Labels of all series that match, of each replica, from ``start`` to ``end`` (seconds since 1970) or ever.
+    """Labels of all series that match, of each replica, from ``start`` to ``end`` (seconds since 1970) or ever: those
+    that any store has, or one at these addresses.
 
-    Raises QueryError when only one of the stores does not answer: what is not seen is no proof. With ``partial`` those
-    that answer are enough.
+    Raises QueryError when one of the stores that query sees fails. That there are none is told by ``are_none``.
     """
-    query = {"match[]": selector, "dedup": "false", "partial_response": "true" if partial else "false"}
+    query = {"match[]": selector, "dedup": "false", "partial_response": "false"}
     query |= {name: f"{value:.3f}" for name, value in (("start", start), ("end", end)) if value is not None}
     if limit:
         query["limit"] = str(limit)
+    if stores is not None:
+        query["storeMatch[]"] = "{__address__=~" + json.dumps("|".join(map(re.escape, stores))) + "}"
     return [dict(item) for item in query_data(client, namespace, "/api/v1/series", query) or []]
+
+
+def are_none(client: Client, namespace: str, selector: str, *, of: Collection[str] = ()) -> bool:
+    """Tell whether no store has a series that matches, or had one ever; with ``of``, none of these components.
+
+    Raises QueryError when one of them is away: what is not seen is no proof.
+    """
+    if not of and series(client, namespace, selector, limit=1):
+        return False
+    stores = Stores.wanted(client, namespace, of)
+    stores.require()
+    found = series(client, namespace, selector, limit=1, stores=stores.asked())
+    # One that went meanwhile has not been asked.
+    stores.require()
+    return not found
 
 
 def selector_of(labels: Mapping[str, str], *, having: str = "", any_name: bool = True) -> str:
@@ -73,7 +69,7 @@ def selector_of(labels: Mapping[str, str], *, having: str = "", any_name: bool =
 
 def query_data(client: Client, namespace: str, path: str, query: Mapping[str, str]) -> Any:
     """The data of an answer of query itself, not of its frontend. Raises QueryError."""
-    service = query_service(client, namespace)
+    service = query_service(client, namespace)["metadata"]["name"]
     try:
         document = json.loads(client.service_get(namespace, service, PORT, path, query))
         if document["status"] == "success":

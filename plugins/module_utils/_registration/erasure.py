@@ -7,7 +7,8 @@ Receive has no call for it. It holds the files of a tenant open, and writes them
 between two of its runs, by an init container that is there for just that. Blocks are marked first, with a mark so old
 that no store gateway looks at them any more, and deleted when none does: a query that meets half a block would fail,
 and with it those about all other clusters. What the observer itself recorded about the cluster is in blocks with
-everybody's: they are told with the date at which they expire.
+everybody's: these are rewritten without it, by an init container of the compactor. What is not in the bucket yet, or
+cannot be rewritten, is told with the date at which it is gone.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
     ApiError,
     InputError,
+    NotReadyError,
     ObservabilityError,
     StorageError,
 )
@@ -34,9 +36,10 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clie
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    container_port,
     identity,
 )
-from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import unready_reason, wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     images,
     kaas_cluster,
@@ -50,9 +53,16 @@ from ansible_collections.scs.observability.plugins.module_utils._objstore.client
 from ansible_collections.scs.observability.plugins.module_utils._objstore.compactor_claim import Place, place
 from ansible_collections.scs.observability.plugins.module_utils._objstore.configuration import from_yaml
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import Metric, parse
-from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
-from ansible_collections.scs.observability.plugins.module_utils._registration import former, remote_write_clients
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
+from ansible_collections.scs.observability.plugins.module_utils._promql.series import are_none, selector_of, series
+from ansible_collections.scs.observability.plugins.module_utils._promql.stores import Stores
+from ansible_collections.scs.observability.plugins.module_utils._registration import (
+    former,
+    remote_write_clients,
+    rewriting,
+)
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import timestamp
+from ansible_collections.scs.observability.plugins.module_utils._registration.rewriting import Recorded
 
 Manifest = dict[str, Any]
 
@@ -69,6 +79,10 @@ _RETENTIONS = {
     300_000: "--retention.resolution-5m",
     3_600_000: "--retention.resolution-1h",
 }
+# Who has what is not in the bucket, as query calls it and as it is told: what agents write is in receive alone.
+_LOCAL = {"receive": "receive", "rule": "rule", "sidecar": "prometheus"}
+# A block is that long, and goes when all of it is older than what is kept; it is looked for every few minutes.
+_BLOCK_SECONDS = 3 * 3600
 _IGNORED_AFTER = ("--ignore-deletion-marks-delay", "24h")
 _DELETED_AFTER = ("--delete-delay", "48h")
 # Beyond the delay: clocks differ.
@@ -76,6 +90,8 @@ _MARGIN = 600.0
 # An init container that is left there after an interruption must not remove what comes later, on new volumes neither.
 _VALID_SECONDS = 3600
 _POLL_SECONDS = 1.0
+# Query looks at its stores every 5 seconds, and up every 10 seconds where they are.
+_FOUND_SECONDS = 30.0
 # How long the metrics of a pod that runs are asked for, also where nothing else is waited for
 _ANSWER_SECONDS = 10.0
 # Once on each volume: what comes after that is another database, even of a cluster by the same name.
@@ -128,6 +144,7 @@ class Erasure:
     """How far it is; ``reasons`` are why it is not done."""
 
     blocks_removed: int = 0
+    blocks_rewritten: int = 0
     receive: str = "absent"
     left: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -140,6 +157,7 @@ class Erasure:
         return {
             "state": "done" if self.is_done else "pending",
             "blocks_removed": self.blocks_removed,
+            "blocks_rewritten": self.blocks_rewritten,
             "receive": self.receive,
             "left": self.left,
             "reasons": self.reasons,
@@ -166,8 +184,13 @@ def look(observer: KubernetesClient, namespace: str, name: str, connect: Connect
 
 def would_be(observer: KubernetesClient, namespace: str, holdings: Holdings) -> tuple[Plan, dict[str, Any]]:
     """What check mode tells of it: changes and result."""
-    name, plan = holdings.name, holdings.plan
-    erasure = Erasure(len(holdings.survey.of(name)), "present" if holdings.receives else "absent")
+    name, recorded = holdings.name, recorded_in(observer, namespace, holdings)
+    plan = holdings.plan + recorded.plan
+    erasure = Erasure(
+        len(holdings.survey.of(name)),
+        len(recorded.to_rewrite),
+        "present" if holdings.receives else "absent",
+    )
     if plan.changed:
         erasure.reasons.append("nothing is removed in check mode")
     elif holdings.obstacle:
@@ -192,7 +215,8 @@ def erase(
     The cluster must be off board. Raises NotReadyError when receive does not come back; what else stands in the way is
     told in the result.
     """
-    name, plan, erasure = holdings.name, holdings.plan, Erasure()
+    name, recorded, erasure = holdings.name, recorded_in(observer, namespace, holdings), Erasure()
+    plan = holdings.plan + recorded.plan
     if holdings.receives:
         erasure.receive = "removed"
         for item in holdings.receives:
@@ -212,7 +236,9 @@ def erase(
             bucket = BlocksOfCluster(
                 observer, namespace, name, store, _prefix(holdings.where), wait=wait, timeout=timeout
             )
-            survey = bucket.clear(erasure)
+            survey = bucket.rewrite(bucket.clear(erasure), recorded, erasure)
+    if wait and (holdings.receives or holdings.erasers):
+        _wait_for_query(observer, namespace, time.monotonic() + min(timeout, _FOUND_SECONDS))
     conclude(observer, namespace, name, survey, erasure)
     if erasure.is_done:
         plan += former.forgetting(namespace, name, holdings.former)
@@ -220,6 +246,15 @@ def erase(
         if former.find(observer, namespace, name) is not None:
             former.forget(observer, namespace, name)
     return plan, erasure.result()
+
+
+def _wait_for_query(observer: KubernetesClient, namespace: str, deadline: float) -> None:
+    """Wait until query has found again what was restarted here; if it does not, what is read back says so."""
+    while time.monotonic() < deadline:
+        with suppress(QueryError):
+            return Stores.wanted(observer, namespace).require()
+        time.sleep(_POLL_SECONDS)
+    return None
 
 
 def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Survey, erasure: Erasure) -> None:
@@ -233,10 +268,9 @@ def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Surv
         # Query may not have found a receive again that has just been restarted.
         if any(holds(observer, item, name) for item in workloads(observer, namespace, "receive")):
             erasure.reasons.append("receive has a database of it")
-        own = {CLUSTER_LABEL: name}
-        if not series(observer, namespace, selector_of(own), limit=1):
+        if are_none(observer, namespace, selector_of({CLUSTER_LABEL: name})):
             return
-        erasure.left = list(left_of(observer, namespace, own, survey))
+        erasure.left = left_of(observer, namespace, name, survey)
     except ObservabilityError as error:
         erasure.reasons.append(f"whether anything of it is left cannot be seen: {error}")
         return
@@ -244,34 +278,95 @@ def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Surv
         erasure.reasons.append("series of it can still be read; run this again in some minutes")
 
 
-def left_of(observer: KubernetesClient, namespace: str, own: Mapping[str, str], survey: Survey) -> list[dict[str, Any]]:
-    """What the observer's own blocks have of the cluster, and what is not in a block yet. Raises QueryError."""
-    retention, delay = retention_of(workloads(observer, namespace, "compact"))
+def recorded_in(observer: KubernetesClient, namespace: str, holdings: Holdings) -> Recorded:
+    """What becomes of blocks of the observer itself that have series of the cluster; nothing where that is not seen."""
+    if holdings.where is None:
+        return Recorded()
+    compactors = workloads(observer, namespace, "compact")
+    try:
+        having = having_of(observer, namespace, holdings.name, holdings.survey) if compactors else []
+    except QueryError:
+        # Nor is it erased then, which is told at the end.
+        having = []
+    return sorted_out(having, holdings.survey, holdings.name, compactors)
+
+
+def sorted_out(having: Sequence[Block], survey: Survey, name: str, compactors: Sequence[Manifest]) -> Recorded:
+    """The same of blocks of which that is known. Pure."""
+    disabled = any("--downsampling.disable" in arguments_of(item) for item in compactors)
+    return rewriting.sort_out(having, survey, name, downsampling=not disabled)
+
+
+def having_of(observer: KubernetesClient, namespace: str, name: str, survey: Survey) -> list[Block]:
+    """The blocks of the observer itself of which store gateways have series of the cluster. Raises QueryError."""
+    own = {CLUSTER_LABEL: name}
     candidates = sorted(
-        (block for block in survey.blocks.values() if not block.cluster), key=lambda block: (block.min_time, block.ulid)
+        (block for block in survey.blocks.values() if not (block.cluster or block.is_without(name))),
+        key=lambda block: (block.min_time, block.ulid),
     )
+    gateways = Stores.wanted(observer, namespace).addresses().get("store", []) if candidates else []
 
     def has(block: Block) -> bool:
         selector = selector_of({**own, **{label: value for label, value in block.labels.items() if label not in own}})
-        start, end = block.min_time / 1000, block.max_time / 1000
-        return bool(series(observer, namespace, selector, start=start, end=end, limit=1))
+        # Its end is the beginning of the next one.
+        start, end = block.min_time / 1000, (block.max_time - 1) / 1000
+        return bool(series(observer, namespace, selector, start=start, end=end, limit=1, stores=gateways))
 
     having = observer.parallel([partial(has, block) for block in candidates])
+    return [block for block, is_there in zip(candidates, having, strict=True) if is_there]
+
+
+def left_of(observer: KubernetesClient, namespace: str, name: str, survey: Survey) -> list[dict[str, Any]]:
+    """What the observer's own blocks have of the cluster, and what is still where it was recorded, with the date at
+    which it is gone. Raises QueryError.
+    """
+    retention, delay = retention_of(workloads(observer, namespace, "compact"))
     found = [
         {"block": block.ulid, "owner": block.owner, "expires": _moment(block.expires(retention, delay))}
-        for block, is_there in zip(candidates, having, strict=True)
-        if is_there
+        for block in having_of(observer, namespace, name, survey)
     ]
-    newest = max((block.max_time / 1000 for block in candidates), default=None)
-    # Blocks in the making have the labels of who makes them.
-    recent = observer.parallel(
+    addresses = Stores.wanted(observer, namespace).addresses()
+    components = [component for component in _LOCAL if addresses.get(component)]
+    selector = selector_of({CLUSTER_LABEL: name})
+    local = observer.parallel(
         [
-            partial(series, observer, namespace, selector_of(own, having=label), start=newest, limit=1)
-            for label in blocks.OWNERS
+            partial(series, observer, namespace, selector, limit=1, stores=addresses[component])
+            for component in components
         ]
     )
-    owners = {owner for owner, there in zip(blocks.OWNERS.values(), recent, strict=True) if there}
-    return [*found, *({"block": "", "owner": owner, "expires": ""} for owner in sorted(owners))]
+    kept = local_retention_of(observer.list("apps/v1", "StatefulSet", namespace))
+    last = former.find(observer, namespace, name)
+    for component, there in zip(components, local, strict=True):
+        if there:
+            owner = _LOCAL[component]
+            found.append({"block": "", "owner": owner, "expires": gone(last.until if last else "", kept.get(owner))})
+    return found
+
+
+def local_retention_of(found: Sequence[Manifest]) -> dict[str, float]:
+    """How many seconds Prometheus and rule keep what they have uploaded. Pure."""
+    flags = {"--storage.tsdb.retention.time": "prometheus", "--tsdb.retention": "rule"}
+    kept: dict[str, float] = {}
+    for item in found:
+        for given in arguments_of(item):
+            flag, _equals, value = given.partition("=")
+            # Receive has the same flag as rule.
+            if flag in flags and (flag != "--tsdb.retention" or "rule" in arguments_of(item)):
+                kept[flags[flag]] = _seconds(value)
+    return kept
+
+
+def gone(until: str, kept: float | None) -> str:
+    """When what was recorded until then is gone from where it was recorded; empty when nobody knows. Pure."""
+    if not (until and kept):
+        return ""
+    return timestamp(datetime.fromisoformat(until) + timedelta(seconds=kept + _BLOCK_SECONDS))
+
+
+def arguments_of(item: Manifest) -> list[str]:
+    """The arguments of all containers of a workload. Pure."""
+    containers = item["spec"]["template"]["spec"]["containers"]
+    return [str(given) for container in containers for given in container.get("args") or []]
 
 
 def retention_of(compactors: Sequence[Manifest]) -> tuple[dict[int, float], float]:
@@ -284,9 +379,9 @@ def retention_of(compactors: Sequence[Manifest]) -> tuple[dict[int, float], floa
 def argument(found: Sequence[Manifest], flag: str, default: str) -> str:
     """The value of a flag of a workload. Pure."""
     for item in found:
-        for given in item["spec"]["template"]["spec"]["containers"][0].get("args") or []:
+        for given in arguments_of(item):
             if given.startswith(f"{flag}="):
-                return str(given.partition("=")[2])
+                return given.partition("=")[2]
     return default
 
 
@@ -355,8 +450,12 @@ def _eraser_name(name: str) -> str:
 
 def _has_eraser(item: Manifest, name: str) -> bool:
     """Tell whether one is left there by a run that was interrupted, or did not wait. Pure."""
+    return _has_init_container(item, _eraser_name(name))
+
+
+def _has_init_container(item: Manifest, name: str) -> bool:
     containers = item["spec"]["template"]["spec"].get("initContainers") or []
-    return any(container["name"] == _eraser_name(name) for container in containers)
+    return any(container["name"] == name for container in containers)
 
 
 def image_of_gateway(observer: KubernetesClient, namespace: str) -> str:
@@ -476,6 +575,86 @@ class BlocksOfCluster:
             else:
                 time.sleep(_POLL_SECONDS)
 
+    def rewrite(self, found: Survey, recorded: Recorded, erasure: Erasure) -> Survey:
+        """Have what the observer recorded about it rewritten, and remove what was; return what is there then."""
+        compactors = workloads(self.observer, self.namespace, "compact")
+        for item in compactors:
+            if recorded.to_rewrite and not self._rewritten(item, recorded, erasure):
+                return found
+        having = [*recorded.to_rewrite, *recorded.replaced, *recorded.derived, *recorded.kept]
+        if recorded.to_rewrite:
+            found = blocks.survey(self.store, self.prefix)
+            having = [block for block in having if block.ulid in found.blocks]
+        now = sorted_out(having, found, self.name, compactors)
+        if now.to_rewrite:
+            erasure.reasons.append(
+                f"{len(now.to_rewrite)} blocks were not rewritten" + "".join(map(self._why, compactors[:1]))
+            )
+        if now.kept:
+            erasure.reasons.append(
+                f"{len(now.kept)} downsampled blocks cannot be rewritten by Thanos, and what they were made of is not "
+                "there any more: they expire by the compactor's retention"
+            )
+        if now.replaced:
+            gone = [block.ulid for block in now.replaced]
+            if not self._withdraw(gone, time.monotonic() + self.timeout):
+                erasure.reasons.append(
+                    f"{len(gone)} blocks that were rewritten are marked, and deleted once no store gateway serves "
+                    "them: run this again in some minutes"
+                )
+                return found
+            blocks.remove(self.store, {ulid: found.keys[ulid] for ulid in gone}, self.prefix)
+            erasure.blocks_rewritten = sum(not (block.resolution or block.empty) for block in now.replaced)
+            found = blocks.survey(self.store, self.prefix)
+        for item in compactors:
+            self._take_rewriter_away(item)
+        return found
+
+    def _rewritten(self, item: Manifest, recorded: Recorded, erasure: Erasure) -> bool:
+        """Restart the compactor, with blocks rewritten before it starts; tell whether that is over."""
+        container = rewriting.rewriter_name(self.name)
+        if not (_has_init_container(item, container) and unready_reason(item)):
+            which = [block.ulid for block in recorded.to_rewrite]
+            blocks.keep_from_compactor(self.store, which, self.name, time.time(), self.prefix)
+            _patch_init_container(self.observer, item, rewriting.rewriter(item, self.name, which, time.time()))
+        under_way = "the compactor's pod rewrites blocks before it starts: run this again in some minutes"
+        if not self.wait:
+            erasure.reasons.append(under_way)
+            return False
+        try:
+            wait_ready(self.observer, [identity(item)], self.timeout)
+        except NotReadyError as error:
+            if any(works(pod, container) for pod in pods(self.observer, item)):
+                erasure.reasons.append(under_way)
+            else:
+                # Whatever keeps it from starting, such as an image without a shell: the compactor has to.
+                _patch_init_container(self.observer, item, {"name": container, "$patch": "delete"})
+                erasure.reasons.append(f"blocks could not be rewritten: {error.message}")
+            return False
+        return True
+
+    def _why(self, item: Manifest) -> str:
+        """The last error that the tool told."""
+        with suppress(ApiError):
+            for pod in pods(self.observer, item):
+                metadata = pod["metadata"]
+                container = rewriting.rewriter_name(self.name)
+                told = self.observer.logs(metadata["name"], metadata["namespace"], container, tail_lines=200)
+                for line in reversed(told.splitlines()):
+                    if "level=error" in line or line.startswith("panic:"):
+                        return f": {line[:300]}"
+        return ""
+
+    def _take_rewriter_away(self, item: Manifest) -> None:
+        """The compactor restarts once more."""
+        key, container = identity(item), rewriting.rewriter_name(self.name)
+        live = self.observer.get(key.api_version, key.kind, key.name, key.namespace)
+        if live is None or not _has_init_container(live, container):
+            return
+        _patch_init_container(self.observer, live, {"name": container, "$patch": "delete"})
+        if self.wait:
+            wait_ready(self.observer, [key], self.timeout)
+
     def _withdraw(self, own: Sequence[str], deadline: float) -> bool:
         """Mark blocks, and tell whether no store gateway serves them any more."""
         stores = workloads(self.observer, self.namespace, "store")
@@ -530,6 +709,12 @@ class BlocksOfCluster:
         return None
 
 
+def works(pod: Manifest, container: str) -> bool:
+    """Tell whether an init container of a pod runs, as the kubelet told last. Pure."""
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or []
+    return any(status["name"] == container and "running" in (status.get("state") or {}) for status in statuses)
+
+
 def runs(pod: Manifest) -> bool:
     """Tell whether a container of a pod runs, as the kubelet told last. Pure."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
@@ -549,8 +734,7 @@ def pods(observer: KubernetesClient, item: Manifest) -> list[Manifest]:
 
 def metrics_of(observer: KubernetesClient, pod: Manifest) -> bytes:
     """The metrics of a pod of Thanos. Raises ApiError."""
-    ports = [port for container in pod["spec"]["containers"] for port in container.get("ports") or []]
-    port = next((port["containerPort"] for port in ports if port.get("name") == "http"), HTTP_PORT)
+    port = container_port(pod, "http", HTTP_PORT)
     return observer.pod_get(pod["metadata"]["namespace"], pod["metadata"]["name"], port, "metrics")
 
 

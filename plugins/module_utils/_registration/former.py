@@ -19,14 +19,13 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clie
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, workload
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collection_profile import AGENT
 from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
-from ansible_collections.scs.observability.plugins.module_utils._promql.series import (
-    query_service,
-    selector_of,
-    series,
-)
+from ansible_collections.scs.observability.plugins.module_utils._promql.series import are_none, selector_of
+from ansible_collections.scs.observability.plugins.module_utils._promql.stores import query_service
 from ansible_collections.scs.observability.plugins.module_utils._registration.record import Registration, timestamp
 
 NAME = kaas_cluster.FORMER_CLUSTERS
+# What has what agents write
+_AGENTS_STORES = ("receive", "store")
 
 
 @dataclass(frozen=True)
@@ -142,12 +141,10 @@ def refuse(
     if stranger is None:
         return
     try:
-        left = series(observer, namespace, selector_of({"cluster": name}), limit=1)
+        free, what = are_none(observer, namespace, selector_of({"cluster": name})), "its metrics are still there"
     except QueryError as error:
-        left, what = [{}], f"whether metrics of it are left cannot be seen: {error.message}"
-    else:
-        what = "its metrics are still there"
-    if left:
+        free, what = False, f"whether metrics of it are left cannot be seen: {error.message}"
+    if not free:
         raise InputError(
             f"the name {name!r} was that of another cluster (UID {stranger.cluster_uid}, customer "
             f"{stranger.customer or 'unknown'}) until {stranger.until}, and {what}",
@@ -165,8 +162,8 @@ def _refuse_unknown(observer: KubernetesClient, namespace: str, name: str, *, ma
         # An observer that is being built up: nothing was ever read of any cluster.
         return
     # What an agent says of itself, each of them. The observer itself may know a cluster before it is registered. That
-    # one of many stores is away must not keep new clusters out.
-    if not series(observer, namespace, selector_of({"cluster": name, "job": AGENT}), limit=1, partial=True):
+    # a sidecar is away, which has nothing of agents, must not keep new clusters out.
+    if are_none(observer, namespace, selector_of({"cluster": name, "job": AGENT}), of=_AGENTS_STORES):
         return
     its_own = ". If they are this cluster's, whose registration was lost, force: true has it go on with them"
     raise InputError(

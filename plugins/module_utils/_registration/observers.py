@@ -314,7 +314,10 @@ def _refuse_unproven(known: Registration) -> None:
 
 
 def _missing(params: Mapping[str, Any], known: Registration) -> dict[str, Any]:
-    return {name: getattr(known, name) or None for name in CARRIED if params.get(name) is None}
+    missing = {name: getattr(known, name) or None for name in CARRIED if params.get(name) is None}
+    # What another observer has registered is no typo.
+    classes = [known.sla] if missing.get("sla") and not params.get("sla_classes") else None
+    return {**missing, "sla_classes": classes} if classes else missing
 
 
 def _run(

@@ -238,14 +238,20 @@ def _phase(value: str | None, parameter: str) -> str | None:
 
 
 def _sla(value: object, classes: Sequence[str]) -> str | None:
-    """A class by name; one of ``classes`` where the operator says which there are."""
+    """A class by name, one of ``classes``: Alertmanager's routes and hours go by it, so a typo would page at night."""
     problems = Problems()
     for name in classes:
         problems.of(_sla_name, name, "sla_classes")
     if value is not None:
         problems.of(_sla_name, value, "sla")
     problems.refuse()
-    if value is not None and classes and value not in classes:
+    if value is not None and not classes:
+        raise InputError(
+            f"{value!r} cannot be told from a typo, because no classes are given",
+            parameter="sla",
+            advice="List all that there are in sla_classes, the same for all clusters",
+        )
+    if value is not None and value not in classes:
         raise InputError(names.not_known(value, classes), parameter="sla", advice="The known ones are sla_classes")
     return None if value is None else str(value)
 

@@ -9,11 +9,14 @@ The tests build on one another.
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +26,8 @@ import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import InputError, StorageError
 from ansible_collections.scs.observability.plugins.module_utils._identity.authorities import secret_text
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import identity
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.readiness import wait_ready
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     kaas_cluster,
     thanos_compact,
@@ -32,6 +37,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
 from ansible_collections.scs.observability.plugins.module_utils._objstore import blocks
 from ansible_collections.scs.observability.plugins.module_utils._objstore.blocks import Survey
+from ansible_collections.scs.observability.plugins.module_utils._promql.client import QueryError
 from ansible_collections.scs.observability.plugins.module_utils._promql.series import selector_of, series
 from ansible_collections.scs.observability.plugins.module_utils._registration import erasure, former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
@@ -43,13 +49,19 @@ from tests.integration.thanos.conftest import NAMESPACE, write
 from tests.integration.thanos.pods import wait_for
 
 GOES, STAYS = "shop-prod", ("shop-test", "shop-prod-2")
+# One of which only what the observer recorded is there
+OLD = "shop-old"
+# As promtool makes long blocks, in seconds
+LONG = 54 * 3600
 UID, OTHER_UID = "1d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e", "2d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
 RECEIVE = ("apps/v1", "StatefulSet", "thanos-receive")
 
 
 @dataclass
 class Kubelet:
-    """Restarts receive as the StatefulSet says, init containers first, and counts its pod as ready."""
+    """Restarts receive as the StatefulSet says, init containers first, and counts its pod as ready. Of the compactor
+    just the init containers run.
+    """
 
     site: Site
     scripts: list[list[str]] = field(default_factory=list)
@@ -61,25 +73,41 @@ class Kubelet:
         self._thread.start()
 
     def _watch(self) -> None:
-        seen = self.site.workload("thanos-receive")["metadata"]["generation"]
+        seen: dict[str, int] = {}
         while not self._done.wait(0.1):
-            live = self.site.workload("thanos-receive")
-            if live["metadata"]["generation"] != seen:
-                seen = live["metadata"]["generation"]
-                self._restart(live["spec"]["template"]["spec"])
-                self.site.count("thanos-receive", 1)
+            for name, restart in (("thanos-receive", self._restart_receive), ("thanos-compact", self._run_first)):
+                live = self.site.admin.get("apps/v1", "StatefulSet", name, NAMESPACE)
+                if live is None:
+                    continue
+                generation = live["metadata"]["generation"]
+                if seen.get(name, generation) != generation or (name not in seen and name == "thanos-compact"):
+                    restart(live["spec"]["template"]["spec"])
+                    self.site.count(name, 1)
+                seen[name] = generation
 
-    def _restart(self, spec: dict[str, Any]) -> None:
+    def _restart_receive(self, spec: dict[str, Any]) -> None:
         receive = self.site.running.receive
         receive.stop()
-        for container in spec.get("initContainers") or []:
-            data = str(receive.folder / "data")
-            command = [part.replace(thanos_receive.DATA_PATH, data) for part in container["command"]]
-            self.scripts.append(container["command"])
-            done = subprocess.run(command, check=False, capture_output=True, text=True)
-            if done.returncode:
-                self.failures.append(done.stderr)
+        self._run_first(spec)
         receive.start()
+
+    def _run_first(self, spec: dict[str, Any]) -> None:
+        folder = self.site.running.receive.folder
+        places = {
+            thanos_receive.DATA_PATH: folder / "data",
+            thanos_compact.DATA_PATH: folder / "compact",
+            thanos_component.OBJSTORE_PATH: folder / "objstore",
+        }
+        (folder / "compact").mkdir(exist_ok=True)
+        environment = {**os.environ, "PATH": f"{Path(binary('thanos')).parent}:{os.environ['PATH']}"}
+        for container in spec.get("initContainers") or []:
+            command = list(container["command"])
+            for path, place in places.items():
+                command = [part.replace(path, str(place)) for part in command]
+            self.scripts.append(container["command"])
+            done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+            if done.returncode or "not rewritten" in done.stdout:
+                self.failures.append(done.stdout + done.stderr)
 
     def stop(self) -> None:
         self._done.set()
@@ -178,8 +206,9 @@ def test_nor_is_one_of_which_nothing_else_is_known(stored: Site) -> None:
 
 
 def test_what_is_not_in_a_block_yet_is_told_by_its_owner(stored: Site) -> None:
-    left = erasure.left_of(stored.admin, NAMESPACE, {"cluster": GOES}, Survey())
-    assert left == [{"block": "", "owner": "receive", "expires": ""}]
+    assert erasure.left_of(stored.admin, NAMESPACE, GOES, Survey()) == [
+        {"block": "", "owner": "receive", "expires": ""}
+    ]
 
 
 def test_check_mode_tells_what_would_go(stored: Site) -> None:
@@ -246,6 +275,7 @@ def test_again_there_is_nothing_to_do(stored: Site) -> None:
         assert again["erasure"] == {
             "state": "done",
             "blocks_removed": 0,
+            "blocks_rewritten": 0,
             "receive": "absent",
             "left": [],
             "reasons": [],
@@ -270,48 +300,162 @@ def test_what_an_interruption_left_of_a_block_is_found_by_its_mark(stored: Site)
     assert not [key for key in objects(stored) if key.startswith(half)]
 
 
-def test_what_the_observer_recorded_is_listed_with_its_end(stored: Site, tmp_path: Path) -> None:
-    """Its blocks hold everybody's series, and stay. One that has nothing of the cluster is not in the list."""
-    running, now = stored.running, time.time() // 7200 * 7200
-    compactor = Settings("thanos-compact", NAMESPACE, objstore=True, retention_raw="30d", delete_delay="12h")
-    [workload] = [
-        item for item in thanos_component.objects(thanos_compact.COMPONENT, compactor) if item["kind"] == "StatefulSet"
-    ]
+@pytest.fixture(scope="module")
+def compactor(stored: Site) -> None:
+    """In the API server; the blocks that it joins are joined by ``compact``."""
+    settings = Settings("thanos-compact", NAMESPACE, objstore=True, retention_5m="400d", retention_1h="400d")
+    settings = replace(settings, retention_raw="400d", delete_delay="12h")
+    found = thanos_component.objects(thanos_compact.COMPONENT, settings)
+    [workload] = [item for item in found if item["kind"] == "StatefulSet"]
     stored.admin.apply(workload)
+    wait_ready(stored.admin, [identity(workload)], 30)
+
+
+def compact(site: Site, folder: Path) -> None:
+    """Have the compactor look at the bucket once."""
+    live = site.workload("thanos-compact")
+    [container] = live["spec"]["template"]["spec"]["containers"]
+    objstore = site.running.receive.folder / "objstore"
+    given = [part.replace(thanos_component.OBJSTORE_PATH, str(objstore)) for part in container["args"]]
+    own = ("--wait", "--data-dir", "--http-address")
+    given = [part for part in given if not part.startswith(own)]
+    more = [f"--data-dir={folder}", f"--http-address=127.0.0.1:{free_port()}", "--consistency-delay=0s"]
+    done = subprocess.run([binary("thanos"), *given, *more], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def described_at(site: Site, resolution: int = 0) -> dict[str, dict[str, Any]]:
+    """The descriptions of the observer's own blocks of a resolution that are not marked for deletion."""
+    s3, found, keys = site.running.s3.witness, {}, objects(site)
+    for key in keys:
+        ulid, _slash, name = key.partition("/")
+        if name == "meta.json" and f"{ulid}/{blocks.MARK}" not in keys:
+            meta = json.load(s3.get_object(Bucket=site.running.bucket, Key=key)["Body"])
+            if "cluster" not in meta["thanos"]["labels"] and meta["thanos"]["downsample"]["resolution"] == resolution:
+                found[ulid] = meta
+    return found
+
+
+@pytest.mark.usefixtures("compactor")
+def test_what_the_observer_recorded_is_rewritten_without_it(stored: Site, tmp_path: Path) -> None:
+    """Its blocks hold everybody's series. One that has nothing of the cluster is left as it is."""
+    now = time.time() // 7200 * 7200
     remember(stored)
     # Not all of two hours, so that each is one block.
-    recorded = record(stored, tmp_path / "prometheus", now - 6600, GOES, prometheus_replica="prometheus-observer-0")
-    record(stored, tmp_path / "before", now - 14000, STAYS[0], prometheus_replica="prometheus-observer-0")
+    recorded = record(stored, tmp_path / "prometheus", now - 6600, GOES, STAYS[0], prometheus_replica="prometheus-0")
+    other = record(stored, tmp_path / "before", now - 14000, STAYS[0], prometheus_replica="prometheus-0")
     ruled = record(stored, tmp_path / "rule", now - 6600, GOES, ruler_replica="thanos-rule-0")
+    before = {key: etag for key, etag in objects(stored).items() if key.startswith(other)}
     # Query knows only after some seconds which time a store has.
     looked_for = partial(
         series, stored.admin, NAMESPACE, selector_of({"cluster": GOES}), start=now - 6660, end=now - 6540
     )
     wait_for(lambda: len(looked_for()) == 2, 30, "both blocks are served")
 
+    planned = erase(stored, check=True)
+    assert planned["erasure"]["blocks_rewritten"] == 2
+    assert {item["block"]: item["owner"] for item in planned["erasure"]["left"]} == {
+        recorded: "prometheus",
+        ruled: "rule",
+    }
+    assert {f"update S3 Block {recorded}", f"update S3 Block {ruled}"} <= set(planned["changes"])
+    assert set(described_at(stored)) == {recorded, other, ruled}
+
     result = erase(stored)
 
+    assert {*planned["changes"]} < {*result["changes"]}
+    assert result["erasure"]["state"] == "done", result["erasure"]
+    assert (result["erasure"]["blocks_rewritten"], result["erasure"]["left"]) == (2, [])
+    assert former.find(stored.admin, NAMESPACE, GOES) is None
+    found = described_at(stored)
+    # Of one that had nothing but the cluster, nothing is left.
+    [rewritten] = set(found) - {other}
+    assert found[rewritten]["stats"]["numSeries"] == 1
+    assert found[rewritten]["thanos"]["labels"] == {"observer": "one", "prometheus_replica": "prometheus-0"}
+    assert before.items() <= objects(stored).items()
+    assert {key.partition("/")[0] for key in objects(stored) if "/" in key} == set(described(stored))
+    seen = series(stored.admin, NAMESPACE, selector_of({"cluster": STAYS[0]}), start=now - 6660, end=now - 6540)
+    assert "kaas_cluster_info" in {item["__name__"] for item in seen}
+    assert not stored.workload("thanos-compact")["spec"]["template"]["spec"].get("initContainers")
+    # The compactor brings nothing of it back.
+    compact(stored, tmp_path / "compact")
+    assert sum(meta["stats"]["numSamples"] for meta in described_at(stored).values()) == 2
+
+
+@pytest.mark.usefixtures("compactor")
+def test_the_compactor_makes_downsampled_blocks_anew(stored: Site, tmp_path: Path) -> None:
+    """Thanos cannot rewrite them."""
+    # In one block, which is as long as the tool makes them
+    begin = (time.time() // LONG - 1) * LONG
+    moments = [begin + 300 * step for step in range(50 * 12)]
+    raw = record(stored, tmp_path / "long", moments, GOES, STAYS[0], OLD, prometheus_replica="prometheus-1")
+    compact(stored, tmp_path / "compact")
+    [coarse] = described_at(stored, 300_000)
+    there = partial(series, stored.admin, NAMESPACE, start=begin, end=begin + LONG)
+    wait_for(lambda: there(selector_of({"cluster": GOES})), 60, "it is served")
+    remember(stored)
+
+    result = erase(stored)
+
+    assert result["erasure"]["state"] == "done", result["erasure"]
+    assert result["erasure"]["blocks_rewritten"] == 1
+    assert not {raw, coarse} & set(described(stored))
+    assert described_at(stored, 300_000) == {}
+    compact(stored, tmp_path / "again")
+    [anew] = described_at(stored, 300_000).values()
+    assert anew["stats"]["numSeries"] == 2
+    for cluster in (STAYS[0], OLD):
+        assert there(selector_of({"cluster": cluster}))
+    assert not there(selector_of({"cluster": GOES}))
+
+
+@pytest.mark.usefixtures("compactor")
+def test_what_cannot_be_made_anew_is_listed_with_its_end(stored: Site) -> None:
+    """What a downsampled block was made of has expired."""
+    [(coarse, meta)] = described_at(stored, 300_000).items()
+    expired = {ulid for ulid, found in described_at(stored).items() if found["minTime"] == meta["minTime"]}
+    assert expired
+    delete(stored, expired)
+    former.remember(stored.admin, NAMESPACE, OLD, Former(UID, "Example Shop", "2026-02-01T10:00:00Z"))
+    wait_for(lambda: left(erase(stored, name=OLD)) == {coarse}, 60, "only that is left")
+
+    result = erase(stored, name=OLD)
+
     assert not result["changed"]
-    assert (result["erasure"]["state"], result["erasure"]["reasons"]) == ("pending", [])
-    left = {item["block"]: (item["owner"], item["expires"]) for item in result["erasure"]["left"]}
-    assert {block: owner for block, (owner, _expires) in left.items()} == {recorded: "prometheus", ruled: "rule"}
-    for block, (_owner, expires) in left.items():
-        meta = json.load(running.s3.witness.get_object(Bucket=running.bucket, Key=f"{block}/meta.json")["Body"])
-        end = datetime.fromtimestamp(meta["maxTime"] / 1000, UTC) + timedelta(days=30, hours=12)
-        assert expires == end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert result["erasure"]["state"] == "pending"
+    assert "cannot be rewritten" in result["erasure"]["reasons"][0]
+    end = datetime.fromtimestamp(meta["maxTime"] / 1000, UTC) + timedelta(days=400, hours=12)
+    # The compactor takes away by which label replicas are told apart.
+    assert result["erasure"]["left"] == [
+        {"block": coarse, "owner": "observer", "expires": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    ]
     # Its name is not free as long as something is there to be seen.
-    assert former.find(stored.admin, NAMESPACE, GOES) is not None
+    assert former.find(stored.admin, NAMESPACE, OLD) is not None
 
 
-def record(stored: Site, folder: Path, moment: float, cluster: str, **labels: str) -> str:
+def left(result: dict[str, Any]) -> set[str]:
+    return {item["block"] for item in result["erasure"]["left"]}
+
+
+def delete(site: Site, ulids: set[str]) -> None:
+    """Some blocks have expired."""
+    for key in objects(site):
+        if key.partition("/")[0] in ulids:
+            site.running.s3.witness.delete_object(Bucket=site.running.bucket, Key=key)
+
+
+def record(stored: Site, folder: Path, moments: float | list[float], *clusters: str, **labels: str) -> str:
     """Have a block in the bucket as the observer itself writes them, and return its ULID."""
     folder.mkdir()
-    (folder / "samples").write_text(f'kaas_cluster_info{{cluster="{cluster}"}} 1 {moment}\n# EOF\n')
+    moments = moments if isinstance(moments, list) else [moments]
+    samples = [f'kaas_cluster_info{{cluster="{cluster}"}} 1 {at}\n' for cluster in clusters for at in moments]
+    (folder / "samples").write_text("".join([*samples, "# EOF\n"]))
     made = [
         binary("promtool"),
         "tsdb",
         "create-blocks-from",
         "openmetrics",
+        f"--max-block-duration={LONG}s",
         str(folder / "samples"),
         str(folder / "tsdb"),
     ]
@@ -322,6 +466,44 @@ def record(stored: Site, folder: Path, moment: float, cluster: str, **labels: st
     subprocess.run([binary("thanos"), *command, *external], check=True, capture_output=True)
     [block] = [path.name for path in (folder / "tsdb").iterdir() if (path / "meta.json").is_file()]
     return block
+
+
+def seen(site: Site, cluster: str) -> int | None:
+    """How many series query finds; None in the first seconds without a store, in which it fails."""
+    with suppress(QueryError):
+        return len(series(site.admin, NAMESPACE, selector_of({"cluster": cluster})))
+    return None
+
+
+def test_a_store_that_is_away_is_no_proof(stored: Site) -> None:
+    """Query leaves it out of its answers without error or warning: nothing is left, as it seems."""
+    taking = {"cluster_uid": OTHER_UID, "customer": "Other Shop"}
+    stored.running.store.stop()
+    try:
+        wait_for(lambda: seen(stored, OLD) == 0, 60, "nothing is seen")
+        result = erase(stored, name=OLD)
+        assert (result["erasure"]["state"], result["erasure"]["left"]) == ("pending", [])
+        assert re.search("cannot be seen: .* does not see all of its stores: .*store", result["erasure"]["reasons"][0])
+        with pytest.raises(InputError, match=r"cannot be seen: .* does not see all of its stores"):
+            former.refuse(stored.admin, NAMESPACE, OLD, **taking)
+        with pytest.raises(QueryError, match="does not see all of its stores"):
+            former.refuse(stored.admin, NAMESPACE, "another-name", **taking)
+        assert former.find(stored.admin, NAMESPACE, OLD) is not None
+    finally:
+        stored.running.store.start()
+    wait_for(lambda: seen(stored, OLD), 60, "it is back")
+    with pytest.raises(InputError, match="metrics are still there"):
+        former.refuse(stored.admin, NAMESPACE, OLD, **taking)
+    former.refuse(stored.admin, NAMESPACE, "another-name", **taking)
+    assert left(erase(stored, name=OLD))
+
+
+def test_it_is_done_when_what_was_listed_has_expired(stored: Site) -> None:
+    delete(stored, left(erase(stored, name=OLD)))
+    wait_for(lambda: seen(stored, OLD) == 0, 60, "they are gone")
+    result = erase(stored, name=OLD)
+    assert result["erasure"]["state"] == "done", result["erasure"]
+    assert former.find(stored.admin, NAMESPACE, OLD) is None
 
 
 def test_it_is_not_done_while_query_cannot_tell(stored: Site) -> None:

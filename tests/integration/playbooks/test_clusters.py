@@ -66,6 +66,7 @@ class Site:
             "ansible_python_interpreter": sys.executable,
             "kaas_agent_observer_kubeconfig": str(self.observer.kubeconfig()),
             "kaas_agent_remote_write_url": "https://gateway.example.org/api/v1/receive",
+            "kaas_agent_sla_classes": ["gold", "silver"],
             "kaas_agent_wait": False,
             # Of its own: without controllers, a namespace that was removed stays forever.
             "kaas_agent_namespace": f"agents-{self.folder.name.replace('_', '-')}"[:40].strip("-"),

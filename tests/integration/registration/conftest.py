@@ -56,6 +56,7 @@ class Site:
             "kubeconfig": str(self.kaas_kubeconfig),
             "observer_kubeconfig": str(self.observer_kubeconfig),
             "remote_write_url": "https://gateway.example.org:30443/api/v1/receive",
+            "sla_classes": ["gold", "silver"],
             "wait": False,
             **changes,
         }

@@ -70,6 +70,7 @@ def fleet(observer_server: ApiServer, shown: ShownClusters) -> Iterator[Fleet]:
         "observer_kubeconfig": str(observer_server.kubeconfig()),
         "observer_namespace": f"observer-many-{numbers[0]}",
         "remote_write_url": "https://gateway.example.org/api/v1/receive",
+        "sla_classes": ["gold", "silver"],
         "wait": False,
         "state": "present",
     }

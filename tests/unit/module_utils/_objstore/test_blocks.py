@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,72 @@ def test_whose_a_block_is(labels: dict[str, str], cluster: str, owner: str) -> N
     block = blocks.read(A, meta(**labels))
     assert block is not None
     assert (block.cluster, block.owner) == (cluster, owner)
+
+
+@pytest.mark.parametrize(
+    ("deletion", "clusters"),
+    [
+        ({"matchers": [{"Type": 0, "Name": "cluster", "Value": "shop"}]}, {"shop"}),
+        # Only some of its series, or those of some time, or of several clusters
+        ({"matchers": [{"Type": 0, "Name": "cluster", "Value": "shop"}], "intervals": [{"mint": 0}]}, set()),
+        ({"matchers": [{"Type": 0, "Name": "cluster", "Value": "shop"}, {"Type": 0, "Name": "job"}]}, set()),
+        ({"matchers": [{"Type": 1, "Name": "cluster", "Value": "shop"}]}, set()),
+        ({"matchers": [{"Type": 0, "Name": "tenant", "Value": "shop"}]}, set()),
+        ({}, set()),
+    ],
+)
+def test_of_which_clusters_series_were_taken_out(deletion: dict[str, Any], clusters: set[str]) -> None:
+    description = json.loads(meta(observer="one"))
+    description["compaction"] = {"sources": [B]}
+    description["thanos"]["rewrites"] = [{"sources": [A], "deletions_applied": [deletion]}]
+    block = blocks.read(B, json.dumps(description).encode())
+    assert block is not None
+    assert block.rewrites == {(cluster, frozenset([A])) for cluster in clusters}
+    assert block.is_without("shop") is bool(clusters)
+
+
+BEFORE = Block(A, {"observer": "one"}, 0, 7_200_000, sources=frozenset([A, B]))
+AFTER = replace(BEFORE, ulid=C, sources=frozenset([C]), rewrites=frozenset([("shop", frozenset([A, B]))]))
+
+
+@pytest.mark.parametrize(
+    ("before", "cluster", "replaced"),
+    [
+        (BEFORE, "shop", True),
+        (BEFORE, "shop-prod", False),
+        (replace(BEFORE, sources=frozenset([A])), "shop", False),
+        (replace(BEFORE, sources=frozenset()), "shop", False),
+        # A downsampled block has the sources of what it was made of.
+        (replace(BEFORE, resolution=300_000), "shop", False),
+        (replace(BEFORE, max_time=3_600_000), "shop", False),
+        (replace(BEFORE, labels={"observer": "two"}), "shop", False),
+    ],
+)
+def test_what_a_block_was_before(before: Block, cluster: str, replaced: bool) -> None:
+    assert AFTER.replaces(before, cluster) is replaced
+    assert not AFTER.replaces(AFTER, cluster)
+
+
+@pytest.mark.parametrize(("stats", "empty"), [({}, True), ({"numSeries": 0}, True), ({"numSeries": 2}, False)])
+def test_a_block_without_series(stats: dict[str, int], empty: bool) -> None:
+    block = blocks.read(A, json.dumps({**json.loads(meta()), "stats": stats}).encode())
+    assert block is not None
+    assert block.empty is empty
+    # Nothing is known of one that does not say it.
+    assert blocks.read(A, meta()) == replace(block, empty=False)
+
+
+def test_the_compactor_is_told_to_leave_a_block_alone() -> None:
+    store = Bucket({f"x/{A}/meta.json": meta()})
+    for moment in (1.0, 2.0):
+        blocks.keep_from_compactor(store, [A], "shop", moment, "x/")
+    marks = {key: json.loads(store.content[key]) for key in store.content if key.endswith("-mark.json")}
+    assert {key: mark["id"] for key, mark in marks.items()} == {
+        f"x/{A}/no-compact-mark.json": A,
+        f"x/{A}/no-downsample-mark.json": A,
+    }
+    assert marks[f"x/{A}/no-compact-mark.json"]["no_compact_time"] == 1
+    assert marks[f"x/{A}/no-downsample-mark.json"]["no_downsample_time"] == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"no JSON", b'{"minTime": 0, "maxTime": 1, "thanos": []}'])
@@ -54,6 +122,11 @@ def test_only_the_very_name_counts(name: str, other: str) -> None:
 )
 def test_when_a_block_expires(resolution: int, retention: dict[int, float], expires: float | None) -> None:
     assert Block(A, {}, 0, 7_200_000, resolution).expires(retention, 100.0) == expires
+
+
+def test_what_is_marked_for_deletion_is_not_there_to_stay() -> None:
+    keys = {f"x/{A}/meta.json": meta(), f"x/{A}/{blocks.MARK}": b"{}", f"x/{B}/meta.json": meta()}
+    assert [block.ulid for block in blocks.survey(Bucket(keys), "x/").live] == [B]
 
 
 def test_what_is_no_block_is_passed_over() -> None:

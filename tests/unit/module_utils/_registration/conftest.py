@@ -316,6 +316,7 @@ class Lab:
             "kubeconfig": "kaas",
             "observer_kubeconfig": "observer",
             "remote_write_url": "https://gateway:30443/api/v1/receive",
+            "sla_classes": ["gold", "silver"],
             # Here all is ready at once, or never.
             "wait_timeout": 1,
             "proof_timeout": 1,

@@ -11,17 +11,23 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, InputError
+from ansible_collections.scs.observability.plugins.module_utils._core.errors import (
+    ApiError,
+    InputError,
+    NotReadyError,
+)
 from ansible_collections.scs.observability.plugins.module_utils._manifests import (
     thanos_compact,
     thanos_component,
     thanos_store,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.thanos_component import Settings
+from ansible_collections.scs.observability.plugins.module_utils._objstore import blocks
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
-from ansible_collections.scs.observability.plugins.module_utils._registration import erasure
+from ansible_collections.scs.observability.plugins.module_utils._registration import erasure, rewriting
 from ansible_collections.scs.observability.plugins.module_utils._registration.erasure import Erasure, Looks
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
+from ansible_collections.scs.observability.plugins.module_utils._registration.rewriting import Recorded
 from tests.hardening import of_container
 from tests.unit.module_utils._objstore.block_store import A, B, Bucket, C, meta
 
@@ -284,3 +290,71 @@ def test_erase_is_for_a_cluster_that_leaves() -> None:
     with pytest.raises(InputError) as raised:
         register({"name": "shop", "erase": True}, False)
     assert raised.value.parameter == "erase"
+
+
+def test_how_long_components_keep_what_they_have_uploaded() -> None:
+    def running(*arguments: str) -> dict[str, Any]:
+        # The Prometheus Operator puts its own before it.
+        containers = [{"name": "config-reloader"}, {"name": "other", "args": list(arguments)}]
+        return {"spec": {"template": {"spec": {"containers": containers}}}}
+
+    found = [
+        running("receive", "--tsdb.retention=1d"),
+        running("rule", "--tsdb.retention=6h"),
+        running("--storage.tsdb.retention.time=2d"),
+    ]
+    assert erasure.local_retention_of(found) == {"rule": 6 * 3600.0, "prometheus": 48 * 3600.0}
+
+
+@pytest.mark.parametrize(
+    ("until", "kept", "gone"),
+    [
+        ("2026-02-01T10:00:00Z", 6 * 3600.0, "2026-02-01T19:00:00Z"),
+        ("2026-02-01T10:00:00Z", None, ""),
+        ("", 6 * 3600.0, ""),
+    ],
+)
+def test_when_what_was_recorded_is_gone_where_it_was(until: str, kept: float | None, gone: str) -> None:
+    assert erasure.gone(until, kept) == gone
+
+
+@dataclass
+class Restarting:
+    """An observer whose compactor does not become ready again; its init container ``works`` or has not started."""
+
+    works: bool
+    patched: list[dict[str, Any]] = field(default_factory=list)
+
+    def list(self, _version: str, kind: str, *_more: str) -> Sequence[Any]:
+        if kind == "StatefulSet":
+            return [compactor()]
+        state = {"running" if self.works else "waiting": {}}
+        statuses = [{"name": rewriting.rewriter_name("shop"), "state": state}]
+        return [{"metadata": {"name": "thanos-compact-0"}, "status": {"initContainerStatuses": statuses}}]
+
+    def merge(self, manifest: dict[str, Any], *, strategic: bool) -> None:
+        assert strategic
+        self.patched += manifest["spec"]["template"]["spec"]["initContainers"]
+
+
+@pytest.mark.parametrize(("works", "reason"), [(True, "rewrites blocks before it starts"), (False, "no shell")])
+def test_a_compactor_that_is_kept_from_its_work_gets_it_back(
+    works: bool, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never_ready(*_arguments: Any) -> None:
+        raise NotReadyError("no shell")
+
+    monkeypatch.setattr(erasure, "wait_ready", never_ready)
+    store, told, observer = Bucket({f"{A}/meta.json": meta(observer="one")}), Erasure(), Restarting(works)
+    client: Any = observer
+    bucket = erasure.BlocksOfCluster(client, "observer", "shop", store, "", wait=True, timeout=5)
+    found = blocks.survey(store)
+    assert bucket.rewrite(found, Recorded(to_rewrite=(found.blocks[A],)), told) == found
+    assert reason in told.reasons[0]
+    # What does not start is taken away; what works is left to it.
+    [added, *taken] = observer.patched
+    assert added["image"] == compactor()["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert taken == ([] if works else [{"name": added["name"], "$patch": "delete"}])
+    # Nothing goes before there is another one.
+    assert f"{A}/meta.json" in store.content
+    assert f"{A}/{blocks.MARK}" not in store.content

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,26 +57,53 @@ def test_whose_data_are_there_is_kept_of_all_who_had_the_name() -> None:
 
 
 class Observer:
-    """What is asked of one: its entries, its query, and whether that has series that match."""
+    """What is asked of one: its entries, its query, whether that has series that match, and which of its stores do not
+    answer.
+    """
 
-    def __init__(self, entry: Former | None, series: list[dict[str, str]], query: str = "there") -> None:
+    def __init__(
+        self, entry: Former | None, series: list[dict[str, str]], query: str = "there", away: tuple[str, ...] = ()
+    ) -> None:
         self.entries = {} if entry is None else {"alpha": entry.text()}
-        self.series, self.query = series, query
-        self.asked: list[tuple[str, str]] = []
+        self.series, self.query, self.away = series, query, away
+        self.asked: list[tuple[str, str | None]] = []
+        self.endpoints = json.dumps({"endpoints": [{"address": f"{name}:10901"} for name in STORES]})
 
-    def get(self, *_key: str) -> dict[str, Any]:
-        return {"data": self.entries}
+    def get(self, _api_version: str, _kind: str, name: str, _namespace: str) -> dict[str, Any]:
+        return {"data": {"endpoints.json": self.endpoints} if name == "query-configuration" else self.entries}
 
-    def list(self, *_kind: str) -> list[dict[str, Any]]:
-        return [] if self.query == "absent" else [{"metadata": {"name": "query"}, "spec": {"clusterIP": "10.0.0.1"}}]
+    def list(self, _api_version: str, kind: str, *_more: str) -> Sequence[dict[str, Any]]:
+        if self.query == "absent":
+            return []
+        if kind == "Pod":
+            status = {"containerStatuses": [{"ready": True}]}
+            return [{"metadata": {"name": "query-0"}, "spec": {"containers": []}, "status": status}]
+        services = [
+            {"metadata": {"name": name, "labels": {"app.kubernetes.io/component": name}}, "spec": {}}
+            for name in STORES[:-1]
+        ]
+        return [] if kind != "Service" else [{"metadata": {"name": "query"}, "spec": {}}, *services]
 
     def service_get(self, _namespace: str, _service: str, _port: str, _path: str, query: dict[str, str]) -> bytes:
         if self.query == "away":
             raise ApiError("https://observer", "get", "services/proxy", 503, "no endpoints")
-        self.asked.append((query["match[]"], query["partial_response"]))
+        self.asked.append((query["match[]"], query.get("storeMatch[]")))
+        assert query["partial_response"] == "false"
         return json.dumps({"status": "success", "data": self.series}).encode()
 
+    def pod_get(self, _namespace: str, _pod: str, _port: int, _path: str) -> bytes:
+        stores: dict[str, list[dict[str, Any]]] = {}
+        for name in STORES:
+            error = "no answer" if name in self.away else None
+            stores.setdefault(name.partition(".")[0], []).append({"name": f"{name}:10901", "lastError": error})
+        return json.dumps({"status": "success", "data": stores}).encode()
 
+    def parallel(self, calls: Sequence[Callable[[], Any]]) -> Sequence[Any]:
+        return [call() for call in calls]
+
+
+# The last one is not the observer's own.
+STORES = ("receive", "store", "sidecar", "store.example.org")
 LEFT = [{"__name__": "up"}]
 SHOP = Former(UID, "Shop", "2026-02-01T10:00:00Z")
 
@@ -133,8 +161,30 @@ def test_what_the_observer_says_of_a_cluster_that_is_to_come_is_none_of_its_data
     """The importer of Cluster API knows it before it is registered."""
     observer: Any = Observer(None, [])
     former.refuse(observer, "observer", "alpha", cluster_uid=UID, customer="")
-    # That one store is away is no reason to take no new clusters.
-    assert observer.asked == [('{__name__!="",cluster="alpha",job="agent"}', "true")]
+    # One of the others may go at this very moment.
+    stores = r'{__address__=~"receive:10901|store:10901"}'
+    assert observer.asked == [('{__name__!="",cluster="alpha",job="agent"}', stores)]
+
+
+@pytest.mark.parametrize("away", ["receive", "store"])
+def test_a_name_is_not_taken_for_new_while_a_store_of_agents_is_away(away: str) -> None:
+    """Query answers without it, and says nothing."""
+    observer: Any = Observer(None, [], away=(away,))
+    with pytest.raises(QueryError, match=f"{away} {away}:10901: no answer"):
+        former.refuse(observer, "observer", "alpha", cluster_uid=UID, customer="")
+
+
+@pytest.mark.parametrize("away", ["sidecar", "store.example.org"])
+def test_what_has_nothing_of_agents_keeps_no_new_cluster_out(away: str) -> None:
+    observer: Any = Observer(None, [], away=(away,))
+    former.refuse(observer, "observer", "alpha", cluster_uid=UID, customer="")
+
+
+@pytest.mark.parametrize("away", STORES)
+def test_the_name_of_another_is_not_given_away_while_any_store_is_away(away: str) -> None:
+    observer: Any = Observer(SHOP, [], away=(away,))
+    with pytest.raises(InputError, match=f"cannot be seen.*{away}:10901: no answer"):
+        former.refuse(observer, "observer", "alpha", cluster_uid=OTHER_UID, customer="Bank")
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", "null", "3", '{"clusterUID": null}'])

@@ -449,6 +449,7 @@ def test_a_cluster_without_kube_system_cannot_be_told_apart(lab: Any) -> None:
         ({"phase": "maintenance"}, "phase"),
         ({"profile": "maximal"}, "profile"),
         ({"sla": "glod", "sla_classes": ["gold"]}, "sla"),
+        ({"sla": "gold", "sla_classes": None}, "sla"),
         ({"labels": {"cluster": "beta"}}, "labels.cluster"),
         ({"overrides": {"extra_series": {"kubelet": ["kube_secret_info"]}}}, "overrides.extra_series.kubelet[0]"),
         ({"overrides": {"extra_jobs": [{"name": "agent", "targets": ["a:1"]}]}}, "overrides.extra_jobs[0].name"),
@@ -724,7 +725,7 @@ def test_a_name_under_which_there_are_data_of_nobody_knows_whom_is_not_given_awa
     register(lab.params(), False)
     del lab.observer.objects[RECORD]
     monkeypatch.setattr(former, "query_service", lambda *_arguments: "query")
-    monkeypatch.setattr(former, "series", lambda *_arguments, **_options: [{"__name__": "up"}])
+    monkeypatch.setattr(former, "are_none", lambda *_arguments, **_options: False)
     assert register(lab.params(), False)["phase"] == "active"
 
     del lab.observer.objects[RECORD], lab.kaas.objects[SECRET]

@@ -141,13 +141,19 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     ("sla", "classes", "expected"),
     [
         (None, ["gold"], None),
+        (None, None, None),
         ("gold", ["gold", "silver"], "gold"),
-        ("anything", [], "anything"),
-        ("anything", None, "anything"),
     ],
 )
 def test_a_class_is_one_of_those_that_there_are(sla: str | None, classes: list[str] | None, expected: str) -> None:
     assert settings(sla=sla, sla_classes=classes).sla == expected
+
+
+@pytest.mark.parametrize("classes", [None, []])
+def test_without_classes_every_class_may_be_a_typo(classes: list[str] | None) -> None:
+    with pytest.raises(InputError, match="sla_classes") as raised:
+        settings(sla="gold", sla_classes=classes)
+    assert raised.value.parameter == "sla"
 
 
 @pytest.mark.parametrize(("sla", "text"), [("glod", "did you mean gold?"), ("x", "known are gold, silver")])
