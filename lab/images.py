@@ -85,7 +85,7 @@ NODE_IMAGE = Image(
 )
 # What the collection deploys
 CLUSTER_IMAGES = (
-    Image(collection.THANOS, "thanos", (("thanos", "thanos"),), (BASE,)),
+    Image(collection.THANOS, "thanos", (("thanos", "thanos"),), (BASE, BUSYBOX)),
     Image(collection.PROMETHEUS, "prometheus", (("prometheus", "prometheus"), ("prometheus", "promtool")), (BASE,)),
     Image(collection.KUBE_STATE_METRICS, "kube-state-metrics", (("kube_state_metrics", "kube-state-metrics"),)),
     Image(collection.NODE_EXPORTER, "node-exporter", (("node_exporter", "node_exporter"),)),

@@ -44,15 +44,14 @@ def series(
     return [dict(item) for item in query_data(client, namespace, "/api/v1/series", query) or []]
 
 
-def are_none(client: Client, namespace: str, selector: str, *, of: Collection[str] = ()) -> bool:
+def are_none(client: Client, namespace: str, selector: str, *, of: Collection[str] = (), patience: float = 0.0) -> bool:
     """Tell whether no store has a series that matches, or had one ever; with ``of``, none of these components.
 
-    Raises QueryError when one of them is away: what is not seen is no proof.
+    Raises QueryError when one of them is away, and not back after ``patience`` seconds: what is not seen is no proof.
     """
     if not of and series(client, namespace, selector, limit=1):
         return False
-    stores = Stores.wanted(client, namespace, of)
-    stores.require()
+    stores = Stores.all_there(client, namespace, of, patience=patience)
     found = series(client, namespace, selector, limit=1, stores=stores.asked())
     # One that went meanwhile has not been asked.
     stores.require()

@@ -11,6 +11,7 @@ says, and the StatefulSets that these lead to.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ Manifest = dict[str, Any]
 # As Thanos calls what is behind an endpoint, and the label of its Service
 COMPONENTS = ("receive", "rule", "sidecar", "store")
 _COMPONENT_LABEL = "app.kubernetes.io/component"
+_POLL_SECONDS = 1.0
 _SELECTOR = "app.kubernetes.io/managed-by=scs.observability,app.kubernetes.io/component=query"
 
 
@@ -108,6 +110,23 @@ class Stores:
             found = away(self.endpoints, told, self.of)
             if found:
                 raise _unseen(self.namespace, "; ".join(found))
+
+    @classmethod
+    def all_there(cls, client: Client, namespace: str, of: Collection[str] = (), *, patience: float = 0.0) -> Stores:
+        """The same when each pod of query sees them all, which is waited for: query looks for them every few seconds.
+
+        Raises QueryError when it does not after ``patience`` seconds, ApiError.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                stores = cls.wanted(client, namespace, of)
+                stores.require()
+                return stores
+            except QueryError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_POLL_SECONDS)
 
     def asked(self) -> list[str] | None:
         """The addresses of those that matter, None for all. Raises QueryError."""

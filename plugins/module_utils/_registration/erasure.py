@@ -250,11 +250,8 @@ def erase(
 
 def _wait_for_query(observer: KubernetesClient, namespace: str, deadline: float) -> None:
     """Wait until query has found again what was restarted here; if it does not, what is read back says so."""
-    while time.monotonic() < deadline:
-        with suppress(QueryError):
-            return Stores.wanted(observer, namespace).require()
-        time.sleep(_POLL_SECONDS)
-    return None
+    with suppress(QueryError):
+        Stores.all_there(observer, namespace, patience=deadline - time.monotonic())
 
 
 def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Survey, erasure: Erasure) -> None:

@@ -125,23 +125,26 @@ def refuse(
     cluster_uid: str,
     customer: str,
     known: bool | None = None,
+    patience: float = 0.0,
 ) -> None:
     """Refuse a new cluster under the name of a former one whose data are still there.
 
     A registration may have gone without being noted here, by hand or with a backup. Then whose the data are is not
     known: they are this cluster's when it is ``known`` to have had the name (None when nobody could tell).
+    Stores that query does not see are waited for with ``patience``, in seconds: they may have just started.
     Raises InputError that says what is left, also when that cannot be seen; QueryError, ApiError.
     """
     former = find(observer, namespace, name)
     if former is None:
         if not known:
-            _refuse_unknown(observer, namespace, name, may_be_its_own=known is not None)
+            _refuse_unknown(observer, namespace, name, may_be_its_own=known is not None, patience=patience)
         return
     stranger = former.obstacle(cluster_uid, customer)
     if stranger is None:
         return
     try:
-        free, what = are_none(observer, namespace, selector_of({"cluster": name})), "its metrics are still there"
+        free = are_none(observer, namespace, selector_of({"cluster": name}), patience=patience)
+        what = "its metrics are still there"
     except QueryError as error:
         free, what = False, f"whether metrics of it are left cannot be seen: {error.message}"
     if not free:
@@ -155,7 +158,9 @@ def refuse(
         )
 
 
-def _refuse_unknown(observer: KubernetesClient, namespace: str, name: str, *, may_be_its_own: bool) -> None:
+def _refuse_unknown(
+    observer: KubernetesClient, namespace: str, name: str, *, may_be_its_own: bool, patience: float
+) -> None:
     try:
         query_service(observer, namespace)
     except QueryError:
@@ -163,7 +168,8 @@ def _refuse_unknown(observer: KubernetesClient, namespace: str, name: str, *, ma
         return
     # What an agent says of itself, each of them. The observer itself may know a cluster before it is registered. That
     # a sidecar is away, which has nothing of agents, must not keep new clusters out.
-    if are_none(observer, namespace, selector_of({"cluster": name, "job": AGENT}), of=_AGENTS_STORES):
+    own = selector_of({"cluster": name, "job": AGENT})
+    if are_none(observer, namespace, own, of=_AGENTS_STORES, patience=patience):
         return
     its_own = ". If they are this cluster's, whose registration was lost, force: true has it go on with them"
     raise InputError(
