@@ -163,6 +163,27 @@ def test_a_change_of_the_keys_reaches_the_sidecar_and_replaces_its_pod(play: Pla
     assert seen() == (text, annotations)
 
 
+@pytest.mark.usefixtures("deployed")
+def test_node_exporter_goes_when_it_is_turned_off_and_comes_back(play: Play, client: KubernetesClient) -> None:
+    def there() -> list[str]:
+        kinds = {"DaemonSet": "apps/v1", **dict.fromkeys(("ConfigMap", "Secret", "ServiceAccount"), "v1")}
+        found = [item for kind, version in kinds.items() for item in client.list(version, kind, NAMESPACE)]
+        jobs = client.get("v1", "Secret", "prometheus-scrape-jobs", NAMESPACE) or {}
+        scraped = [job["job_name"] for job in yaml.safe_load(secret_text(jobs, "jobs.yml") or "")]
+        names = [f"{item['kind']} {item['metadata']['name']}" for item in found]
+        return sorted(name for name in names + scraped if "node-exporter" in name)
+
+    objects = ["ConfigMap node-exporter-web", "DaemonSet node-exporter", "Secret node-exporter-tls"]
+    everything = [*objects, "ServiceAccount node-exporter", "node-exporter"]
+    assert there() == everything
+    off = {"observer_node_exporter_enabled": False}
+    play(**off)
+    assert there() == []
+    assert "changed=0" in play(**off)
+    play()
+    assert there() == everything
+
+
 @pytest.mark.parametrize(
     "variables",
     [
