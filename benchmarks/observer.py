@@ -161,7 +161,8 @@ def fresh() -> None:
     """Deploy what is absent, and have the peers do the same; the observer is there in the end."""
     if kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "--output=name").strip():
         sys.exit(
-            f"namespace {NAMESPACE} is there: remove the observer first (make observer ARGS='-e observer_state=absent')"
+            f"namespace {NAMESPACE} is there: remove what is registered, and the observer (make offboard, and "
+            "make observer ARGS='-e observer_state=absent -e observer_purge=true')"
         )
     before = cluster_wide()
     run = playbook.run("scs.observability.observer")

@@ -33,6 +33,8 @@ Manifest = dict[str, Any]
 # Alerts that stand for others: one cluster that is down, and many at once.
 CLUSTER_DOWN = "KaaSClusterDown"
 MASS_LOSS = "KaaSMassLoss"
+# Receive that comes and goes, as long as it is not away for good.
+FLAPS = "ThanosReceiveFlaps"
 # A cluster that is worked on, and one that somebody deletes: whatever happens to it, nobody has to get up.
 OUT_OF_SERVICE = "KaaSClusterOutOfService"
 WITHDRAWN = "KaaSClusterWithdrawn"
@@ -206,7 +208,7 @@ def _inhibit_rules() -> list[Manifest]:
             {"source_matchers": list(source), "target_matchers": [target], "equal": ["observer"]}
             for source, target in (
                 ((f'alertname="{MASS_LOSS}"',), f'alertname="{CLUSTER_DOWN}"'),
-                *((way, f'alertname=~"{CLUSTER_DOWN}|{MASS_LOSS}"') for way in (*WAYS_IN, NOT_SEEN)),
+                *((way, f'alertname=~"{CLUSTER_DOWN}|{MASS_LOSS}|{FLAPS}"') for way in (*WAYS_IN, NOT_SEEN)),
                 *((way, 'alertname=~"RemoteWriteGatewayErrors|ThanosReceiveErrors"') for way in WAYS_IN),
                 (
                     ('alertname="ObserverComponentDown"', 'component="kaas-metric-importer"'),

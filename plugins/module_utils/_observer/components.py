@@ -350,7 +350,7 @@ def describe(
     ``expected`` are the components that have a Service, ``wanted`` those that shall be there at any rate,
     ``registered`` the names of the registered clusters.
     """
-    queried = next((facts.queried for facts in found if facts.component == "prometheus"), {})
+    queried = next((_without_missed(facts.queried, found) for facts in found if facts.component == "prometheus"), {})
     rows = [
         _describe(facts, _store_apis(found, facts.reads) if facts.stores else {}, queried, registered, now)
         for facts in found
@@ -430,7 +430,7 @@ def _describe(
         "diagnosis": facts.diagnosis,
     }
     unready = _why_unready(facts)
-    if unready and is_optional(facts.workload) and _lacks_its_image(facts):
+    if _can_be_missed(facts):
         return _row(
             facts.name, facts.component, Health("absent", True, f"its image cannot be pulled: {unready}"), **row
         )
@@ -511,8 +511,20 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_LONGEST_LIST])}{more}"
 
 
-def _lacks_its_image(facts: Facts) -> bool:
-    return any(trouble.cause == "image" for pod in facts.pods for trouble in troubles(pod))
+def _without_missed(queried: Mapping[str, Answer | str], found: Sequence[Facts]) -> Mapping[str, Answer | str]:
+    """What Prometheus answers, without the targets of what is told as absent itself."""
+    targets = queried.get(TARGETS)
+    if not isinstance(targets, Answer):
+        return queried
+    missed = {pod["metadata"]["name"] for facts in found if _can_be_missed(facts) for pod in facts.pods}
+    kept = tuple(sample for sample in targets.samples if sample.labels.get("pod") not in missed)
+    return {**queried, TARGETS: replace(targets, samples=kept)}
+
+
+def _can_be_missed(facts: Facts) -> bool:
+    """Whether others can do without it, and it does not run because its image is not to be had."""
+    lacks_its_image = any(trouble.cause == "image" for pod in facts.pods for trouble in troubles(pod))
+    return lacks_its_image and is_optional(facts.workload) and _why_unready(facts) is not None
 
 
 def _bucket(found: Sequence[Facts], queried: Mapping[str, Answer | str]) -> dict[str, Any] | None:

@@ -31,18 +31,19 @@ from tests.integration.thanos.pods import wait_for
 SCRAPED = 40.0
 
 
-def lease(time: str) -> dict[str, Any]:
+def lease(time: str, name: str) -> dict[str, Any]:
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": reconcile_record.LEASE},
+        "metadata": {"name": name},
         "spec": {"holderIdentity": "awx", "renewTime": time},
     }
 
 
-def reconciled(api_server: ApiServer, namespace: str, time: str) -> dict[str, Any]:
+def reconciled(api_server: ApiServer, namespace: str, time: str, *, failed: bool = False) -> dict[str, Any]:
+    names = [reconcile_record.LEASE, *([reconcile_record.FAILED_LEASE] if failed else [])]
     params = {"kubeconfig": str(api_server.kubeconfig()), "namespace": namespace, "name": "reconcile", "wait": False}
-    return apply_set.ensure({**params, "objects": [lease(time)]}, False)
+    return apply_set.ensure({**params, "objects": [lease(time, name) for name in names]}, False)
 
 
 @pytest.fixture
@@ -100,9 +101,14 @@ def test_the_last_success_and_the_registrations_of_this_observer_are_told(
         assert info["metric"]["cluster"] == "alpha"
         assert query(prometheus, '{__name__=~"kube_lease.+"}') == [], "nobody else's leases"
 
-        reconciled(api_server, namespace, "2026-03-03T12:00:00.000000Z")
+        assert query(prometheus, reconcile_record.FAILED_METRIC) == []
+        reconciled(api_server, namespace, "2026-03-03T12:00:00.000000Z", failed=True)
         later = f"{reconcile_record.METRIC} == 1772539200"
         wait_for(lambda: query(prometheus, later), SCRAPED, "the next success")
+        failed = f"{reconcile_record.FAILED_METRIC} == 1772539200"
+        wait_for(lambda: query(prometheus, failed), SCRAPED, "that something else failed")
+        reconciled(api_server, namespace, "2026-03-04T12:00:00.000000Z")
+        wait_for(lambda: query(prometheus, reconcile_record.FAILED_METRIC) == [], SCRAPED, "that all is well again")
     finally:
         for cluster in ("alpha", "beta"):
             admin.delete(kaas_cluster.API_VERSION, kaas_cluster.KIND, cluster)

@@ -66,7 +66,11 @@ def looks(**changes: Any) -> dict[str, Any]:
 class Run:
     status: int
     output: str
-    lease: dict[str, Any] | None
+    leases: list[dict[str, Any]]
+
+    @property
+    def names(self) -> list[str]:
+        return [lease["metadata"]["name"] for lease in self.leases]
 
     def listed(self, what: str) -> list[str]:
         found = re.search(rf'"{what}": (\[[^\]]*\])', self.output)
@@ -103,8 +107,8 @@ def reconcile(tmp_path: Path) -> Callable[..., Run]:
         environment = {**os.environ, **{f"ANSIBLE_{name}": str(value) for name, value in own.items()}}
         result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         lines = record.read_text().splitlines() if record.exists() else []
-        lease = yaml.safe_load(lines[0])["objects"][0] if lines else None
-        return Run(result.returncode, result.stdout + result.stderr, lease)
+        leases = yaml.safe_load(lines[0])["objects"] if lines else []
+        return Run(result.returncode, result.stdout + result.stderr, leases)
 
     return call
 
@@ -112,9 +116,9 @@ def reconcile(tmp_path: Path) -> Callable[..., Run]:
 def test_a_run_after_which_all_is_well_leaves_its_time_and_changes_nothing(reconcile: Callable[..., Run]) -> None:
     run = reconcile()
     assert run.status == 0, run.output
-    assert run.lease
-    assert (run.lease["kind"], run.lease["metadata"]["name"]) == ("Lease", "reconcile")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", run.lease["spec"]["renewTime"])
+    (lease,) = run.leases
+    assert (lease["kind"], lease["metadata"]["name"]) == ("Lease", "reconcile")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", lease["spec"]["renewTime"])
     assert re.search(r"observer-1 .*changed=0 ", run.output)
     assert "did shop present" in run.output
     assert run.listed("registered_and_not_in_the_inventory") == ["former"]
@@ -127,7 +131,7 @@ def test_a_cluster_that_fails_stops_nobody_and_is_named(reconcile: Callable[...,
     assert run.status == 2
     assert "did shop present" in run.output
     assert "cluster away: Prove: no API server" in run.output
-    assert run.lease, "the observer is well"
+    assert run.names == ["reconcile", "reconcile-failed"], "the observer is well"
     assert run.listed("in_the_inventory_and_not_registered") == ["away", "new"]
 
 
@@ -136,34 +140,34 @@ def test_an_observer_that_fails_stops_no_cluster_and_leaves_no_time(reconcile: C
     assert run.status == 2
     assert "did shop present" in run.output
     assert "observer: Deploy: bucket away" in run.output
-    assert run.lease is None
+    assert run.names == []
 
 
 @pytest.mark.parametrize(
     ("found", "left"),
     [
-        (looks(healthy=False, problems=["cluster shop: silent"]), True),
-        (looks(healthy=False, problems=["component x"], components=[{"name": "x", "healthy": False}]), False),
-        ({"healthy": False, "problems": ["no answer"]}, False),
+        (looks(healthy=False, problems=["cluster shop: silent"]), ["reconcile", "reconcile-failed"]),
+        (looks(healthy=False, problems=["component x"], components=[{"name": "x", "healthy": False}]), []),
+        ({"healthy": False, "problems": ["no answer"]}, []),
     ],
 )
 def test_what_does_not_work_is_told_and_only_the_observer_holds_its_time_back(
-    reconcile: Callable[..., Run], found: dict[str, Any], left: bool
+    reconcile: Callable[..., Run], found: dict[str, Any], left: list[str]
 ) -> None:
     run = reconcile(looks=found)
     assert run.status == 2
     assert found["problems"][0] in run.output
-    assert (run.lease is not None) is left
+    assert run.names == left
 
 
 def test_check_mode_leaves_no_time(reconcile: Callable[..., Run]) -> None:
     run = reconcile("--check", "--diff")
     assert run.status == 0, run.output
-    assert run.lease is None
+    assert run.names == []
 
 
 def test_without_clusters_there_is_an_observer_all_the_same(reconcile: Callable[..., Run]) -> None:
     run = reconcile(clusters={})
     assert run.status == 0, run.output
-    assert run.lease
+    assert run.names == ["reconcile"]
     assert run.listed("registered_and_not_in_the_inventory") == sorted(REGISTERED)

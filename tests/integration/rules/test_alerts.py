@@ -137,3 +137,40 @@ def test_the_ruler_evaluates_them_over_query(tmp_path: Path) -> None:
             "ObserverWatchdogThanos": "firing",
             "KaaSRegistrationsUnknown": "pending",
         }
+
+
+@pytest.mark.parametrize(
+    ("queries", "seen"),
+    [
+        ({"a": "1x30"}, {5: 0, 11: 1, 30: 1}),
+        ({"a": "1x12 stale _x1 1x16"}, {12: 1, 13: 0, 23: 0, 25: 1}),
+        ({"a": "1x30", "b": "1x30"}, {30: 1}),
+        ({"a": "1x30", "b": ""}, {30: 0}),
+        ({}, {30: 1}),
+    ],
+    ids=["begins", "away", "two", "one of two", "no query"],
+)
+def test_since_when_query_sees_receive(queries: dict[str, str], seen: dict[int, int], tmp_path: Path) -> None:
+    series = [
+        {"series": f'{name}{{job="thanos-query", namespace="observer", pod="{pod}"{labels}}}', "values": values}
+        for pod, connected in queries.items()
+        for name, labels, values in (
+            ("up", "", "1x30"),
+            ("thanos_store_nodes_grpc_connections", ', store_type="receive"', connected or "_x30"),
+        )
+    ]
+    looks = [
+        {
+            "expr": "min_over_time(observer:receive:seen[10m])",
+            "eval_time": f"{minute}m",
+            "exp_samples": [{"value": value, "labels": "{}"}],
+        }
+        for minute, value in seen.items()
+    ]
+    document = {
+        "rule_files": [str(SHIPPED / "rules" / "observer-thanos.yml")],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": looks}],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps(document))
+    assert promtool("test", "rules", str(tmp_path / "test.yml")) == ""

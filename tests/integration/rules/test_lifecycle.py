@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, SCS Observability contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is told what when clusters are taken off board, are lost, and are worked on, and when the importer is away.
+"""Who is told what when clusters are taken off board, lost and worked on, and when parts of the observer are away.
 
 All programs from the registration in an API server to what Alertmanager sends are real; times are a sixtieth of those
 that are shipped, but for how far a query looks back: a thirtieth, which a slow machine needs.
@@ -10,13 +10,16 @@ that are shipped, but for how far a query looks back: a thirtieth, which a slow 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,7 +30,7 @@ from ansible_collections.scs.observability.plugins.lookup.observer_files import 
 from ansible_collections.scs.observability.plugins.module_utils._core.names import duration_seconds
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._manifests import kaas_cluster, kaas_metric_importer
-from tests.integration.alertmanager.servers import Alertmanager, Web, running_alertmanager, running_web
+from tests.integration.alertmanager.servers import Alertmanager, Web, running_alertmanager, running_web, served
 from tests.integration.api_server import ApiServer
 from tests.integration.importer import Importer, running_importer
 from tests.integration.processes import answers, free_port, process, wait_until
@@ -36,6 +39,8 @@ from tests.integration.rules.test_alerts import SHIPPED, soon
 from tests.integration.thanos.pods import wait_for
 
 PATIENCE = 120.0
+# What is told about the observer itself, and what the ruler goes by
+OF_PROMETHEUS = ("ObserverComponentDown", "ThanosQueryMissesEndpoint", "observer:receive:seen")
 LOOKS_BACK = "10s"
 NAMESPACE = "observer"
 
@@ -54,35 +59,87 @@ def faster() -> tuple[dict[str, Any], dict[str, Any]]:
     found = files("", str(SHIPPED), {}, overrides)
     assert found["problems"] == []
     of_ruler = {
-        name: soon(yaml.safe_load(content) if isinstance(content, str) else content)
+        name: soon(yaml.safe_load(looks_back(content if isinstance(content, str) else yaml.safe_dump(content))))
         for name, content in found["ruler_rules"].items()
     }
-    (monitoring,) = [item["spec"] for item in found["rules"] if item["metadata"]["name"] == "observer-monitoring"]
     rules = [
-        rule for group in monitoring["groups"] for rule in group["rules"] if rule["alert"] == "ObserverComponentDown"
+        rule
+        for item in found["rules"]
+        for group in item["spec"]["groups"]
+        for rule in group["rules"]
+        if (rule.get("alert") or rule["record"]) in OF_PROMETHEUS
     ]
-    # The others that it is about are there: they are not looked at here.
-    others = ("thanos-receive", "thanos-query", "thanos-rule", "remote-write-gateway", "alertmanager")
-    there = [{"record": "up", "expr": "vector(1)", "labels": {"job": job}} for job in others]
-    return of_ruler, soon({"groups": [{"name": "targets", "rules": [*there, *rules]}]})
+    # The others that they are about are there: they are not looked at here.
+    there = [{"record": "up", "expr": "vector(1)", "labels": {"job": job}} for job in ("thanos-rule", "alertmanager")]
+    return of_ruler, {"groups": [{"name": "observer", "interval": "500ms", "rules": [*there, *rules]}]}
+
+
+def looks_back(rules: str) -> str:
+    """The same with a sixtieth of the time for which receive has to have been seen."""
+    return re.sub(r"(observer:receive:seen\{[^}]*\})\[10m\]", r"\1[10s]", rules)
+
+
+class Gateway:
+    """Stands for the gateway: hands writes to receive, and can be away."""
+
+    def __init__(self, receive: str) -> None:
+        self.port = free_port()
+        self._receive = receive
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        receive = self._receive
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer(200)
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                request = urllib.request.Request(receive, content, {**HEADERS, "THANOS-TENANT": self.headers["Tenant"]})
+                try:
+                    urllib.request.urlopen(request, timeout=10).close()
+                except OSError:
+                    self._answer(503)
+                else:
+                    self._answer(200)
+
+            def _answer(self, status: int) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._running.enter_context(served(ThreadingHTTPServer(("127.0.0.1", self.port), Handler)))
+
+    def stop(self) -> None:
+        self._running.close()
 
 
 class Agent:
-    """Writes for a cluster that its targets are up, until it is killed."""
+    """Writes for a cluster that its targets are up, the oldest samples first, until it is killed."""
 
     def __init__(self, url: str, cluster: str) -> None:
-        self._request = {"url": url, "headers": {**HEADERS, "THANOS-TENANT": cluster}}
+        self._request = {"url": url, "headers": {"Tenant": cluster}}
+        self._waiting: list[int] = []
         self._killed = threading.Event()
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
     def _write(self) -> None:
-        while not self._killed.wait(0.3):
+        while not self._killed.wait(0.1 if len(self._waiting) > 1 else 0.3):
             now = round(time.time() * 1000)
+            if now - max(self._waiting, default=0) >= 300:
+                self._waiting.append(now)
             jobs = ("agent", "kubelet", "apiserver")
-            samples = [Sample({"__name__": "up", "job": job, "instance": "one"}, 1, now) for job in jobs]
+            samples = [Sample({"__name__": "up", "job": job, "instance": "one"}, 1, self._waiting[0]) for job in jobs]
             request = urllib.request.Request(data=body(samples), **self._request)
-            urllib.request.urlopen(request, timeout=10).close()
+            with suppress(OSError):
+                urllib.request.urlopen(request, timeout=10).close()
+                del self._waiting[0]
 
     def kill(self) -> None:
         self._killed.set()
@@ -94,10 +151,12 @@ class Observer:
     """What the test asks of it."""
 
     query_url: str
-    write_url: str
     alertmanager: Alertmanager
     web: Web
     importer: Importer
+    gateway: Gateway
+    start_programs: Callable[..., None]
+    programs: dict[str, Popen[bytes]]
     agents: dict[str, Agent] = field(default_factory=dict)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
@@ -109,7 +168,12 @@ class Observer:
         return {found["metric"]["cluster"]: found["metric"]["state"] for found in self.query("kaas:cluster:state == 1")}
 
     def start(self, cluster: str) -> None:
-        self.agents[cluster] = Agent(self.write_url, cluster)
+        self.agents[cluster] = Agent(f"http://127.0.0.1:{self.gateway.port}/api/v1/receive", cluster)
+
+    def inhibited(self, alert: str) -> set[str]:
+        """Of which clusters an alert is there and not told."""
+        alerts = self.alertmanager.call(f"/api/v2/alerts?filter=alertname={alert}")
+        return {found["labels"].get("cluster", "") for found in alerts if found["status"]["inhibitedBy"]}
 
     def notifications(self) -> list[tuple[str, str, str, str]]:
         """To whom, firing or resolved, and which alert of which cluster or component."""
@@ -153,10 +217,29 @@ def observer(
         }
         alertmanager = stack.enter_context(running_alertmanager(told, tmp_path / "alertmanager"))
         importer = stack.enter_context(running_importer(api_server.kubeconfig(), tmp_path / "importer"))
+        gateway = Gateway(f"http://127.0.0.1:{write}/api/v1/receive")
+        gateway.start()
+        stack.callback(gateway.stop)
+        scraped = {
+            "thanos-receive": ports["receive"][0],
+            "thanos-query": ports["query"][0],
+            "remote-write-gateway": gateway.port,
+        }
         configuration = {
-            "global": {"scrape_interval": "1s", "external_labels": {"observer": "one"}},
+            "global": {"scrape_interval": "500ms", "external_labels": {"observer": "one"}},
             "rule_files": [f"{tmp_path}/prometheus.rules.yml"],
-            "scrape_configs": [importer.through_these(kaas_metric_importer.scrape_job(NAMESPACE))],
+            "scrape_configs": [
+                importer.through_these(kaas_metric_importer.scrape_job(NAMESPACE)),
+                *(
+                    {
+                        "job_name": job,
+                        "static_configs": [
+                            {"targets": [f"127.0.0.1:{port}"], "labels": {"namespace": NAMESPACE, "pod": f"{job}-0"}}
+                        ],
+                    }
+                    for job, port in scraped.items()
+                ),
+            ],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager.port}"]}]}]},
         }
         (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))
@@ -188,6 +271,8 @@ def observer(
             ],
         }
 
+        running: dict[str, Popen[bytes]] = {}
+
         def start(*names: str) -> None:
             started = []
             for name in names:
@@ -195,11 +280,12 @@ def observer(
                 program, given = ("prometheus", []) if name == "prometheus" else ("thanos", listening)
                 log = tmp_path / f"{name}.log"
                 started.append((name, stack.enter_context(process(program, [*given, *programs[name]], log)), log))
-            for name, running, log in started:
-                wait_until(lambda name=name: answers(f"{url[name]}/-/ready"), running, log)  # type: ignore[misc]
+            for name, program_of_it, log in started:
+                running[name] = program_of_it
+                wait_until(lambda name=name: answers(f"{url[name]}/-/ready"), program_of_it, log)  # type: ignore[misc]
 
         start("prometheus", "sidecar", "receive", "query")
-        found = Observer(url["query"], f"http://127.0.0.1:{write}/api/v1/receive", alertmanager, web, importer)
+        found = Observer(url["query"], alertmanager, web, importer, gateway, start, running)
         # A ruler that is there before would tell that it is not.
         wait_for(lambda: found.query('up{job="kaas-metric-importer"} == 1'), PATIENCE, "the importer's metrics")
         start("rule")
@@ -263,10 +349,71 @@ def test_who_is_told_of_clusters_that_come_and_go(observer: Observer, admin: Kub
     observer.importer.process.kill()
     wait_for(lambda: observer.notifications().count(about_it) > before, PATIENCE, "the page about the importer")
 
-    def waiting() -> list[dict[str, Any]]:
-        alerts = observer.alertmanager.call("/api/v2/alerts?filter=alertname=KaaSRegistrationsUnknown")
-        return [alert for alert in alerts if alert["status"]["inhibitedBy"]]
-
-    wait_for(waiting, PATIENCE, "what follows from it")
+    wait_for(lambda: observer.inhibited("KaaSRegistrationsUnknown"), PATIENCE, "what follows from it")
     wait_for(lambda: observer.states() == dict.fromkeys(shown, "unknown"), PATIENCE, "that nothing is known")
     assert observer.of_clusters() == expected
+
+
+def all_is_well(observer: Observer, admin: KubernetesClient, *clusters: str) -> None:
+    wait_for(lambda: admin.serves(kaas_cluster.API_VERSION, kaas_cluster.KIND), PATIENCE, "the definition")
+    for cluster in clusters:
+        register(admin, cluster, "active")
+        observer.start(cluster)
+    wait_for(lambda: observer.states() == dict.fromkeys(clusters, "ok"), PATIENCE, "that all is well")
+    # What was late to start may have been told.
+    wait_for(lambda: observer.query("min_over_time(observer:receive:seen[10s]) == 1"), PATIENCE, "receive in sight")
+    critical = "/api/v2/alerts?filter=severity=critical"
+    wait_for(lambda: observer.alertmanager.call(critical) == [], PATIENCE, "that nothing is told any more")
+    observer.web.requests.clear()
+
+
+def test_an_outage_of_receive_is_one_page_and_a_cluster_that_was_lost_meanwhile_is_another(
+    observer: Observer, admin: KubernetesClient
+) -> None:
+    all_is_well(observer, admin, "dies", "stays")
+    observer.programs["receive"].kill()
+    observer.agents["dies"].kill()
+    expected = [("page", "firing", "ObserverComponentDown", "thanos-receive")]
+    wait_for(observer.notifications, PATIENCE, "the page")
+    assert observer.notifications() == expected
+    observer.start_programs("receive")
+    expected += [
+        ("page", "firing", "KaaSClusterDown", "dies"),
+        ("page", "resolved", "ObserverComponentDown", "thanos-receive"),
+    ]
+    wait_for(
+        lambda: len(observer.notifications()) >= len(expected), PATIENCE, "its end, and the page about the cluster"
+    )
+    assert sorted(observer.notifications()) == sorted(expected)
+
+
+def test_a_cluster_that_is_down_stays_one_page_while_receive_restarts(
+    observer: Observer, admin: KubernetesClient
+) -> None:
+    all_is_well(observer, admin, "dies", "stays")
+    observer.agents["dies"].kill()
+    expected = [("page", "firing", "KaaSClusterDown", "dies")]
+    wait_for(observer.of_clusters, PATIENCE, "the page")
+    observer.programs["receive"].kill()
+    wait_for(lambda: observer.query("observer:receive:seen == 0"), PATIENCE, "that query misses it")
+    observer.start_programs("receive")
+    # Twice the time for which nothing new is told
+    wait_for(lambda: observer.query("min_over_time(observer:receive:seen[20s]) == 1"), PATIENCE, "receive in sight")
+    assert observer.of_clusters() == expected
+    observer.start("dies")
+    wait_for(lambda: len(observer.of_clusters()) > 1, PATIENCE, "its end")
+    assert observer.of_clusters() == [*expected, ("page", "resolved", "KaaSClusterDown", "dies")]
+
+
+def test_an_outage_of_the_gateway_is_one_page_until_agents_have_caught_up(
+    observer: Observer, admin: KubernetesClient
+) -> None:
+    def about(status: str) -> tuple[str, str, str, str]:
+        return ("page", status, "ObserverComponentDown", "remote-write-gateway")
+
+    all_is_well(observer, admin, "shop", "bank")
+    observer.gateway.stop()
+    wait_for(lambda: observer.inhibited("KaaSClusterDown") == {"shop", "bank"}, PATIENCE, "what follows")
+    observer.gateway.start()
+    wait_for(lambda: observer.notifications()[-1:] == [about("resolved")], PATIENCE, "its end")
+    assert observer.notifications() == [about("firing"), about("resolved")]

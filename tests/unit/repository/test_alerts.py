@@ -116,7 +116,7 @@ BY_REGION = {"observer-iaas.yml", "observer-iaas-state.yml"}
 
 def clusters_mixed(expression: str, kept: Collection[str] = ("cluster",)) -> list[str]:
     """Aggregations and joins that do not keep clusters apart (or what else has to be ``kept``, by one of these labels);
-    ``on ()`` is a condition that holds for all of them.
+    ``on ()`` is a condition that holds for all of them, ``on (observer)`` one for those of an observer.
     """
     text = re.sub(r"#.*", "", expression)
     text = re.sub(r'"(?:[^"\\]|\\.)*"', '""', text)
@@ -132,7 +132,8 @@ def clusters_mixed(expression: str, kept: Collection[str] = ("cluster",)) -> lis
     for match in re.finditer(r"\b(on|ignoring)\s*\(([^)]*)\)", text):
         names = re.findall(r"\w+", match[2])
         has_one = any(label in names for label in kept)
-        if (match[1] == "on" and names and not has_one) or (match[1] == "ignoring" and has_one):
+        condition = names in ([], ["observer"])
+        if (match[1] == "on" and not condition and not has_one) or (match[1] == "ignoring" and has_one):
             found.append(match[0])
     return found
 
@@ -239,6 +240,8 @@ def test_a_bad_alert_is_refused(changed: dict[str, Any], expected: list[str]) ->
         ("sum(rate(up[5m])) by (cluster)", []),
         ('max_over_time(up{job="sum"}[5m]) > 0', []),
         ("a and on () b", []),
+        ("a unless on (observer) b", []),
+        ("a unless on (observer, job) b", ["on (observer, job)"]),
         ("a * on (cluster, pod) group_left (sla) b", []),
         ("sum(up)", ["sum(up)"]),
         ("count by (job) (up)", ["count by (job)"]),

@@ -116,8 +116,13 @@ def test_own_authorities_are_beside_the_public_ones() -> None:
 
 @pytest.mark.parametrize("required", [True, False])
 def test_the_image_of_grafana_may_be_missing_unless_it_is_required(required: bool) -> None:
-    metadata = with_grafana(observer_grafana_required=required)["Deployment grafana"]["metadata"]
+    objects = with_grafana(observer_grafana_required=required)
+    metadata = objects["Deployment grafana"]["metadata"]
     assert metadata.get("annotations", {}).get(OPTIONAL) == (None if required else "true")
+    # Alerts see it by a label of its target.
+    (endpoint,) = objects["ServiceMonitor grafana"]["spec"]["endpoints"]
+    marked = [{"targetLabel": "optional", "replacement": "true"}]
+    assert endpoint.get("relabelings", []) == ([] if required else marked)
 
 
 def provisioned(objects: Objects, name: str) -> dict[str, Any]:

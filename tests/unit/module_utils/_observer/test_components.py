@@ -594,12 +594,23 @@ def test_a_daemon_set_wants_as_many_pods_as_there_are_nodes() -> None:
     assert (found["replicas"], found["state"]) == ({"wanted": 3, "ready": 2}, "unready")
 
 
-def test_what_can_be_missed_is_absent_when_its_image_is_not_to_be_had() -> None:
-    def grafana(status: Manifest) -> Facts:
-        made = part("grafana", ready=0, pods=[pod("x", status=status)])
-        made.workload["metadata"]["annotations"] = {"observability.scs.community/optional": "true"}
-        return made
+def grafana(status: Manifest) -> Facts:
+    made = part("grafana", ready=0, pods=[pod("x", status=status)])
+    made.workload["metadata"]["annotations"] = {"observability.scs.community/optional": "true"}
+    return made
 
+
+@pytest.mark.parametrize(("status", "state"), [(PULLING, "ok"), (crashing(5), "incomplete")], ids=["image", "crash"])
+def test_no_target_is_missed_of_what_can_be_missed(status: Manifest, state: str) -> None:
+    target = {"job": "grafana", "instance": "b", "pod": "thanos-x-0"}
+    up = vector(({"job": "thanos-query", "instance": "a", "pod": "thanos-query-0"}, 1), (target, 0))
+    assert row(prometheus(up=up), grafana(status))["state"] == state
+    others = vector((target, 0), ({"job": "thanos-query", "instance": "a", "pod": "thanos-query-0"}, 0))
+    found = row(prometheus(up=others), grafana(PULLING))
+    assert (found["state"], found["reason"]) == ("incomplete", "targets down: thanos-query a")
+
+
+def test_what_can_be_missed_is_absent_when_its_image_is_not_to_be_had() -> None:
     found = row(grafana(PULLING))
     assert (found["state"], found["healthy"]) == ("absent", True)
     assert found["reason"].startswith("its image cannot be pulled: 0 of 1 replicas are ready (thanos-x-0: ImagePull")
