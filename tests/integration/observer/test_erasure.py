@@ -336,6 +336,12 @@ def described_at(site: Site, resolution: int = 0) -> dict[str, dict[str, Any]]:
     return found
 
 
+def only(found: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """The one block that there is."""
+    assert len(found) == 1
+    return found.popitem()
+
+
 @pytest.mark.usefixtures("compactor")
 def test_what_the_observer_recorded_is_rewritten_without_it(stored: Site, tmp_path: Path) -> None:
     """Its blocks hold everybody's series. One that has nothing of the cluster is left as it is."""
@@ -390,7 +396,7 @@ def test_the_compactor_makes_downsampled_blocks_anew(stored: Site, tmp_path: Pat
     moments = [begin + 300 * step for step in range(50 * 12)]
     raw = record(stored, tmp_path / "long", moments, GOES, STAYS[0], OLD, prometheus_replica="prometheus-1")
     compact(stored, tmp_path / "compact")
-    [coarse] = described_at(stored, 300_000)
+    coarse = only(described_at(stored, 300_000))[0]
     there = partial(series, stored.admin, NAMESPACE, start=begin, end=begin + LONG)
     wait_for(lambda: there(selector_of({"cluster": GOES})), 60, "it is served")
     remember(stored)
@@ -402,7 +408,7 @@ def test_the_compactor_makes_downsampled_blocks_anew(stored: Site, tmp_path: Pat
     assert not {raw, coarse} & set(described(stored))
     assert described_at(stored, 300_000) == {}
     compact(stored, tmp_path / "again")
-    [anew] = described_at(stored, 300_000).values()
+    anew = only(described_at(stored, 300_000))[1]
     assert anew["stats"]["numSeries"] == 2
     for cluster in (STAYS[0], OLD):
         assert there(selector_of({"cluster": cluster}))
@@ -412,7 +418,7 @@ def test_the_compactor_makes_downsampled_blocks_anew(stored: Site, tmp_path: Pat
 @pytest.mark.usefixtures("compactor")
 def test_what_cannot_be_made_anew_is_listed_with_its_end(stored: Site) -> None:
     """What a downsampled block was made of has expired."""
-    [(coarse, meta)] = described_at(stored, 300_000).items()
+    coarse, meta = only(described_at(stored, 300_000))
     expired = {ulid for ulid, found in described_at(stored).items() if found["minTime"] == meta["minTime"]}
     assert expired
     delete(stored, expired)

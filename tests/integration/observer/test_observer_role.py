@@ -261,13 +261,14 @@ def drift(site: Site) -> list[str]:
 def test_a_removal_with_a_slip_in_a_name_removes_nothing(playbook: Playbook, site: Site) -> None:
     assert playbook(site.name).succeeded
     before, bucket = site.look(), site.bucket()
+    assert bucket is not None
     away = {"observer_state": "absent", "observer_purge": True}
     for slip, meant in (("observer_namspace", "observer_namespace"), ("observer_pruge", "observer_purge")):
         refused = playbook(site.name, **away, **{slip: "true"})
         assert not refused.succeeded
         assert f"{slip}: there is no such variable. Did you mean {meant}?" in refused.output
     assert_untouched(before, site.look())
-    assert site.bucket() == bucket is not None
+    assert site.bucket() == bucket
 
 
 def versions(admin: KubernetesClient, namespace: str) -> dict[str, str]:
