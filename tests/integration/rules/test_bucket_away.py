@@ -57,7 +57,7 @@ def rules() -> dict[str, Any]:
                         **({"for": faster(rule["for"])} if "for" in rule else {}),
                     }
                     for rule in group["rules"]
-                    if rule["alert"] == ALERT
+                    if rule.get("alert") == ALERT
                 ],
             }
         ]
