@@ -238,7 +238,9 @@ def erase(
             )
             survey = bucket.rewrite(bucket.clear(erasure), recorded, erasure)
     if wait and (holdings.receives or holdings.erasers):
-        _wait_for_query(observer, namespace, time.monotonic() + min(timeout, _FOUND_SECONDS))
+        # Query has to find again what was restarted here; if it does not, what is read back says so.
+        with suppress(QueryError):
+            Stores.all_there(observer, namespace, patience=min(timeout, _FOUND_SECONDS))
     conclude(observer, namespace, name, survey, erasure)
     if erasure.is_done:
         plan += former.forgetting(namespace, name, holdings.former)
@@ -246,12 +248,6 @@ def erase(
         if former.find(observer, namespace, name) is not None:
             former.forget(observer, namespace, name)
     return plan, erasure.result()
-
-
-def _wait_for_query(observer: KubernetesClient, namespace: str, deadline: float) -> None:
-    """Wait until query has found again what was restarted here; if it does not, what is read back says so."""
-    with suppress(QueryError):
-        Stores.all_there(observer, namespace, patience=deadline - time.monotonic())
 
 
 def conclude(observer: KubernetesClient, namespace: str, name: str, survey: Survey, erasure: Erasure) -> None:
