@@ -115,8 +115,9 @@ class Stores:
     def all_there(cls, client: Client, namespace: str, of: Collection[str] = (), *, patience: float = 0.0) -> Stores:
         """The same when each pod of query sees them all, which is waited for: query looks for them every few seconds.
 
-        Raises QueryError when it does not after ``patience`` seconds, ApiError.
+        Raises QueryError when it does not after ``patience`` seconds, at once when there is no query; ApiError.
         """
+        query_service(client, namespace)
         deadline = time.monotonic() + patience
         while True:
             try:

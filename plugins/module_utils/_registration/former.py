@@ -26,6 +26,8 @@ from ansible_collections.scs.observability.plugins.module_utils._registration.re
 NAME = kaas_cluster.FORMER_CLUSTERS
 # What has what agents write
 _AGENTS_STORES = ("receive", "store")
+# How long stores may take that query does not see, as those of an observer that has just been deployed
+STORES_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -125,25 +127,24 @@ def refuse(
     cluster_uid: str,
     customer: str,
     known: bool | None = None,
-    patience: float = 0.0,
 ) -> None:
     """Refuse a new cluster under the name of a former one whose data are still there.
 
     A registration may have gone without being noted here, by hand or with a backup. Then whose the data are is not
     known: they are this cluster's when it is ``known`` to have had the name (None when nobody could tell).
-    Stores that query does not see are waited for with ``patience``, in seconds: they may have just started.
+    Stores that query does not see are waited for: they may have just started.
     Raises InputError that says what is left, also when that cannot be seen; QueryError, ApiError.
     """
     former = find(observer, namespace, name)
     if former is None:
         if not known:
-            _refuse_unknown(observer, namespace, name, may_be_its_own=known is not None, patience=patience)
+            _refuse_unknown(observer, namespace, name, may_be_its_own=known is not None)
         return
     stranger = former.obstacle(cluster_uid, customer)
     if stranger is None:
         return
     try:
-        free = are_none(observer, namespace, selector_of({"cluster": name}), patience=patience)
+        free = are_none(observer, namespace, selector_of({"cluster": name}), patience=STORES_SECONDS)
         what = "its metrics are still there"
     except QueryError as error:
         free, what = False, f"whether metrics of it are left cannot be seen: {error.message}"
@@ -158,9 +159,7 @@ def refuse(
         )
 
 
-def _refuse_unknown(
-    observer: KubernetesClient, namespace: str, name: str, *, may_be_its_own: bool, patience: float
-) -> None:
+def _refuse_unknown(observer: KubernetesClient, namespace: str, name: str, *, may_be_its_own: bool) -> None:
     try:
         query_service(observer, namespace)
     except QueryError:
@@ -169,7 +168,7 @@ def _refuse_unknown(
     # What an agent says of itself, each of them. The observer itself may know a cluster before it is registered. That
     # a sidecar is away, which has nothing of agents, must not keep new clusters out.
     own = selector_of({"cluster": name, "job": AGENT})
-    if are_none(observer, namespace, own, of=_AGENTS_STORES, patience=patience):
+    if are_none(observer, namespace, own, of=_AGENTS_STORES, patience=STORES_SECONDS):
         return
     its_own = ". If they are this cluster's, whose registration was lost, force: true has it go on with them"
     raise InputError(

@@ -91,8 +91,6 @@ TAKEN_OVER_ANNOTATION = "observability.scs.community/certificate-taken-over"
 # What an API server says of a field that its definition does not have, and for how long it may after an update of it
 NOT_DECLARED = "field not declared in schema"
 SERVED_TIMEOUT = 30.0
-# How long stores may take that query does not see, as those of an observer that has just been deployed
-_STORES_SECONDS = 60.0
 
 
 class OvertakenError(ObservabilityError):
@@ -373,7 +371,6 @@ def observe(
             settings.name,
             cluster_uid=cluster_uid,
             customer=settings.customer or "",
-            patience=_STORES_SECONDS,
             known=force
             or identity.was_issued(secrets[target.place], settings.name, side.authorities[TENANTS], datetime.now(UTC)),
         )

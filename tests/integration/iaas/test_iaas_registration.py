@@ -102,6 +102,21 @@ def test_what_it_has_is_read_back_by_pull_and_by_remote_write(iaas: Iaas, runnin
     assert told["certificate_expires"] == min(ends)
 
 
+def test_a_store_that_has_just_been_started_is_waited_for(iaas: Iaas) -> None:
+    """Whether the name is free is not known before query sees it."""
+    reached, store = iaas.stores(), iaas.site.running.store
+    store.stop()
+    with ThreadPoolExecutor() as pool:
+        try:
+            wait_for(lambda: iaas.stores() < reached, 60, "query does not see it")
+            registering = pool.submit(iaas.register, "north-6", remote_write=True)
+            with pytest.raises(TimeoutError):
+                registering.exception(timeout=5)
+        finally:
+            store.start()
+        assert registering.result()["changed"]
+
+
 def test_who_has_the_certificate_of_a_cluster_gets_nothing_from_a_sidecar(
     iaas: Iaas, running: tuple[Host, dict[str, Any]]
 ) -> None:
