@@ -89,7 +89,7 @@ class _Cluster:
 
     def outcome(self) -> dict[str, Any]:
         """What the module returns of it; the diff of all clusters is shown together."""
-        found = {"changed": False, "msg": _told(self.result), **self.result, **(self.error or {})}
+        found = {"changed": False, "msg": told(self.result), **self.result, **(self.error or {})}
         found.pop("diff", None)
         return {**found, "name": self.name, "failed": self.error is not None}
 
@@ -290,11 +290,34 @@ def _messages(failed: Iterable[_Cluster]) -> str:
     return "\n".join(f"{', '.join(dict.fromkeys(names))}: {text}" for text, names in about.items())
 
 
-def _told(result: Mapping[str, Any]) -> str:
-    """In a few words what came of a cluster that did not fail."""
-    told = str(result.get("phase") or "")
+def told(result: Mapping[str, Any]) -> str:
+    """In a few words what came of a cluster that did not fail. Pure."""
+    words = [str(result.get("phase") or "")]
     if result.get("seconds") is not None:
-        told += f", {result['series']} series, the first new sample after {result['seconds']:.1f} s"
+        words.append(f"{result['series']} series, the first new sample after {result['seconds']:.1f} s")
     if result.get("missing_jobs"):
-        told += f", missing: {', '.join(missing['job'] for missing in result['missing_jobs'])}"
-    return told
+        words.append(f"missing: {', '.join(missing['job'] for missing in result['missing_jobs'])}")
+    if result.get("left"):
+        words.append(f"left in the cluster: {', '.join(result['left'])} ({result['left_reason']})")
+    if result.get("erasure"):
+        words.append(_erased(result["erasure"]))
+    return ", ".join(words)
+
+
+def _erased(erasure: Mapping[str, Any]) -> str:
+    """How far a cluster's metrics are erased, and when what is left will be gone."""
+    if erasure["state"] == "done":
+        return "its metrics are erased"
+    left: dict[str, list[str]] = {}
+    for item in erasure["left"]:
+        what = f"what is in blocks of {item['owner']}" if item["block"] else f"what {item['owner']} keeps itself"
+        left.setdefault(what, []).append(item["expires"])
+    reasons = [f"{what} {_until(moments)}" for what, moments in sorted(left.items())] + erasure["reasons"]
+    return f"its metrics are not all erased: {'; '.join(reasons)}"
+
+
+def _until(moments: Sequence[str]) -> str:
+    known = [moment for moment in moments if moment]
+    if "never" in known:
+        return "never expires"
+    return f"is gone by {max(known)}" if known else "stays for a time that is not known"
