@@ -58,8 +58,8 @@ def anchors() -> set[str]:
 def tried(path: Path) -> dict[str, list[list[dict[str, str]]]]:
     """By alert what its tests expect to fire: a list of labels per test, empty where it has to be silent."""
     found: dict[str, list[list[dict[str, str]]]] = {}
-    for test in yaml.safe_load((TESTS / path.name).read_text())["tests"]:
-        for case in test["promql_expr_test"]:
+    for file in TESTS.rglob(path.name):
+        for case in (case for test in yaml.safe_load(file.read_text())["tests"] for case in test["promql_expr_test"]):
             match = re.fullmatch(r'ALERTS\{alertname="(\w+)", alertstate="firing"\}', case["expr"])
             assert match, case["expr"]
             firing = [dict(re.findall(r'(\w+)="([^"]*)"', sample["labels"])) for sample in case["exp_samples"]]
@@ -140,7 +140,7 @@ def clusters_mixed(expression: str, kept: Collection[str] = ("cluster",)) -> lis
 
 def test_there_are_rules_for_prometheus_and_for_the_ruler() -> None:
     assert {path.parent.name for path in FILES} == {"rules", "ruler_rules"}
-    assert {path.name for path in FILES} == {path.name for path in TESTS.glob("*.yml")}
+    assert {path.name for path in FILES} == {path.name for path in TESTS.rglob("*.yml")}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
