@@ -92,6 +92,7 @@ def test_the_alert_tells_that_the_bucket_is_away_and_ends_when_it_is_back(tmp_pa
                 f"--config.file={tmp_path}/prometheus.yml",
                 f"--storage.tsdb.path={tmp_path}/data",
                 f"--web.listen-address=127.0.0.1:{number}",
+                "--scrape.discovery-reload-interval=1s",
             ]
 
         with process("thanos", compact, log) as running:

@@ -64,6 +64,8 @@ def told(tmp_path: Path) -> set[str]:
             f"--tsdb.path={tmp_path}/receive",
             '--label=receive_replica="0"',
             f"--remote-write.address=127.0.0.1:{grpc['prometheus']}",
+            # Else the same port for each receive on this machine
+            "--receive.capnproto-address=127.0.0.1:0",
             bucket,
         ],
         "query": [f"--endpoint=127.0.0.1:{grpc[name]}" for name in ("receive", "rule")],
@@ -100,6 +102,8 @@ def told(tmp_path: Path) -> set[str]:
                 ],
             )
         }
+        # A sidecar that does not find it at once looks again after half a minute.
+        wait_until(lambda: answers(f"{url['prometheus']}/-/ready"), *started["prometheus"])
         for name, given in arguments.items():
             listening = [f"--http-address=127.0.0.1:{port[name]}"]
             if name not in ("compact", "query-frontend"):
