@@ -29,7 +29,6 @@ LONGEST_FIRST = (
     "artifact/test_artifact.py",
     "observer/test_observer_role.py",
     "openstack/test_cloud.py",
-    "thanos/test_receive_goes.py",
     "playbooks/test_clusters.py",
     "rules/test_lifecycle.py",
     "osism/test_role.py",

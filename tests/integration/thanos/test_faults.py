@@ -23,12 +23,21 @@ import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._identity.certificates import issue
 from ansible_collections.scs.observability.plugins.module_utils._observer.metrics import parse
-from tests.integration import agents
+from tests.integration import agents, remote_write
 from tests.integration.agents import Agent
 from tests.integration.s3_server import S3Server, running_s3_server
-from tests.integration.thanos.conftest import GATEWAY_NAME, Observer
-from tests.integration.thanos.pods import wait_for
-from tests.integration.thanos.test_receive_goes import UPLOADED, blocks_of
+from tests.integration.thanos.conftest import (
+    BLOCK_DURATION,
+    GATEWAY_NAME,
+    RECEIVE_NAME,
+    Identities,
+    Observer,
+    component_of,
+    connection,
+    new_bucket,
+)
+from tests.integration.thanos.pods import Node, Pod, wait_for
+from tests.integration.thanos.test_receive_goes import blocks_of, samples_of_minutes
 
 SCALE = float(os.environ.get("TEST_DURATION_SCALE") or "1")
 KILLS = max(2, round(SCALE / 4))
@@ -36,6 +45,10 @@ RECEIVE_AWAY = GATEWAY_AWAY = 5.0 * min(SCALE, 36.0)
 BUCKET_AWAY = 10.0 * SCALE
 # An agent that was refused for long comes back within its longest pause.
 COMES_BACK = 90.0
+
+# Blocks of a minute: the head is written out when its oldest sample is one and a half old, seen once a minute, and
+# blocks are looked for every half.
+UPLOADED = 150.0
 
 CLUSTER = "faults"
 SERIES = 50
@@ -59,6 +72,22 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A server that no other test uses."""
     with running_s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def beside(identities: Identities, s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+    """A receive with a bucket of its own and blocks of a minute, which takes a minute and a half to have one there.
+
+    Nothing happens to it but that the bucket is away. It has samples of five minutes from the start.
+    """
+    bounds = [f"--tsdb.{bound}-block-duration={BLOCK_DURATION}" for bound in ("min", "max")]
+    manifests, _endpoints = component_of(identities, component="receive", extra_args=bounds, **new_bucket(s3, "beside"))
+    with Node(tmp_path_factory.mktemp("beside")).run(manifests) as receive:
+        pool = connection(receive.ports["remote-write"], identities.client("internal-gateway", "gateway"), RECEIVE_NAME)
+        headers = {**remote_write.HEADERS, "THANOS-TENANT": "kaas-1"}
+        answer = pool.request("POST", "/api/v1/receive", body=samples_of_minutes("early"), headers=headers)
+        assert answer.status == 200, answer.data
+        yield receive
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +170,7 @@ def test_a_gateway_that_is_away_is_found_again(observer: Observer, writer: Agent
 
 
 def test_a_bucket_that_is_away_costs_nothing_and_is_told(observer: Observer, writer: Agent, s3: S3Server) -> None:
-    known = {block["ulid"] for block in blocks_of(observer, CLUSTER)}
+    known = {block["ulid"] for block in blocks_of(CLUSTER, s3, observer.bucket)}
     began = time.time()
     s3.stop()
     wait_for(lambda: newest(observer) > began, COMES_BACK, "a sample without a bucket")
@@ -154,7 +183,7 @@ def test_a_bucket_that_is_away_costs_nothing_and_is_told(observer: Observer, wri
     s3.start()
 
     def of_the_outage() -> list[dict[str, Any]]:
-        new = [block for block in blocks_of(observer, CLUSTER) if block["ulid"] not in known]
+        new = [block for block in blocks_of(CLUSTER, s3, observer.bucket) if block["ulid"] not in known]
         return [block for block in new if block["minTime"] < returned * 1000 and block["maxTime"] > began * 1000]
 
     wait_for(of_the_outage, UPLOADED, "a block of that time in the bucket", every=1.0)
@@ -195,3 +224,10 @@ def test_and_so_does_the_bucket_alone(observer: Observer, writer: Agent) -> None
     wait_for_all(observer, wanted)
     if path := os.environ.get("SOAK_RESULTS"):
         Path(path).write_text(json.dumps({name: round(number) for name, number in writer.measured.items()}))
+
+
+def test_a_block_reaches_the_bucket_while_receive_runs(beside: Pod, s3: S3Server) -> None:
+    found = wait_for(lambda: blocks_of("kaas-1", s3, "beside"), UPLOADED, "a block of kaas-1 in the bucket", every=1.0)
+    assert found[0]["thanos"]["labels"] == {"cluster": "kaas-1", "receive_replica": "thanos-receive-0"}
+    assert found[0]["thanos"]["source"] == "receive"
+    assert beside.process.poll() is None
