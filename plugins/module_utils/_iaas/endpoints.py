@@ -17,6 +17,7 @@ from ansible_collections.scs.observability.plugins.module_utils._core.errors imp
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._iaas.record import endpoints_of
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.kubelet import touch
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -27,7 +28,6 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests.thano
     GRPC_PORT,
     ExternalEndpoint,
 )
-from ansible_collections.scs.observability.plugins.module_utils._registration.reload import touch
 
 Manifest = dict[str, Any]
 

@@ -29,6 +29,7 @@ from ansible_collections.scs.observability.plugins.module_utils._manifests impor
     workload,
 )
 from ansible_collections.scs.observability.plugins.module_utils._manifests.collected import Collected
+from ansible_collections.scs.observability.plugins.module_utils._manifests.kaas_cluster import RESERVED_LABELS
 
 Manifest = dict[str, Any]
 
@@ -54,13 +55,6 @@ FLUSH_SECONDS = 10
 RELOAD_SECONDS = 1
 # A WAL holds hours of an outage in a few bytes per sample; beyond this the customer's node goes first.
 WAL_LIMIT = "2Gi"
-
-# Labels that the observer sets or deduplicates by. A target's own label of that name must not reach it: it would
-# make another series of it, or one series of two.
-RESERVED_LABELS = (
-    *("cluster", "tenant_id", "observer"),
-    *("receive_replica", "ruler_replica", "prometheus_replica", "replica"),
-)
 
 _IDENTITY_PATH = "/etc/prometheus/identity"
 CONFIGURATION_PATH = "/etc/prometheus/configuration"

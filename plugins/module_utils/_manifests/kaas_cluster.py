@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.scs.observability.plugins.module_utils._manifests import custom_resource
-from ansible_collections.scs.observability.plugins.module_utils._manifests.agent import RESERVED_LABELS
 from ansible_collections.scs.observability.plugins.module_utils._manifests.custom_resource import (
     certificate,
     column,
@@ -45,6 +44,12 @@ UID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 # Labels that an operator gives a cluster: names as Prometheus has them, "__" is its own.
 LABEL_PATTERN = "^(_?[a-zA-Z][a-zA-Z0-9_]*|_[0-9][a-zA-Z0-9_]*|_)$"
 MOST_LABELS = 32
+# Labels that the observer sets or deduplicates by. A target's own label of that name must not reach it: it would
+# make another series of it, or one series of two.
+RESERVED_LABELS = (
+    *("cluster", "tenant_id", "observer"),
+    *("receive_replica", "ruler_replica", "prometheus_replica", "replica"),
+)
 LONGEST_MESSAGE = 4096
 PROFILES = ("minimal", "full")
 # Who runs the control plane, as far as the objects in the cluster tell

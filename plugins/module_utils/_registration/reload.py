@@ -12,24 +12,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import ApiError, NotReadyError
 from ansible_collections.scs.observability.plugins.module_utils._core.plan import Change, Plan
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.kubelet import touch
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import is_terminating
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.reconcile import apply_plan
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, workload
 
 Manifest = dict[str, Any]
 
-# When the agent's files were last changed, for the kubelet to look at its pod
-ANNOTATION = "observability.scs.community/refreshed"
 # A kubelet that was not told looks after a minute and a half at the latest.
 TIMEOUT = 120.0
 POLL_SECONDS = 0.5
@@ -91,17 +89,6 @@ def _running(kaas: KubernetesClient, instance: str, namespace: str) -> list[Mani
     labels = workload.selector(agent.Agent(instance, namespace, "").labels)
     selector = ",".join(f"{name}={value}" for name, value in labels.items())
     return [pod for pod in kaas.list("v1", "Pod", namespace, selector) if not is_terminating(pod)]
-
-
-def touch(client: KubernetesClient, pod: Mapping[str, Any]) -> None:
-    """Let the kubelet look at the pod now. It does so anyway, later: who may not write pods waits a minute longer."""
-    metadata = {name: pod["metadata"][name] for name in ("name", "namespace", "uid") if name in pod["metadata"]}
-    now = datetime.now(UTC).isoformat()
-    # Gone meanwhile, or no right to it.
-    with suppress(ApiError):
-        client.apply(
-            {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "annotations": {ANNOTATION: now}}}, force=True
-        )
 
 
 @dataclass

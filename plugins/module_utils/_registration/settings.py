@@ -298,7 +298,7 @@ def _label(name: str, value: object, parameter: str) -> None:
                 advice="Use 1 to 63 of a-z, A-Z, 0-9 and '_', no digit first, no '__' either",
             )
         )
-    if name in agent.RESERVED_LABELS:
+    if name in kaas_cluster.RESERVED_LABELS:
         problems.found.append(InputError("is a label that the observer sets itself", parameter=parameter))
     text = "" if isinstance(value, (Mapping, list)) or value is None else str(value)
     if not text or len(text) > LONGEST_TEXT or not text.isprintable():

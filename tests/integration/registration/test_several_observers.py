@@ -36,7 +36,6 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.transport import Response, Transport
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
-from ansible_collections.scs.observability.plugins.module_utils._registration import reload
 from ansible_collections.scs.observability.plugins.module_utils._registration.clusters import manage_all
 from ansible_collections.scs.observability.plugins.module_utils._registration.observers import deregister, register
 from tests.argument_specs import argument_spec
@@ -335,7 +334,7 @@ def test_on_its_way_from_one_to_another_no_sample_is_lost(
         wait_until(lambda: new.received()[-1] > until + 1, running, log)
         before, after = old.received(), new.received()
     refreshed = site.kaas.get("v1", "Pod", "agent", site.namespace)["metadata"]["annotations"]
-    assert reload.ANNOTATION in refreshed
+    assert kubelet.ANNOTATION in refreshed
     # Each has all from its first to its last one, and one begins before the other ends.
     assert after[0] < before[-1] < until < after[-1]
     shared = [moment for moment in before if moment >= after[0]]

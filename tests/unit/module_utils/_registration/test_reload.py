@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.scs.observability.plugins.module_utils._core.errors import NotReadyError
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes import kubelet
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.objects import ObjectKey
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent
-from ansible_collections.scs.observability.plugins.module_utils._registration import reload
 from ansible_collections.scs.observability.plugins.module_utils._registration.onboarding import register
 from ansible_collections.scs.observability.plugins.module_utils._registration.reload import Reader
 
@@ -99,7 +99,7 @@ def test_the_kubelet_is_told_when_the_pod_that_runs_has_something_to_read(
     assert ("apply", "Pod", POD.name) not in lab.kaas.written
     register(lab.params(**changes), False)
     assert (("apply", "Pod", POD.name) in lab.kaas.written) is refreshed
-    assert (reload.ANNOTATION in (lab.kaas.objects[POD]["metadata"].get("annotations") or {})) is refreshed
+    assert (kubelet.ANNOTATION in (lab.kaas.objects[POD]["metadata"].get("annotations") or {})) is refreshed
     lab.forget()
     assert register(lab.params(**changes), False)["changed"] is False
     assert lab.kaas.written == []
