@@ -23,7 +23,7 @@ from ansible_collections.scs.observability.plugins.module_utils._kubernetes.clie
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator as manifests
 from ansible_collections.scs.observability.plugins.module_utils._manifests import prometheus_operator_bundle as release
 from ansible_collections.scs.observability.plugins.module_utils._observer import operator_bundle, prometheus_operator
-from tests.integration.api_server import ApiServer, running_api_server
+from tests.integration.api_server import ApiServer, Authority, running_api_server
 from tests.integration.check_mode import Ensure, Look, Result, run_as_announced
 from tests.integration.check_mode import look as look_in
 from tests.integration.processes import prometheus_operator_bundle
@@ -38,9 +38,9 @@ KINDS = ["Alertmanager", "AlertmanagerConfig", "PodMonitor", "Probe", "Prometheu
 KINDS += ["ScrapeConfig", "ServiceMonitor", "ThanosRuler"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """One for each test: an API server may take minutes to remove definitions that were just there."""
+    """One for each test without a class: an API server may take minutes to remove definitions that were just there."""
     with running_api_server(tmp_path_factory.mktemp("operator")) as running:
         yield running
 
@@ -161,8 +161,10 @@ def definitions_of_others(client: KubernetesClient, version: str = "0.85.0", **s
 
 
 def test_from_nothing_to_nothing(
-    ensure: Ensure, look: Look, client: KubernetesClient, new_namespace: str, reads: list[str]
+    ensure: Ensure, look: Look, server: ApiServer, new_namespace: str, reads: list[str]
 ) -> None:
+    """The released bundle, once: it takes an API server seconds each time, so all that needs it is here."""
+    client = server.client()
     before = everything(client)
     result = run_as_announced(ensure, look, **released())
     created = [f"create {kind} {new_namespace}/prometheus-operator" for kind in OURS]
@@ -185,18 +187,9 @@ def test_from_nothing_to_nothing(
     assert (again["changes"], again["scrape_config_fields"]) == ([], fields)
     assert reads == []
 
-    removed = run_as_announced(ensure, look, state="absent", purge=True)
-    assert removed["warnings"] == []
-    assert everything(client) == before
-    assert ensure(state="absent", purge=True)["changes"] == []
-
-
-def test_what_somebody_changed_comes_back(
-    ensure: Ensure, look: Look, client: KubernetesClient, server: ApiServer, new_namespace: str
-) -> None:
-    ensure(**released())
-    before = definition(client, PROMETHEUSES)
-    assert before
+    # What somebody changed comes back.
+    current = definition(client, PROMETHEUSES)
+    assert current
     with kubernetes.config.new_client_from_config(str(server.kubeconfig())) as other:
         api = kubernetes.client.ApiextensionsV1Api(other)
         changes = [
@@ -208,58 +201,126 @@ def test_what_somebody_changed_comes_back(
         account = core.delete_namespaced_service_account("prometheus-operator", new_namespace)
         left = {"name": "left-over", "labels": account.metadata.labels}
         core.create_namespaced_service_account(new_namespace, {"metadata": left})
-    result = run_as_announced(ensure, look, **released())
-    assert result["changes"] == [
+    repaired = run_as_announced(ensure, look, **released())
+    assert repaired["changes"] == [
         f"create v1 ServiceAccount {new_namespace}/prometheus-operator",
         f"delete v1 ServiceAccount {new_namespace}/left-over",
         f"update apiextensions.k8s.io/v1 CustomResourceDefinition {PROMETHEUSES}",
     ]
-    assert "shortNames" in result["diff"]["after"]
+    assert "shortNames" in repaired["diff"]["after"]
     after = definition(client, PROMETHEUSES)
     assert after
-    assert after["spec"] == before["spec"]
+    assert after["spec"] == current["spec"]
     assert ensure(**released())["changes"] == []
 
-
-def test_a_wrong_checksum_touches_nothing(ensure: Ensure, client: KubernetesClient, tmp_path: Path) -> None:
-    before = everything(client)
-    # Not even YAML: it must not be looked into
-    (tmp_path / "bundle.yaml").write_text("{")
-    found = f"sha256:{hashlib.sha256(b'{').hexdigest()}"
-    with pytest.raises(InputError) as refused:
-        ensure(bundle=str(tmp_path / "bundle.yaml"), bundle_checksum="")
-    assert refused.value.parameter == "bundle_checksum"
-    assert f"wanted is {release.CHECKSUM}" in str(refused.value)
-    assert found in str(refused.value)
+    removed = run_as_announced(ensure, look, state="absent", purge=True)
+    assert removed["warnings"] == []
     assert everything(client) == before
+    assert ensure(state="absent", purge=True)["changes"] == []
 
 
-@pytest.mark.parametrize("tag", ["v0.85.0", "v0.90.1", "0.82.0-debian-12-r3"])
+class TestDefinitionsThatStay:
+    """These have one API server, the first of them with nothing in it."""
+
+    def test_a_bundle_that_will_not_do_touches_nothing(
+        self, ensure: Ensure, client: KubernetesClient, tmp_path: Path
+    ) -> None:
+        before = everything(client)
+        # Not even YAML: it must not be looked into
+        (tmp_path / "bundle.yaml").write_text("{")
+        found = f"sha256:{hashlib.sha256(b'{').hexdigest()}"
+        with pytest.raises(InputError) as refused:
+            ensure(bundle=str(tmp_path / "bundle.yaml"), bundle_checksum="")
+        assert refused.value.parameter == "bundle_checksum"
+        assert f"wanted is {release.CHECKSUM}" in str(refused.value)
+        assert found in str(refused.value)
+        with pytest.raises(InputError, match=r"bundle: has definitions of 0\.85\.0, and the image is of 0\.86\.0"):
+            ensure(image="example.org/prometheus-operator:v0.86.0")
+        assert everything(client) == before
+
+    def test_without_purge_the_definitions_stay(
+        self, ensure: Ensure, client: KubernetesClient, new_namespace: str
+    ) -> None:
+        # Another observer would keep them, too.
+        assert definition(client, PROMETHEUSES) is None
+        ensure()
+        removed = ensure(state="absent")["changes"]
+        assert sorted(removed) == sorted(f"delete {kind} {new_namespace}/prometheus-operator" for kind in OURS)
+        assert definition(client, PROMETHEUSES)
+
+    def test_an_image_newer_than_the_definitions_is_refused(self, ensure: Ensure) -> None:
+        newer = {"image": "example.org/prometheus-operator:v0.86.0"}
+        ensure()
+        with pytest.raises(InputError, match=r"bundle: has definitions of 0\.85\.0, and the image is of 0\.86\.0"):
+            ensure(**newer)
+
+    def test_ours_goes_when_another_operator_looks_at_the_namespace(
+        self, ensure: Ensure, client: KubernetesClient, new_namespace: str
+    ) -> None:
+        ensure()
+        of_others(client)
+        result = ensure()
+        assert sorted(result["changes"]) == sorted(
+            f"delete {kind} {new_namespace}/prometheus-operator" for kind in OURS
+        )
+        assert result["operator"]["ours"] is False
+        assert ensure()["changes"] == []
+        client.delete("apps/v1", "Deployment", "operator", "default")
+
+    def test_the_operator_may_do_in_its_namespace_what_it_asks_for_and_nothing_elsewhere(
+        self, ensure: Ensure, server: ApiServer, new_namespace: str
+    ) -> None:
+        """What cmd/operator of the release asks for before it starts a controller."""
+        ensure()
+
+        def allowed(verb: str, resource: str, namespace: str, group: str = manifests.GROUP, name: str = "") -> bool:
+            attributes = {"verb": verb, "group": group, "namespace": namespace, "name": name}
+            attributes["resource"], _slash, attributes["subresource"] = resource.partition("/")
+            account = f"system:serviceaccount:{new_namespace}:prometheus-operator"
+            review = {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SubjectAccessReview",
+                "spec": {"user": account, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes},
+            }
+            api = kubernetes.client.AuthorizationV1Api(official)
+            return bool(api.create_subject_access_review(review).status.allowed)
+
+        with kubernetes.config.new_client_from_config(str(server.kubeconfig())) as official:
+            for resource in (
+                "prometheuses",
+                "alertmanagers",
+                "scrapeconfigs",
+                "servicemonitors",
+                "alertmanagerconfigs",
+            ):
+                assert all(allowed(verb, resource, new_namespace) for verb in ("get", "list", "watch"))
+                assert not allowed("list", resource, "default")
+            for resource in ("prometheuses/status", "alertmanagers/status"):
+                assert all(allowed(verb, resource, new_namespace) for verb in ("update", "patch"))
+            assert allowed("get", "namespaces", new_namespace, "", new_namespace)
+            assert allowed("create", "secrets", new_namespace, "")
+            assert not allowed("get", "secrets", "default", "")
+            assert not allowed("list", "nodes", "", "")
+
+
 def test_an_operator_that_is_there_is_used(
-    ensure: Ensure, client: KubernetesClient, new_namespace: str, reads: list[str], tag: str
+    ensure: Ensure, client: KubernetesClient, new_namespace: str, reads: list[str]
 ) -> None:
-    of_others(client, tag=tag)
     definitions_of_others(client, version="0.82.0")
-    before = everything(client)
-    result = ensure()
-    assert result["changes"] == [f"create v1 Namespace {new_namespace}"]
-    assert (result["operator"]["name"], result["operator"]["ours"]) == ("operator", False)
-    assert reads == []
-    assert ensure()["changes"] == []
-    removed = ensure(state="absent", purge=True)
-    assert everything(client) == before
-    assert "Deployment default/operator works with them" in removed["warnings"][0]
-
-
-def test_ours_goes_when_another_operator_looks_at_the_namespace(
-    ensure: Ensure, client: KubernetesClient, new_namespace: str
-) -> None:
-    ensure()
-    of_others(client)
-    result = ensure()
-    assert sorted(result["changes"]) == sorted(f"delete {kind} {new_namespace}/prometheus-operator" for kind in OURS)
-    assert result["operator"]["ours"] is False
-    assert ensure()["changes"] == []
+    for number, tag in enumerate(("v0.85.0", "v0.90.1", "0.82.0-debian-12-r3")):
+        # Without controllers a namespace that was deleted stays.
+        namespace = f"{new_namespace}-{number}"
+        of_others(client, tag=tag)
+        before = everything(client)
+        result = ensure(namespace=namespace)
+        assert result["changes"] == [f"create v1 Namespace {namespace}"], tag
+        assert (result["operator"]["name"], result["operator"]["ours"]) == ("operator", False)
+        assert reads == []
+        assert ensure(namespace=namespace)["changes"] == []
+        removed = ensure(namespace=namespace, state="absent", purge=True)
+        assert everything(client) == before
+        assert "Deployment default/operator works with them" in removed["warnings"][0]
+        client.delete("apps/v1", "Deployment", "operator", "default")
 
 
 def test_all_reasons_against_an_operator_are_said_at_once(ensure: Ensure, client: KubernetesClient) -> None:
@@ -310,15 +371,6 @@ def test_definitions_of_others_are_used_or_refused_and_taken_over_by_force(
     assert ensure()["changes"] == []
 
 
-def test_an_image_newer_than_the_definitions_is_refused(ensure: Ensure) -> None:
-    newer = {"image": "example.org/prometheus-operator:v0.86.0"}
-    with pytest.raises(InputError, match=r"bundle: has definitions of 0\.85\.0, and the image is of 0\.86\.0"):
-        ensure(**newer)
-    ensure()
-    with pytest.raises(InputError, match=r"bundle: has definitions of 0\.85\.0"):
-        ensure(**newer)
-
-
 def test_newer_definitions_of_another_observer_stay(ensure: Ensure, client: KubernetesClient, bundle: Bundle) -> None:
     ensure(**bundle("0.85.1"))
     assert ensure()["changes"] == []
@@ -351,48 +403,11 @@ def test_definitions_that_are_used_stay(ensure: Ensure, client: KubernetesClient
     assert last in ensure(state="absent", purge=True)["changes"]
 
 
-def test_without_purge_the_definitions_stay(ensure: Ensure, client: KubernetesClient, new_namespace: str) -> None:
-    ensure()
-    removed = ensure(state="absent")["changes"]
-    assert sorted(removed) == sorted(f"delete {kind} {new_namespace}/prometheus-operator" for kind in OURS)
-    assert definition(client, PROMETHEUSES)
-
-
-def test_the_operator_may_do_in_its_namespace_what_it_asks_for_and_nothing_elsewhere(
-    ensure: Ensure, server: ApiServer, new_namespace: str
-) -> None:
-    """What cmd/operator of the release asks for before it starts a controller."""
-    ensure()
-
-    def allowed(verb: str, resource: str, namespace: str, group: str = manifests.GROUP, name: str = "") -> bool:
-        attributes = {"verb": verb, "group": group, "namespace": namespace, "name": name}
-        attributes["resource"], _slash, attributes["subresource"] = resource.partition("/")
-        account = f"system:serviceaccount:{new_namespace}:prometheus-operator"
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {"user": account, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes},
-        }
-        api = kubernetes.client.AuthorizationV1Api(official)
-        return bool(api.create_subject_access_review(review).status.allowed)
-
-    with kubernetes.config.new_client_from_config(str(server.kubeconfig())) as official:
-        for resource in ("prometheuses", "alertmanagers", "scrapeconfigs", "servicemonitors", "alertmanagerconfigs"):
-            assert all(allowed(verb, resource, new_namespace) for verb in ("get", "list", "watch"))
-            assert not allowed("list", resource, "default")
-        for resource in ("prometheuses/status", "alertmanagers/status"):
-            assert all(allowed(verb, resource, new_namespace) for verb in ("update", "patch"))
-        assert allowed("get", "namespaces", new_namespace, "", new_namespace)
-        assert allowed("create", "secrets", new_namespace, "")
-        assert not allowed("get", "secrets", "default", "")
-        assert not allowed("list", "nodes", "", "")
-
-
 class Mirror:
     """A web server with TLS that answers as told."""
 
-    def __init__(self, server: ApiServer, folder: Path) -> None:
-        certificate, key = server.authority.pair("mirror", "mirror", server=True)
+    def __init__(self, authority: Authority) -> None:
+        certificate, key = authority.pair("mirror", "mirror", server=True)
         self.content: bytes | None = None
         self.location = ""
         outer = self
@@ -421,19 +436,24 @@ class Mirror:
 
 
 @pytest.fixture
-def mirror(server: ApiServer, tmp_path: Path) -> Iterator[Mirror]:
-    running = Mirror(server, tmp_path)
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def mirror(authority: Authority) -> Iterator[Mirror]:
+    running = Mirror(authority)
     yield running
     running.server.shutdown()
     running.server.server_close()
 
 
-def test_a_bundle_comes_by_https(server: ApiServer, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_comes_by_https(authority: Authority, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     mirror.content = b"content"
     wanted = manifests.checksum_of(mirror.content)
     with pytest.raises(InputError, match=r"cannot be had: .*certificate"):
         operator_bundle.verified(mirror.url, wanted)
-    monkeypatch.setenv("SSL_CERT_FILE", str(server.authority.certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
     assert operator_bundle.verified(mirror.url, wanted) == mirror.content
     mirror.location = mirror.url
     moved = mirror.url.replace("/bundle.yaml", "/moved")
