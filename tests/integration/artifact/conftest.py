@@ -56,6 +56,9 @@ class Core:
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(home / "collections"),
+            # Nothing but what keeps bytecode
+            "PYTHONPATH": str(CHECKOUT / "tests" / "bytecode"),
+            "BYTECODE_CACHE": os.environ["BYTECODE_CACHE"],
         }
         return run(folder / program, *arguments, cwd=home, environment=environment, status=status)
 

@@ -258,24 +258,6 @@ def drift(site: Site) -> list[str]:
     ]
 
 
-def test_a_removal_with_a_slip_in_a_name_removes_nothing(playbook: Playbook, site: Site) -> None:
-    # Somebody else's, as nobody here empties one that is to go
-    site.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": site.name}})
-    assert playbook(site.name).succeeded
-    before, bucket = site.look(), site.bucket()
-    assert bucket is not None
-    away = {"observer_state": "absent", "observer_purge": True}
-    for slip, meant in (("observer_namspace", "observer_namespace"), ("observer_pruge", "observer_purge")):
-        refused = playbook(site.name, **away, **{slip: "true"})
-        assert not refused.succeeded
-        assert f"{slip}: there is no such variable. Did you mean {meant}?" in refused.output
-    assert_untouched(before, site.look())
-    assert site.bucket() == bucket
-
-    assert playbook(site.name, **away).succeeded
-    assert site.bucket() is None
-
-
 def versions(admin: KubernetesClient, namespace: str) -> dict[str, str]:
     """Everything of a namespace but what the API server puts into each, and when it last changed."""
     kinds = {
@@ -292,7 +274,7 @@ def versions(admin: KubernetesClient, namespace: str) -> dict[str, str]:
     }
 
 
-def test_a_second_observer_neither_writes_into_the_bucket_of_the_first_nor_deletes_it(
+def test_neither_a_second_observer_nor_a_slip_in_a_name_writes_into_the_bucket_of_the_first_or_deletes_it(
     playbook: Playbook, admin: KubernetesClient, s3: S3Server, new_namespace: str, namespaces: tuple[str, str]
 ) -> None:
     first, second = namespaces
@@ -317,7 +299,16 @@ def test_a_second_observer_neither_writes_into_the_bucket_of_the_first_nor_delet
     assert "observer_query_endpoints: components ask one another in a circle: thanos-query ->" in worse.output
     assert there == versions(admin, first)
 
+    # A removal with a slip in a name is one of something else.
     away = {"observer_state": "absent", "observer_purge": True}
+    cluster = look(admin, first)
+    for slip, meant in (("observer_namspace", "observer_namespace"), ("observer_pruge", "observer_purge")):
+        wrong = playbook(first, **away, **{slip: "true"})
+        assert not wrong.succeeded
+        assert f"{slip}: there is no such variable. Did you mean {meant}?" in wrong.output
+    assert_untouched(cluster, look(admin, first))
+    assert s3.content(new_namespace) == before
+
     purged = playbook(second, **away, observer_force=True)
     assert not purged.succeeded
     assert "force_claimed" in purged.output

@@ -38,6 +38,9 @@ class Osism:
             "PATH": os.pathsep.join([str(self.folder / "bin"), "/usr/bin", "/bin"]),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
+            # Nothing but what keeps bytecode
+            "PYTHONPATH": str(CHECKOUT / "tests" / "bytecode"),
+            "BYTECODE_CACHE": os.environ["BYTECODE_CACHE"],
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
