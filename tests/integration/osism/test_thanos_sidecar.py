@@ -431,7 +431,7 @@ def test_what_would_not_work_is_refused_before_anything_changes(sidecar: Sidecar
     ):
         with pytest.raises(InputError) as refused:
             sidecar.run(**{**settings, **other})
-        assert (refused.value.parameter, type(refused.value)) == (parameter, InputError)
+        assert (refused.value.parameter, type(refused.value)) == (parameter, InputError), str(refused.value)
     assert (sidecar.inspect(), list(sidecar.folder.iterdir())) == (None, [])
     docker("run", "--detach", f"--name={sidecar.name}", "--entrypoint=/bin/thanos", images.THANOS, "--version")
     with pytest.raises(IncompatibleError, match="did not make"):

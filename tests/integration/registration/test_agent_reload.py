@@ -43,6 +43,8 @@ def target() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Target)
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"127.0.0.1:{server.server_port}"
+    # Else its thread goes on with whatever socket is given the same number next.
+    server.shutdown()
     server.server_close()
 
 

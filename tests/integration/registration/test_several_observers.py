@@ -34,6 +34,7 @@ from ansible_collections.scs.observability.plugins.module_utils._identity.author
     secret_text,
 )
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.client import KubernetesClient
+from ansible_collections.scs.observability.plugins.module_utils._kubernetes.kubelet import ANNOTATION
 from ansible_collections.scs.observability.plugins.module_utils._kubernetes.transport import Response, Transport
 from ansible_collections.scs.observability.plugins.module_utils._manifests import agent, kaas_cluster
 from ansible_collections.scs.observability.plugins.module_utils._registration.clusters import manage_all
@@ -319,6 +320,8 @@ def test_on_its_way_from_one_to_another_no_sample_is_lost(
 
     with ExitStack() as stack:
         stack.callback(target.server_close)
+        # Else its thread goes on with whatever socket is given the same number next.
+        stack.callback(target.shutdown)
         stack.enter_context(old.start(site.observer, site.observer_namespace, identity(0)))
         running = stack.enter_context(process("prometheus", arguments, log))
         stack.callback(kubelet.ended.set)
@@ -334,7 +337,7 @@ def test_on_its_way_from_one_to_another_no_sample_is_lost(
         wait_until(lambda: new.received()[-1] > until + 1, running, log)
         before, after = old.received(), new.received()
     refreshed = site.kaas.get("v1", "Pod", "agent", site.namespace)["metadata"]["annotations"]
-    assert kubelet.ANNOTATION in refreshed
+    assert ANNOTATION in refreshed
     # Each has all from its first to its last one, and one begins before the other ends.
     assert after[0] < before[-1] < until < after[-1]
     shared = [moment for moment in before if moment >= after[0]]
