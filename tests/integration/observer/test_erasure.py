@@ -481,8 +481,9 @@ def seen(site: Site, cluster: str) -> int | None:
     return None
 
 
-def test_a_store_that_is_away_is_no_proof(stored: Site) -> None:
+def test_a_store_that_is_away_is_no_proof(stored: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Query leaves it out of its answers without error or warning: nothing is left, as it seems."""
+    monkeypatch.setattr(former, "STORES_SECONDS", 0.0)
     taking = {"cluster_uid": OTHER_UID, "customer": "Other Shop"}
     stored.running.store.stop()
     try:
@@ -498,6 +499,7 @@ def test_a_store_that_is_away_is_no_proof(stored: Site) -> None:
     finally:
         stored.running.store.start()
     wait_for(lambda: seen(stored, OLD), 60, "it is back")
+    monkeypatch.undo()
     with pytest.raises(InputError, match="metrics are still there"):
         former.refuse(stored.admin, NAMESPACE, OLD, **taking)
     former.refuse(stored.admin, NAMESPACE, "another-name", **taking)
@@ -512,7 +514,8 @@ def test_it_is_done_when_what_was_listed_has_expired(stored: Site) -> None:
     assert former.find(stored.admin, NAMESPACE, OLD) is None
 
 
-def test_it_is_not_done_while_query_cannot_tell(stored: Site) -> None:
+def test_it_is_not_done_while_query_cannot_tell(stored: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(former, "STORES_SECONDS", 0.0)
     stored.running.query.stop()
     try:
         result = erase(stored)

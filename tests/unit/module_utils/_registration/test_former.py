@@ -15,7 +15,13 @@ from ansible_collections.scs.observability.plugins.module_utils._promql.client i
 from ansible_collections.scs.observability.plugins.module_utils._registration import former
 from ansible_collections.scs.observability.plugins.module_utils._registration.former import Former
 
+pytestmark = pytest.mark.usefixtures("_no_patience")
 UID, OTHER_UID = "0d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e", "1d1a6d3f-7d5c-4f0e-9b7d-2f6c1c0a4f3e"
+
+
+@pytest.fixture
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(former, "STORES_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize(
