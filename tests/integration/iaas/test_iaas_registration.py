@@ -115,6 +115,7 @@ def test_a_store_that_has_just_been_started_is_waited_for(iaas: Iaas) -> None:
         finally:
             store.start()
         assert registering.result()["changed"]
+    iaas.register("north-6", state="absent")
 
 
 def test_who_has_the_certificate_of_a_cluster_gets_nothing_from_a_sidecar(
