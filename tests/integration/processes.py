@@ -9,6 +9,7 @@ They come from LAB_BIN, else from the lab's cache (`make lab` builds them).
 from __future__ import annotations
 
 import os
+import random
 import socket
 import ssl
 import subprocess
@@ -17,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,23 +46,20 @@ def prometheus_operator_bundle() -> Path:
     return path
 
 
-_GIVEN: set[int] = set()
+# Below those that the kernel gives clients (net.ipv4.ip_local_port_range), or a connection has one before its server.
+_PORTS = random.sample(range(15000, 30000), 15000)
 
 
 def free_port() -> int:
-    """A port on loopback, never the same twice: the kernel may give one again before the first asker listens there.
-
-    Test processes side by side take theirs from different ones.
-    """
+    """A port on loopback, never the same twice. Test processes side by side take theirs from different ones."""
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = int(listener.getsockname()[1])
-        if port not in _GIVEN and port // 2 % processes == number % processes:
-            _GIVEN.add(port)
-            return port
+        port = _PORTS.pop()
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            if port % processes == number % processes:
+                return port
 
 
 @contextmanager
