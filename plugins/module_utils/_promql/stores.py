@@ -37,6 +37,10 @@ _POLL_SECONDS = 1.0
 _SELECTOR = "app.kubernetes.io/managed-by=scs.observability,app.kubernetes.io/component=query"
 
 
+class _UnseenError(QueryError):
+    """Query does not see what it is to see, which may be over in some seconds."""
+
+
 class Client(Protocol):
     """The part of the Kubernetes client that is needed here."""
 
@@ -117,14 +121,13 @@ class Stores:
 
         Raises QueryError when it does not after ``patience`` seconds, at once when there is no query; ApiError.
         """
-        query_service(client, namespace)
         deadline = time.monotonic() + patience
         while True:
             try:
                 stores = cls.wanted(client, namespace, of)
                 stores.require()
                 return stores
-            except QueryError:
+            except _UnseenError:
                 if time.monotonic() >= deadline:
                     raise
             time.sleep(_POLL_SECONDS)
@@ -164,8 +167,8 @@ def query_service(client: Client, namespace: str) -> Manifest:
     )
 
 
-def _unseen(namespace: str, what: str) -> QueryError:
-    return QueryError(
+def _unseen(namespace: str, what: str) -> _UnseenError:
+    return _UnseenError(
         f"the query of the observer, in namespace {namespace}, does not see all of its stores: {what}",
         advice="Have these answer, or take out of the endpoints of query what is gone for good, and run this again",
     )
